@@ -1,0 +1,87 @@
+/* What the library's own files share. Names that cross files begin with dit__. */
+#ifndef DIT_INTERNAL_H
+#define DIT_INTERNAL_H
+
+#include "dit.h"
+
+/* ---- platform.c: the operating system ---- */
+
+typedef struct dit__file {
+  const uint8_t *bytes;
+  size_t size;
+  void *block; /* what to unmap or release; NULL for the caller's own memory */
+  int32_t load;
+} dit__file;
+
+/* Maps (DIT_LOAD_MAP) or reads (DIT_LOAD_READ) a whole file. Errors: IO, MEMORY; the message names the path. */
+dit_status dit__file_open(const char *path, int32_t load, const dit_options *hooks, dit__file *file, dit_error *error);
+void dit__file_close(dit__file *file, const dit_options *hooks);
+
+int64_t dit__clock(void);      /* monotonic, microseconds */
+int32_t dit__processors(void); /* at least 1 */
+
+/* Atomic, in sequential order; the sum is returned. */
+intptr_t dit__atomic_add(intptr_t *value, intptr_t summand);
+intptr_t dit__atomic_load(const intptr_t *value);
+void dit__atomic_store(intptr_t *value, intptr_t to);
+
+/* The host's allocator, or the C library's. `hooks` may be NULL. NULL on failure. */
+void *dit__allocate(const dit_options *hooks, size_t size, size_t alignment);
+void dit__release(const dit_options *hooks, void *block, size_t size);
+
+/* ---- environment.c ---- */
+
+/* Every entry point that computes, and every task, works between these two. */
+typedef struct dit__environment {
+  uint64_t words[16];
+} dit__environment;
+void dit__environment_enter(dit__environment *saved);
+void dit__environment_leave(const dit__environment *saved);
+
+/* ---- error.c ---- */
+
+/* Fills `error` (NULL is fine) with a formatted sentence and returns `status`. */
+dit_status dit__fail(dit_error *error, dit_status status, const char *format, ...)
+#if defined(__GNUC__)
+    __attribute__((format(printf, 3, 4)))
+#endif
+    ;
+
+/* ---- structs.c: structs with a struct_size ---- */
+
+/* Copies a caller's struct into ours of `size` bytes: missing members become zero, unknown ones must be zero. NULL gives
+ * all zero. `what` names the struct. */
+dit_status dit__struct_read(void *to, size_t size, const void *from, const char *what, dit_error *error);
+/* Copies ours into a caller's, not beyond his struct_size, which stays. */
+dit_status dit__struct_write(void *to, const void *from, size_t size, const char *what, dit_error *error);
+
+/* ---- math.c: elementary functions in double, the same bits everywhere; no fused operation ---- */
+
+double dit__exp(double x);
+double dit__log(double x); /* x > 0 */
+void dit__sincos(double x, double *sine, double *cosine); /* |x| < 1e6 */
+
+/* ---- random.c ---- */
+
+/* Numbers first..first+count-1 of the stream of `seed` (DIT_GENERATOR_DIT); any part can be asked for at any time. */
+void dit__normal(uint64_t seed, uint64_t first, int64_t count, float *out);
+void dit__philox(const uint32_t counter[4], const uint32_t key[2], uint32_t words[4]); /* Philox4x32-10 */
+
+/* ---- schedule.c: schedules and one sampling step ---- */
+
+enum { DIT__TIMESTEPS = 1000 };
+
+/* Rows of a schedule, in the order in which they are taken; the number of them, or a negative status. `rows` has room
+ * for `steps`, or is NULL: only checked. spacing 0 chooses by sampler: DDIM takes DIT_SPACING_DDIM where a whole stride exists, else EVEN. */
+int32_t dit__schedule(int32_t steps, int32_t spacing, int32_t sampler, float eta, dit_schedule_row *rows, dit_error *error);
+int32_t dit__spacing_choice(int32_t steps, int32_t spacing, int32_t sampler); /* what 0 becomes */
+
+/* One step on the n numbers of a latent, in place. `last`: no noise is added. eps and v: the network's output (v NULL
+ * without a learned variance), noise: normal numbers, read only where they count (NULL if they do not). sampler,
+ * variance and clip are DIT_SAMPLER_*, DIT_VARIANCE_* and DIT_CLIP_*, never 0. */
+void dit__sampler_step(const dit_schedule_row *row, int32_t last, int32_t sampler, int32_t variance, int32_t clip,
+                       int64_t n, float *x, const float *eps, const float *v, const float *noise);
+/* Whether that step reads noise. */
+int32_t dit__sampler_needs_noise(const dit_schedule_row *row, int32_t last, int32_t sampler);
+
+#endif
