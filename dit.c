@@ -1,0 +1,431 @@
+/* The transformer: tensors become operations (Peebles & Xie 2022, section 3; formulas as in docs/numerics.md). */
+#include "numerics.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "model.h"
+
+/* ---- Modulation: what depends on timestep and class alone ---- */
+
+int64_t dit__modulation_size(const dit__transformer *dit) { return (6 * (int64_t)dit->depth + 2) * dit->hidden; }
+
+/* argument: dit__rows; result [steps][256]: cos(t f), then sin(t f), f = exp(-ln(10000) j / 128). */
+static void dit_time_features(const dit__op *op, const dit__kernels *kernels, int64_t unit) {
+  const dit__rows *rows = (const dit__rows *)op->argument[0];
+  (void)kernels;
+  (void)unit;
+  for (int32_t s = 0; s < rows->steps; s++)
+    for (int j = 0; j < 128; j++) {
+      double sine, cosine;
+      dit__sincos(rows->timesteps[s] * dit__exp(-9.210340371976184 * j / 128), &sine, &cosine);
+      op->result[s * 256 + j] = (float)cosine;
+      op->result[s * 256 + 128 + j] = (float)sine;
+    }
+}
+
+/* argument: dit__rows, time embeddings [steps][hidden], transformer; result [rows][hidden]: silu(time + label). */
+static void dit_conditions(const dit__op *op, const dit__kernels *kernels, int64_t unit) {
+  const dit__rows *rows = (const dit__rows *)op->argument[0];
+  const float *time = (const float *)op->argument[1];
+  const dit__transformer *dit = (const dit__transformer *)op->argument[2];
+  float *label = (float *)(uintptr_t)op->argument[3], *other = label + dit->hidden;
+  const size_t row_size = (size_t)dit->hidden * (dit->labels.type == DIT__F32 ? 4 : dit->labels.type == DIT__I8 ? 1 : 2);
+  (void)unit;
+  for (int32_t i = 0; i < rows->conditions; i++) {
+    const dit__condition *condition = &rows->condition[i];
+    const int32_t tables[2] = {condition->a, condition->b};
+    for (int t = 0; t < 1 + (condition->b >= 0); t++)
+      kernels->convert(dit->labels.type, dit->labels.data + (size_t)tables[t] * row_size, dit->hidden,
+                       dit->labels.scale ? dit->labels.scale[tables[t]] : 0, t ? other : label);
+    if (condition->b >= 0)
+      for (int32_t d = 0; d < dit->hidden; d++) label[d] = (1.0f - rows->mix) * label[d] + rows->mix * other[d];
+    for (int32_t s = rows->paired ? i : 0; s < (rows->paired ? i + 1 : rows->steps); s++) {
+      float *to = op->result + (ptrdiff_t)(rows->paired ? i : s * rows->conditions + i) * dit->hidden;
+      for (int32_t d = 0; d < dit->hidden; d++) to[d] = time[(ptrdiff_t)s * dit->hidden + d] + label[d];
+    }
+  }
+  const int64_t all = rows->paired ? rows->steps : (int64_t)rows->steps * rows->conditions;
+  kernels->silu(op->result, all * dit->hidden, op->result);
+}
+
+static void dit_silu(const dit__op *op, const dit__kernels *kernels, int64_t unit) {
+  (void)unit;
+  kernels->silu(op->result, op->number[0], op->result);
+}
+
+static dit__op *dit_call(dit__plan *plan, void (*call)(const dit__op *, const dit__kernels *, int64_t), float *result,
+                         double flops) {
+  dit__op *op = dit__plan_add(plan, DIT__CALL);
+  op->call = call;
+  op->result = result;
+  op->units = 1;
+  op->flops = flops;
+  return op;
+}
+
+/* out [rows][..] = finish(x [rows][k] * matrix). */
+static dit__op *dit_product(dit__plan *plan, const dit__matrix *matrix, int32_t rows, const float *x, ptrdiff_t x_stride,
+                            float *out, ptrdiff_t out_stride, dit__finish finish) {
+  dit__op *op = dit__plan_add(plan, DIT__PRODUCT);
+  op->matrix = matrix;
+  op->rows = rows;
+  op->x = x;
+  op->x_stride = x_stride;
+  op->out = out;
+  op->out_stride = out_stride;
+  op->residual = out;
+  op->finish = finish;
+  op->rows_per_sample = rows;
+  return op;
+}
+
+void dit__plan_modulation(dit__plan *plan, dit__arena *arena, const dit__transformer *dit, const dit__rows *rows,
+                          float *modulation) {
+  const int32_t count = rows->paired ? rows->steps : rows->steps * rows->conditions;
+  const int64_t hidden = dit->hidden, size = dit__modulation_size(dit);
+  float *features = (float *)dit__arena_take(arena, (uint64_t)rows->steps * 256, sizeof(float));
+  float *inner = (float *)dit__arena_take(arena, (uint64_t)(rows->steps * hidden), sizeof(float));
+  float *time = (float *)dit__arena_take(arena, (uint64_t)(rows->steps * hidden), sizeof(float));
+  float *label = (float *)dit__arena_take(arena, 2 * (uint64_t)hidden, sizeof(float));
+  float *condition = (float *)dit__arena_take(arena, (uint64_t)(count * hidden), sizeof(float));
+  dit_call(plan, dit_time_features, features, rows->steps * 256 * 100.0)->argument[0] = rows;
+  dit_product(plan, &dit->time0, rows->steps, features, 256, inner, hidden, DIT__STORE);
+  dit_call(plan, dit_silu, inner, 32.0 * (double)(rows->steps * hidden))->number[0] = rows->steps * hidden;
+  dit_product(plan, &dit->time2, rows->steps, inner, hidden, time, hidden, DIT__STORE);
+  dit__op *op = dit_call(plan, dit_conditions, condition, 64.0 * (double)(count * hidden));
+  op->argument[0] = rows;
+  op->argument[1] = time;
+  op->argument[2] = dit;
+  op->argument[3] = label;
+  for (int32_t i = 0; i < dit->depth; i++)
+    dit_product(plan, &dit->blocks[i].modulation, count, condition, hidden, modulation + 6 * hidden * i, size, DIT__STORE);
+  dit_product(plan, &dit->final_modulation, count, condition, hidden, modulation + 6 * hidden * dit->depth, size, DIT__STORE);
+  dit__arena_give(arena, features);
+  dit__arena_give(arena, inner);
+  dit__arena_give(arena, time);
+  dit__arena_give(arena, label);
+  dit__arena_give(arena, condition);
+}
+
+/* ---- Patches and positions ---- */
+
+/* Geometry of a pass, in the numbers of its calls. */
+enum { PASS_BATCH, PASS_LATENTS, PASS_HEIGHT, PASS_WIDTH };
+
+/* argument: latent, transformer; result [batch * tokens][channels * patch * patch]: channel, row, column. */
+static void dit_patchify(const dit__op *op, const dit__kernels *kernels, int64_t unit) {
+  const dit__transformer *dit = (const dit__transformer *)op->argument[1];
+  const int64_t height = op->number[PASS_HEIGHT], width = op->number[PASS_WIDTH], p = dit->patch;
+  const float *latent = (const float *)op->argument[0] + unit % op->number[PASS_LATENTS] * dit->channels * height * width;
+  float *to = op->result + unit * (height / p) * (width / p) * dit->channels * p * p;
+  (void)kernels;
+  for (int64_t row = 0; row < height; row += p)
+    for (int64_t column = 0; column < width; column += p)
+      for (int64_t c = 0; c < dit->channels; c++)
+        for (int64_t y = 0; y < p; y++, to += p)
+          memcpy(to, latent + (c * height + row + y) * width + column, (size_t)p * sizeof(float));
+}
+
+/* Sine and cosine of position * omega_j, omega_j = 10000^(-j / quarter): one half of a row of positions. */
+static void dit_position_half(float *to, int64_t position, int64_t quarter) {
+  for (int64_t j = 0; j < quarter; j++) {
+    double sine, cosine;
+    dit__sincos((double)position * dit__exp(-9.210340371976184 * (double)j / (double)quarter), &sine, &cosine);
+    to[j] = (float)sine;
+    to[quarter + j] = (float)cosine;
+  }
+}
+
+/* argument: transformer; result [tokens][hidden]: the stored table on its own grid, else columns first, computed. */
+static void dit_positions(const dit__op *op, const dit__kernels *kernels, int64_t unit) {
+  const dit__transformer *dit = (const dit__transformer *)op->argument[1];
+  const int64_t rows = op->number[PASS_HEIGHT] / dit->patch, columns = op->number[PASS_WIDTH] / dit->patch;
+  const int64_t own = dit->latent_size / dit->patch, half = dit->hidden / 2;
+  float *to = op->result;
+  (void)unit;
+  if (rows == own && columns == own) {
+    kernels->convert(dit->positions.type, dit->positions.data, rows * columns * dit->hidden, 0, to);
+    return;
+  }
+  for (int64_t column = 0; column < columns; column++) dit_position_half(to + column * dit->hidden, column, half / 2);
+  for (int64_t row = 0; row < rows; row++) {
+    float *line = to + row * columns * dit->hidden;
+    dit_position_half(line + half, row, half / 2);
+    for (int64_t column = 0; column < columns; column++) {
+      float *token = line + column * dit->hidden;
+      if (row) memcpy(token, to + column * dit->hidden, (size_t)half * sizeof(float));
+      if (column) memcpy(token + half, line + half, (size_t)half * sizeof(float));
+    }
+  }
+}
+
+/* Copies the positions of the first sample to the others. */
+static void dit_repeat(const dit__op *op, const dit__kernels *kernels, int64_t unit) {
+  (void)kernels;
+  memcpy(op->result + (unit + 1) * op->number[0], op->result, (size_t)op->number[0] * sizeof(float));
+}
+
+/* argument: tokens [batch * tokens][patch * patch * out_channels] (row, column, channel), transformer; result
+ * [batch][out_channels][height][width]. */
+static void dit_unpatchify(const dit__op *op, const dit__kernels *kernels, int64_t unit) {
+  const dit__transformer *dit = (const dit__transformer *)op->argument[1];
+  const int64_t height = op->number[PASS_HEIGHT], width = op->number[PASS_WIDTH], p = dit->patch, c = dit->out_channels;
+  const float *from = (const float *)op->argument[0] + unit * height * width * c;
+  float *to = op->result + unit * height * width * c;
+  (void)kernels;
+  for (int64_t row = 0; row < height; row += p)
+    for (int64_t column = 0; column < width; column += p)
+      for (int64_t y = 0; y < p; y++)
+        for (int64_t x = 0; x < p; x++)
+          for (int64_t i = 0; i < c; i++) to[(i * height + row + y) * width + column + x] = *from++;
+}
+
+/* ---- A pass ---- */
+
+typedef struct dit_pass {
+  dit__plan *plan;
+  const dit__transformer *dit;
+  int32_t batch, tokens, rows; /* rows = batch * tokens */
+  const float *modulation;
+  const int32_t *modulation_rows;
+  float *x, *h, *wide; /* [rows][hidden], the same, [rows][the widest layer] */
+  dit__quantized q;
+} dit_pass;
+
+static void dit_norm(const dit_pass *pass, int64_t chunk) {
+  dit__op *op = dit__plan_add(pass->plan, DIT__NORM);
+  op->rows = pass->rows;
+  op->width = pass->dit->hidden;
+  op->x = pass->x;
+  op->x_stride = op->out_stride = pass->dit->hidden;
+  op->out = pass->h;
+  op->eps = 1e-6f;
+  op->rows_per_sample = pass->tokens;
+  op->modulation = pass->modulation + chunk * pass->dit->hidden;
+  op->modulation_rows = pass->modulation_rows;
+  op->modulation_stride = (ptrdiff_t)dit__modulation_size(pass->dit);
+}
+
+/* A layer of a block; its input is quantised first where the layer is int8. chunk: of the gate, with DIT__GATED. */
+static void dit_layer(const dit_pass *pass, const dit__matrix *matrix, const float *x, float *out, dit__finish finish,
+                      int64_t chunk) {
+  const int32_t k = matrix->weights.k;
+  if (matrix->int8) {
+    dit__op *quantize = dit__plan_add(pass->plan, DIT__QUANTIZE);
+    quantize->rows = pass->rows;
+    quantize->width = k;
+    quantize->x = x;
+    quantize->x_stride = k;
+    quantize->quantized = pass->q;
+    quantize->quantized.stride = (k + 3) / 4 * 4;
+  }
+  dit__op *op = dit_product(pass->plan, matrix, pass->rows, x, k, out, matrix->weights.rows, finish);
+  op->quantized = pass->q;
+  op->quantized.stride = (k + 3) / 4 * 4;
+  op->rows_per_sample = pass->tokens;
+  op->modulation = pass->modulation + chunk * pass->dit->hidden;
+  op->modulation_rows = pass->modulation_rows;
+  op->modulation_stride = (ptrdiff_t)dit__modulation_size(pass->dit);
+}
+
+/* x += gate * attention(norm(x)); x += gate * mlp(norm(x)) (figure 3, adaLN-Zero). Chunks: shift, scale, gate of each. */
+static void dit_block(const dit_pass *pass, int32_t index) {
+  const dit__transformer *dit = pass->dit;
+  const dit__block *block = &dit->blocks[index];
+  const int64_t chunk = 6 * (int64_t)index;
+  dit_norm(pass, chunk);
+  dit_layer(pass, &block->qkv, pass->h, pass->wide, DIT__STORE, 0);
+  dit__op *op = dit__plan_add(pass->plan, DIT__ATTENTION);
+  op->x = pass->wide;
+  op->x_stride = 3 * (ptrdiff_t)dit->hidden;
+  op->out = pass->h;
+  op->out_stride = dit->hidden;
+  op->samples = pass->batch;
+  op->heads = dit->heads;
+  op->tokens = pass->tokens;
+  op->dim = dit->hidden / dit->heads;
+  op->eps = (float)(1.0 / sqrt((double)op->dim));
+  dit_layer(pass, &block->proj, pass->h, pass->x, DIT__GATED, chunk + 2);
+  dit_norm(pass, chunk + 3);
+  dit_layer(pass, &block->fc1, pass->h, pass->wide, DIT__GELU, 0);
+  dit_layer(pass, &block->fc2, pass->wide, pass->x, DIT__GATED, chunk + 5);
+}
+
+static void dit_pass_numbers(dit__op *op, const dit_pass *pass, int32_t latents, int32_t height, int32_t width) {
+  op->argument[1] = pass->dit;
+  op->number[PASS_BATCH] = pass->batch;
+  op->number[PASS_LATENTS] = latents;
+  op->number[PASS_HEIGHT] = height;
+  op->number[PASS_WIDTH] = width;
+}
+
+/* x = patches * embed + positions. */
+static void dit_embed(const dit_pass *pass, int32_t latents, int32_t height, int32_t width, const float *latent) {
+  const dit__transformer *dit = pass->dit;
+  const int32_t k = dit->embed.weights.k;
+  const double size = (double)pass->tokens * dit->hidden;
+  dit_pass_numbers(dit_call(pass->plan, dit_positions, pass->x, 16 * size), pass, latents, height, width);
+  if (pass->batch > 1) {
+    dit__op *op = dit_call(pass->plan, dit_repeat, pass->x, 4 * size);
+    op->units = pass->batch - 1;
+    op->number[0] = (int64_t)pass->tokens * dit->hidden;
+  }
+  dit__op *op = dit_call(pass->plan, dit_patchify, pass->wide, 8.0 * pass->tokens * k);
+  dit_pass_numbers(op, pass, latents, height, width);
+  op->argument[0] = latent;
+  op->units = pass->batch;
+  dit_product(pass->plan, &dit->embed, pass->rows, pass->wide, k, pass->x, dit->hidden, DIT__RESIDUAL);
+}
+
+void dit__plan_pass(dit__plan *plan, dit__arena *arena, const dit__transformer *dit, int32_t batch, int32_t latents,
+                    int32_t height, int32_t width, const float *latent, const float *modulation,
+                    const int32_t *modulation_rows, float *out) {
+  const int32_t last = dit->final_linear.weights.rows;
+  int32_t widest = 3 * dit->hidden > dit->mlp ? 3 * dit->hidden : dit->mlp;
+  if (widest < dit->embed.weights.k) widest = dit->embed.weights.k;
+  if (widest < last) widest = last;
+  dit_pass pass;
+  memset(&pass, 0, sizeof pass);
+  pass.plan = plan;
+  pass.dit = dit;
+  pass.batch = batch;
+  pass.tokens = height / dit->patch * (width / dit->patch);
+  pass.rows = batch * pass.tokens;
+  pass.modulation = modulation;
+  pass.modulation_rows = modulation_rows;
+  const uint64_t rows = (uint64_t)pass.rows;
+  pass.x = (float *)dit__arena_take(arena, rows * (uint64_t)dit->hidden, sizeof(float));
+  pass.h = (float *)dit__arena_take(arena, rows * (uint64_t)dit->hidden, sizeof(float));
+  pass.wide = (float *)dit__arena_take(arena, rows * (uint64_t)widest, sizeof(float));
+  const int32_t int8 = dit->blocks[0].qkv.int8;
+  pass.q.q = (uint8_t *)dit__arena_take(arena, int8 ? rows * ((uint64_t)widest + 3) : 0, 1);
+  pass.q.scale = (float *)dit__arena_take(arena, int8 ? rows : 0, sizeof(float));
+  pass.q.low = (float *)dit__arena_take(arena, int8 ? rows : 0, sizeof(float));
+
+  dit_embed(&pass, latents, height, width, latent);
+  for (int32_t i = 0; i < dit->depth; i++) dit_block(&pass, i);
+  dit_norm(&pass, 6 * (int64_t)dit->depth);
+  dit_product(plan, &dit->final_linear, pass.rows, pass.h, dit->hidden, pass.wide, last, DIT__STORE);
+  dit__op *op = dit_call(plan, dit_unpatchify, out, 8.0 * pass.tokens * last);
+  dit_pass_numbers(op, &pass, latents, height, width);
+  op->argument[0] = pass.wide;
+  op->units = batch;
+
+  dit__arena_give(arena, pass.q.low);
+  dit__arena_give(arena, pass.q.scale);
+  dit__arena_give(arena, pass.q.q);
+  dit__arena_give(arena, pass.wide);
+  dit__arena_give(arena, pass.h);
+  dit__arena_give(arena, pass.x);
+}
+
+/* ---- dit_denoise ---- */
+
+typedef struct denoise_call {
+  int32_t count, height, width;
+  const float *latent;
+  dit__rows rows;
+  int32_t *modulation_rows;
+  float *out;
+} denoise_call;
+
+/* Both plans of a call; they follow each other in one. */
+static void denoise_plan(dit__plan *plan, dit__arena *arena, const dit_model *model, const denoise_call *call) {
+  const uint64_t size = (uint64_t)dit__modulation_size(&model->dit);
+  float *modulation = (float *)dit__arena_take(arena, size * (uint64_t)call->count, sizeof(float));
+  dit__plan_modulation(plan, arena, &model->dit, &call->rows, modulation);
+  dit__plan_pass(plan, arena, &model->dit, call->count, call->count, call->height, call->width, call->latent, modulation,
+                 call->modulation_rows, call->out);
+  dit__plan_close(plan);
+}
+
+static dit_status denoise_check(const dit_model *model, int32_t count, int32_t height, int32_t width, const float *latent,
+                                const float *timesteps, const int32_t *classes, const float *out, dit_error *error) {
+  if (!model) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_denoise: model is NULL");
+  const dit__transformer *dit = &model->dit;
+  if (!dit->present) return dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_denoise: the model has no transformer");
+  if (!latent || !timesteps || !out)
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_denoise: %s is NULL", !latent ? "latent" : !timesteps ? "timesteps" : "out");
+  if (count < 1 || count > 65536) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_denoise: count is %d; it must be 1 to 65536", count);
+  const dit_status status = dit__check_size(model, "dit_denoise", height, width, error);
+  if (status) return status;
+  if ((int64_t)count * (height / dit->patch) * (width / dit->patch) > 1 << 24)
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_denoise: count %d is too large for this size; call it in parts", count);
+  for (int32_t i = 0; i < count; i++) {
+    if (!(timesteps[i] >= 0 && timesteps[i] <= 1000))
+      return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_denoise: timesteps[%d] must be within 0 and 1000", i);
+    const dit_status bad = dit__check_class(model, "dit_denoise: classes", i, classes ? classes[i] : -1, error);
+    if (bad) return bad;
+  }
+  return DIT_OK;
+}
+
+dit_status dit__check_class(const dit_model *model, const char *what, int32_t index, int32_t class_id, dit_error *error) {
+  const dit__transformer *dit = &model->dit;
+  if (class_id == -1 && dit->null_class < 0)
+    return dit__fail(error, DIT_ERROR_UNSUPPORTED, "%s[%d] is -1, but the model was trained without a null class", what, index);
+  if (class_id < -1 || (class_id >= dit->classes && class_id != dit->null_class))
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "%s[%d] is %d; the model has classes 0 to %d, and -1 for none", what, index,
+                     class_id, dit->classes - 1);
+  return DIT_OK;
+}
+
+dit_status dit__check_size(const dit_model *model, const char *what, int32_t height, int32_t width, dit_error *error) {
+  const int32_t patch = model->dit.patch;
+  if (height < patch || width < patch || height > 1024 || width > 1024 || height % patch || width % patch)
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: a latent of %d x %d; width and height must be multiples of %d, up to 1024",
+                     what, width, height, patch);
+  return DIT_OK;
+}
+
+/* Fills the rows of a call: sample i has timestep i and condition i. */
+static void denoise_rows(const dit_model *model, const denoise_call *call, const float *timesteps, const int32_t *classes,
+                         double *time, dit__condition *condition) {
+  for (int32_t i = 0; i < call->count; i++) {
+    time[i] = (double)timesteps[i];
+    condition[i].a = classes && classes[i] >= 0 ? classes[i] : model->dit.null_class;
+    condition[i].b = -1;
+    call->modulation_rows[i] = i;
+  }
+}
+
+dit_status dit_denoise(const dit_model *model, int32_t count, int32_t height, int32_t width, const float *latent,
+                       const float *timesteps, const int32_t *classes, float *out, dit_error *error) {
+  const dit_status status = denoise_check(model, count, height, width, latent, timesteps, classes, out, error);
+  if (status) return status;
+  dit__environment saved;
+  dit__environment_enter(&saved);
+  denoise_call call = {count, height, width, latent, {count, count, 1, 0, NULL, NULL}, NULL, out};
+  dit__engine engine;
+  dit__plan plan;
+  dit__arena arena;
+  dit__engine_open(&engine, model, 0, NULL);
+  dit__plan_open(&plan, &engine, NULL);
+  dit__arena_open(&arena, dit__nowhere);
+  denoise_plan(&plan, &arena, model, &call);
+
+  dit__layout layout;
+  dit__layout_open(&layout);
+  const size_t ops = dit__layout_add(&layout, (uint64_t)plan.count, sizeof(dit__op));
+  const size_t times = dit__layout_add(&layout, (uint64_t)count, sizeof(double));
+  const size_t conditions = dit__layout_add(&layout, (uint64_t)count, sizeof(dit__condition));
+  const size_t rows = dit__layout_add(&layout, (uint64_t)count, sizeof(int32_t));
+  const size_t scratch = dit__layout_add(&layout, plan.scratch, 1), workspace = dit__layout_add(&layout, arena.peak, 1);
+  uint8_t *block = layout.overflow || arena.overflow ? NULL : (uint8_t *)dit__allocate(&model->options, layout.size, 64);
+  if (block) {
+    call.rows.timesteps = (double *)(void *)(block + times);
+    call.rows.condition = (dit__condition *)(void *)(block + conditions);
+    call.modulation_rows = (int32_t *)(void *)(block + rows);
+    denoise_rows(model, &call, timesteps, classes, (double *)(void *)(block + times),
+                 (dit__condition *)(void *)(block + conditions));
+    engine.scratch = block + scratch;
+    dit__plan_open(&plan, &engine, (dit__op *)(void *)(block + ops));
+    dit__arena_open(&arena, block + workspace);
+    denoise_plan(&plan, &arena, model, &call);
+    while (dit__plan_step(&plan)) continue;
+    dit__release(&model->options, block, layout.size);
+  }
+  dit__environment_leave(&saved);
+  return block ? DIT_OK : dit__fail(error, DIT_ERROR_MEMORY, "dit_denoise: no memory for %zu bytes of workspace", layout.size);
+}

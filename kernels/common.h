@@ -1,0 +1,97 @@
+/* What all instruction sets share: exact fma, single numbers of stored types, chains of k. */
+#ifndef DIT_KERNELS_COMMON_H
+#define DIT_KERNELS_COMMON_H
+
+#include <math.h>
+#include <string.h>
+
+#include "kernels/kernels.h"
+
+#if defined(__GNUC__) /* tiles must be specialised for their number of rows, or their sums leave the registers */
+#define INLINE __attribute__((always_inline))
+#else
+#define INLINE
+#endif
+
+enum { DIT__ROW_GROUP = 192 };  /* rows whose block of k stays in the second cache while panels pass */
+enum { DIT__QUERIES = 24 };     /* rows of attention that share a pass over the keys */
+enum { DIT__NR_MOST = 32 };     /* widest panel of any instruction set */
+
+/* Where the k of one block lie in a row of a: a stretch per tap that it touches. */
+typedef struct dit__chain {
+  int32_t segments;
+  ptrdiff_t offset[DIT__TAPS];
+  int32_t length[DIT__TAPS];
+} dit__chain;
+
+typedef void (*dit__tile)(const float *a, ptrdiff_t row_stride, const dit__chain *chain, const float *b, float *c,
+                          ptrdiff_t c_stride);
+
+static inline void dit__chain_cut(dit__chain *chain, const dit__product *p, int32_t k0, int32_t length) {
+  chain->segments = 0;
+  for (int32_t k = k0; k < k0 + length;) {
+    const int32_t tap = k / p->channels, at = k % p->channels;
+    int32_t count = p->channels - at;
+    if (count > k0 + length - k) count = k0 + length - k;
+    chain->offset[chain->segments] = p->tap_offset[tap] + at;
+    chain->length[chain->segments++] = count;
+    k += count;
+  }
+}
+
+/* a * b + c with one rounding. Without the instruction: the product is exact in double; the sum is rounded to odd (TwoSum
+ * tells whether it was exact), so that the rounding to float is the only one that counts (Boldo & Melquiond 2008). */
+static inline float dit__fmaf(float a, float b, float c) {
+#if defined(__FMA__) || defined(__aarch64__) || defined(__ARM_FEATURE_FMA)
+  return __builtin_fmaf(a, b, c);
+#else
+  const double product = (double)a * b, addend = c;
+  double sum = product + addend;
+  const double part = sum - product;
+  const double error = (product - (sum - part)) + (addend - part);
+  uint64_t bits;
+  memcpy(&bits, &sum, sizeof bits);
+  if (error != 0 && !(bits & 1)) {
+    bits += ((error > 0) == (sum > 0)) ? 1u : ~(uint64_t)0;
+    memcpy(&sum, &bits, sizeof bits);
+  }
+  return (float)sum;
+#endif
+}
+
+static inline float dit__sqrtf(float x) { return sqrtf(x); } /* IEEE: correctly rounded everywhere */
+
+static inline size_t dit__type_size(int32_t type) { return type == DIT__F32 ? 4 : type == DIT__I8 ? 1 : 2; }
+
+static inline float dit__float_from_half(uint16_t half) {
+  const uint32_t sign = (uint32_t)(half & 0x8000) << 16, exponent = half >> 10 & 31, fraction = half & 1023;
+  uint32_t bits = sign | (exponent + 112) << 23 | fraction << 13;
+  float value;
+  if (exponent == 31) bits = sign | 0x7f800000 | fraction << 13;
+  if (exponent == 0) { /* zero or subnormal: fraction * 2^-24 */
+    value = (float)fraction * 0x1p-24f;
+    return sign ? -value : value;
+  }
+  memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+/* Number i of an array of any stored type at any alignment. */
+static inline float dit__load_one(int32_t type, const uint8_t *x, int64_t i, float scale) {
+  float value;
+  uint16_t half;
+  switch (type) {
+    case DIT__F32: memcpy(&value, x + i * 4, 4); return value;
+    case DIT__F16: memcpy(&half, x + i * 2, 2); return dit__float_from_half(half);
+    case DIT__BF16: {
+      uint32_t bits;
+      memcpy(&half, x + i * 2, 2);
+      bits = (uint32_t)half << 16;
+      memcpy(&value, &bits, 4);
+      return value;
+    }
+    default: return (float)(int8_t)x[i] * scale;
+  }
+}
+
+#endif

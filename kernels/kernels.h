@@ -1,0 +1,132 @@
+/* The arithmetic, once per instruction set: a table of functions. Kernels know no model and no file; the result of each
+ * is defined by docs/numerics.md alone, so every table gives the same bits. Arrays are f32 unless said otherwise.
+ *
+ * Products have the form out[m][n] = finish(sum over k of a[m][k] * w[n][k]). Weights are packed into panels of `nr`
+ * rows of w, panel[k][nr], zeros behind the last row, so that a vector holds neighbouring n. */
+#ifndef DIT_KERNELS_H
+#define DIT_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dit.h"
+
+enum { DIT__BLOCK = 256 };       /* k of one chain of fused multiply-adds */
+enum { DIT__TAPS = 9 };          /* most taps of a convolution */
+enum { DIT__LEVELS = 127 };      /* quantised activations are 0..127, weights -127..127 */
+
+typedef enum dit__weight_type { DIT__F32, DIT__F16, DIT__BF16, DIT__I8 } dit__weight_type;
+
+/* Rows of a weight matrix as they lie in the file. Element (n, k): for taps 1 data[n*stride + k]; for a convolution, whose
+ * k counts (tap, channel), data[n*stride + channel*taps + tap]. */
+typedef struct dit__weights {
+  const uint8_t *data;  /* any alignment */
+  const float *scale;   /* I8: one factor a row */
+  ptrdiff_t stride;     /* elements from row to row */
+  int32_t type;         /* dit__weight_type */
+  int32_t rows, k;      /* k = taps * channels */
+  int32_t taps;
+} dit__weights;
+
+/* What happens to v = sum + bias[n] as a tile leaves the registers. */
+typedef enum dit__finish {
+  DIT__STORE,    /* out = v */
+  DIT__GELU,     /* out = gelu(v), tanh form */
+  DIT__RESIDUAL, /* out = residual + v */
+  DIT__GATED     /* out = residual + gate * v, fused */
+} dit__finish;
+
+/* Row m of a lies at a + (m / line) * line_stride + (m % line) * row_stride; its k-th number, k = tap * channels + i, at
+ * tap_offset[tap] + i. A plain matrix has one tap. */
+typedef struct dit__product {
+  const float *a;
+  ptrdiff_t row_stride, line_stride;
+  int32_t line;
+  int32_t taps, channels;
+  ptrdiff_t tap_offset[DIT__TAPS];
+  const float *panels;   /* of the first column; panel p at panels + p * k * nr */
+  int32_t columns;       /* of out; the last panel may be partly used */
+  const float *bias;     /* [columns] */
+  float *out;            /* [m][out_stride] */
+  ptrdiff_t out_stride;
+  float *partial;        /* block sums between blocks, [m][partial_stride]; may be out unless there is a residual */
+  ptrdiff_t partial_stride;
+  const float *residual; /* [m][residual_stride]; may be out */
+  ptrdiff_t residual_stride;
+  const float *gate;     /* [columns] of row gate_rows[(first_row + m) / rows_per_sample], gate_stride apart */
+  const int32_t *gate_rows;
+  ptrdiff_t gate_stride;
+  int32_t first_row, rows_per_sample;
+  int32_t finish;        /* dit__finish */
+} dit__product;
+
+/* The same for int8: a is quantised, x = low + scale * q per row; panels are [k/4][nr][4] bytes, then nr float sums of
+ * each row of w. out = finish((scale*dot + low*sum) * weight_scale[n] + bias[n]). */
+typedef struct dit__product_i8 {
+  const uint8_t *a; /* [m][a_stride], a multiple of 4, zeros behind k */
+  ptrdiff_t a_stride;
+  const float *row_scale, *row_low; /* [m] */
+  const uint8_t *panels;
+  int32_t k;                 /* rounded up to a multiple of 4 */
+  const float *weight_scale; /* [columns] */
+  dit__product to;           /* columns, bias, out, residual, gate, finish */
+} dit__product_i8;
+
+/* One head: queries first..first+count-1 against all keys. */
+typedef struct dit__attention {
+  int32_t tokens, dim;
+  const float *q; /* [tokens][q_stride] */
+  ptrdiff_t q_stride;
+  const float *keys;   /* packed: panels of nr keys, [dim][nr] */
+  const float *values; /* packed: panels of nr channels, [tokens][nr] */
+  float scale;         /* of the logits */
+  float *out;          /* [tokens][out_stride] */
+  ptrdiff_t out_stride;
+} dit__attention;
+
+typedef struct dit__kernels {
+  int32_t isa;            /* DIT_ISA_* */
+  int32_t nr, nr_i8;      /* columns of a panel */
+
+  /* Packs columns first..first+count-1 (whole panels but for the last) of w; f32 from any type. */
+  void (*pack)(const dit__weights *w, int32_t first, int32_t count, float *panels);
+  void (*pack_i8)(const dit__weights *w, int32_t first, int32_t count, uint8_t *panels);
+  /* Panels from a matrix that lies [k][columns] with rows `stride` apart: the values of attention. */
+  void (*pack_columns)(const float *b, ptrdiff_t stride, int32_t k, int32_t columns, float *panels);
+
+  /* Rows first..first+count-1 of out, all columns. */
+  void (*product)(const dit__product *p, int32_t first, int32_t count);
+  void (*product_i8)(const dit__product_i8 *p, int32_t first, int32_t count);
+
+  /* scratch: dit__attention_scratch floats, aligned to 64 bytes. */
+  void (*attention)(const dit__attention *a, int32_t first, int32_t count, float *scratch);
+
+  /* out = LayerNorm(x) * (1 + scale) + shift over rows of `width`; one shift and scale for all rows. */
+  void (*norm_modulate)(const float *x, ptrdiff_t x_stride, int32_t rows, int32_t width, float eps, const float *shift,
+                        const float *scale, float *out, ptrdiff_t out_stride);
+  /* q = round((x - low) / scale) per row, low and scale from its smallest and largest number. */
+  void (*quantize)(const float *x, ptrdiff_t x_stride, int32_t rows, int32_t width, uint8_t *q, ptrdiff_t q_stride,
+                   float *row_scale, float *row_low);
+  void (*silu)(const float *x, int64_t count, float *out);
+  /* out = x * scale[c] + shift[c] (fused), then silu if asked, over `pixels` of `channels`; the pixel x_step floats
+   * further is the next. */
+  void (*affine)(const float *x, ptrdiff_t x_step, int32_t pixels, int32_t channels, const float *scale,
+                 const float *shift, int32_t silu, float *out);
+  /* Sums and sums of squares per channel over the pixels of a row, in double. */
+  void (*channel_sums)(const float *x, int32_t pixels, int32_t channels, double *sum, double *squares);
+  /* Any stored type to f32, exactly (I8: times scale). */
+  void (*convert)(int32_t type, const uint8_t *x, int64_t count, float scale, float *out);
+} dit__kernels;
+
+/* Floats of scratch that attention needs for heads of `dim` channels. */
+int64_t dit__attention_scratch(int32_t dim);
+
+/* Fills the table of an instruction set (0: the best that is present); 0 if this build or processor lacks it. */
+int32_t dit__kernels_get(int32_t isa, dit__kernels *table);
+
+/* One per instruction set; each overrides entries of the table it is given. */
+void dit__kernels_scalar(dit__kernels *table);
+void dit__kernels_avx2(dit__kernels *table);
+void dit__kernels_avx512(dit__kernels *table);
+
+#endif

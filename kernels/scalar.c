@@ -1,0 +1,76 @@
+/* The portable table: plain C, one number at a time. It runs everywhere and is what the others are tested against. */
+#include "numerics.h"
+
+#include "kernels/common.h"
+
+#define LAYER(name) scalar_##name
+#define TARGET
+#define VL 1
+#define NV 8
+#define MR 2
+#define NV_I8 8
+#define MR_I8 2
+#define HAVE_I8
+#define vf float
+#define vd double
+#define vi int32_t
+
+#define v_zero() 0.0f
+#define v_set(x) (x)
+#define v_load(p) (*(p))
+#define v_broadcast(p) (*(p))
+#define v_store(p, x) (*(p) = (x))
+#define v_load_part(p, n) ((void)(n), *(p))
+#define v_store_part(p, x, n) ((void)(n), *(p) = (x))
+#define v_add(a, b) ((a) + (b))
+#define v_sub(a, b) ((a) - (b))
+#define v_mul(a, b) ((a) * (b))
+#define v_div(a, b) ((a) / (b))
+#define v_fma(a, b, c) dit__fmaf(a, b, c)
+#define v_turn(square) ((void)(square))
+#define v_load_bytes(p) dit__load_one(DIT__F32, p, 0, 0)
+#define v_load_f16(p) dit__load_one(DIT__F16, p, 0, 0)
+#define v_load_bf16(p) dit__load_one(DIT__BF16, p, 0, 0)
+#define v_load_i8(p) ((float)(int8_t) * (p))
+#define d_zero() 0.0
+#define d_add(a, b) ((a) + (b))
+#define d_mul(a, b) ((a) * (b))
+#define d_widen(x) ((double)(x))
+#define d_store(p, x) (*(p) = (x))
+#define i_zero() 0
+#define i_store(p, x) (*(p) = (x))
+#define i_float(x) ((float)(x))
+
+static inline float v_max(float a, float b) { return a > b ? a : b; }
+static inline float v_min(float a, float b) { return a < b ? a : b; }
+
+/* p * 2^n, where t = n + 1.5 * 2^23. */
+static inline float v_scale(float p, float t) {
+  uint32_t bits, exponent;
+  memcpy(&bits, &p, 4);
+  memcpy(&exponent, &t, 4);
+  bits += exponent << 23;
+  memcpy(&p, &bits, 4);
+  return p;
+}
+
+/* Four bytes as one lane. */
+static inline int32_t i_load(const uint8_t *p) {
+  int32_t four;
+  memcpy(&four, p, 4);
+  return four;
+}
+#define i_broadcast(p) i_load(p)
+
+static inline int32_t i_dot(int32_t sum, int32_t a, int32_t b) {
+  for (int shift = 0; shift < 32; shift += 8)
+    sum += (int32_t)((uint32_t)a >> shift & 255) * (int8_t)((uint32_t)b >> shift & 255);
+  return sum;
+}
+
+#include "kernels/template.h"
+
+void dit__kernels_scalar(dit__kernels *table) {
+  scalar_fill(table);
+  table->isa = DIT_ISA_SCALAR;
+}

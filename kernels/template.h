@@ -1,0 +1,625 @@
+/* Every kernel, written once over a vector layer. An instruction set's file defines the layer and includes this:
+ *
+ *   LAYER(name)      name with the instruction set's suffix
+ *   TARGET           attribute of its functions
+ *   VL, NV, MR       floats of a vector; vectors of a panel; rows of a tile
+ *   vf and v_*       f32 vectors; vd and d_*: the same number of doubles
+ *   HAVE_I8, vi, i_* int8 products (layers without them leave the table's entry as it is)
+ *
+ * What the results are is defined by docs/numerics.md; how the loops are cut is free. No include guard: see above. */
+
+#define NR (NV * VL)
+
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#elif defined(__GNUC__)
+#define UNROLL _Pragma("GCC unroll 32")
+#else
+#define UNROLL
+#endif
+
+/* ---- Elementary functions ---- */
+
+/* exp(x) for x cut to [-87, 88]: x = n ln 2 + r, a polynomial of degree 6 in r, times 2^n. */
+static inline TARGET vf LAYER(v_exp)(vf x) {
+  x = v_min(v_max(x, v_set(-87.0f)), v_set(88.0f));
+  vf t = v_fma(x, v_set(0x1.715476p+0f), v_set(0x1.8p+23f));
+  vf n = v_sub(t, v_set(0x1.8p+23f));
+  vf r = v_fma(n, v_set(-0x1.62e4p-1f), x);
+  r = v_fma(n, v_set(-0x1.7f7d1cp-20f), r);
+  vf p = v_set(0x1.6a9952p-10f);
+  p = v_fma(p, r, v_set(0x1.120c32p-7f));
+  p = v_fma(p, r, v_set(0x1.5558fap-5f));
+  p = v_fma(p, r, v_set(0x1.555410p-3f));
+  p = v_fma(p, r, v_set(0x1.fffffcp-2f));
+  p = v_fma(p, r, v_set(1.0f));
+  p = v_fma(p, r, v_set(1.0f));
+  return v_scale(p, t);
+}
+
+static inline TARGET vf LAYER(v_silu)(vf x) {
+  vf e = LAYER(v_exp)(v_sub(v_set(0.0f), x));
+  return v_div(x, v_add(v_set(1.0f), e));
+}
+
+/* 0.5 x (1 + tanh(u)) = x / (1 + exp(-2u)), u = sqrt(2/pi) (x + 0.044715 x^3) (Hendrycks & Gimpel 2016). */
+static inline TARGET vf LAYER(v_gelu)(vf x) {
+  vf u = v_fma(v_mul(x, x), v_set(-0x1.2444b6p-4f), v_set(-0x1.988454p+0f));
+  vf e = LAYER(v_exp)(v_mul(x, u));
+  return v_div(x, v_add(v_set(1.0f), e));
+}
+
+/* The 16 partial chains of a reduction, added as a fixed tree: i and i+8, then i and i+4, i+2, i+1. */
+static inline TARGET float LAYER(tree)(const vf *chain) {
+  float lane[16];
+  for (int i = 0; i < 16 / VL; i++) v_store(lane + i * VL, chain[i]);
+  for (int half = 8; half; half /= 2)
+    for (int i = 0; i < half; i++) lane[i] += lane[i + half];
+  return lane[0];
+}
+
+/* ---- Tiles ---- */
+
+/* rows x (nv vectors) of block sums: c[r][0..nv*VL-1] = one chain over the segments. Instances below. */
+static inline INLINE TARGET void LAYER(tile)(const int rows, const int nv, const float *a, ptrdiff_t row_stride,
+                                             const dit__chain *chain, const float *b, float *c, ptrdiff_t c_stride) {
+  vf acc[MR][NV];
+  UNROLL for (int r = 0; r < MR; r++) UNROLL for (int v = 0; v < NV; v++) acc[r][v] = v_zero();
+  for (int s = 0; s < chain->segments; s++) {
+    const float *x = a + chain->offset[s];
+    for (int32_t k = chain->length[s]; k > 0; k--) {
+      vf column[NV];
+      UNROLL for (int v = 0; v < NV; v++) if (v < nv) column[v] = v_load(b + v * VL);
+      UNROLL for (int r = 0; r < MR; r++) if (r < rows) {
+        vf value = v_broadcast(x + r * row_stride);
+        UNROLL for (int v = 0; v < NV; v++) if (v < nv) acc[r][v] = v_fma(value, column[v], acc[r][v]);
+      }
+      x++;
+      b += NR;
+    }
+  }
+  UNROLL for (int r = 0; r < MR; r++) if (r < rows) UNROLL for (int v = 0; v < NV; v++) if (v < nv)
+    v_store(c + r * c_stride + v * VL, acc[r][v]);
+}
+
+#define TILE(rows)                                                                                                  \
+  static TARGET void LAYER(tile_##rows##_wide)(const float *a, ptrdiff_t row_stride, const dit__chain *chain,       \
+                                               const float *b, float *c, ptrdiff_t c_stride) {                      \
+    LAYER(tile)(rows, NV, a, row_stride, chain, b, c, c_stride);                                                    \
+  }                                                                                                                 \
+  static TARGET void LAYER(tile_##rows##_slim)(const float *a, ptrdiff_t row_stride, const dit__chain *chain,       \
+                                               const float *b, float *c, ptrdiff_t c_stride) {                      \
+    LAYER(tile)(rows, 1, a, row_stride, chain, b, c, c_stride);                                                     \
+  }
+#define TILE_PAIR(rows) {LAYER(tile_##rows##_slim), LAYER(tile_##rows##_wide)}
+
+TILE(1) TILE(2)
+#if MR >= 6
+TILE(3) TILE(4) TILE(5) TILE(6)
+#endif
+#if MR >= 12
+TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12)
+#endif
+
+static const dit__tile LAYER(tiles)[MR + 1][2] = {
+    {0, 0}, TILE_PAIR(1), TILE_PAIR(2),
+#if MR >= 6
+    TILE_PAIR(3), TILE_PAIR(4), TILE_PAIR(5), TILE_PAIR(6),
+#endif
+#if MR >= 12
+    TILE_PAIR(7), TILE_PAIR(8), TILE_PAIR(9), TILE_PAIR(10), TILE_PAIR(11), TILE_PAIR(12),
+#endif
+};
+#undef TILE
+#undef TILE_PAIR
+
+/* ---- Products ---- */
+
+/* One row of a tile leaves: `value` (the sums without bias) for columns n..n+count-1 of row m. */
+static inline INLINE TARGET void LAYER(finish)(const dit__product *p, int32_t m, int32_t n, int32_t count, vf value) {
+  vf bias = count == VL ? v_load(p->bias + n) : v_load_part(p->bias + n, count);
+  value = v_add(value, bias);
+  if (p->finish == DIT__GELU) {
+    value = LAYER(v_gelu)(value);
+  } else if (p->finish != DIT__STORE) {
+    const float *x = p->residual + m * p->residual_stride + n;
+    vf old = count == VL ? v_load(x) : v_load_part(x, count);
+    if (p->finish == DIT__GATED) {
+      const float *g = p->gate + p->gate_rows[(p->first_row + m) / p->rows_per_sample] * p->gate_stride + n;
+      value = v_fma(count == VL ? v_load(g) : v_load_part(g, count), value, old);
+    } else {
+      value = v_add(old, value);
+    }
+  }
+  float *out = p->out + m * p->out_stride + n;
+  if (count == VL) v_store(out, value);
+  else v_store_part(out, value, count);
+}
+
+/* Adds a tile of block sums to what earlier blocks gave, and finishes after the last block. */
+static TARGET void LAYER(leave)(const dit__product *p, const float *tile, int32_t m, int32_t rows, int32_t n,
+                                int32_t columns, int32_t first, int32_t last) {
+  for (int32_t r = 0; r < rows; r++) {
+    float *partial = p->partial + (m + r) * p->partial_stride + n;
+    for (int32_t j = 0; j < columns; j += VL) {
+      int32_t count = columns - j < VL ? columns - j : VL;
+      vf value = v_load(tile + r * NR + j);
+      if (!first) value = v_add(count == VL ? v_load(partial + j) : v_load_part(partial + j, count), value);
+      if (last) LAYER(finish)(p, m + r, n + j, count, value);
+      else if (count == VL) v_store(partial + j, value);
+      else v_store_part(partial + j, value, count);
+    }
+  }
+}
+
+/* Rows m..m+rows-1, which lie in one line, and all columns, of block k0..k0+length-1. */
+static TARGET void LAYER(sliver)(const dit__product *p, const dit__chain *chain, int32_t k0, int32_t length, int32_t n,
+                                 int32_t m, int32_t rows) {
+  const int32_t k = p->taps * p->channels, columns = p->columns - n < NR ? p->columns - n : NR;
+  const float *a = p->a + m / p->line * p->line_stride + m % p->line * p->row_stride;
+  float tile[MR * NR];
+  LAYER(tiles)[rows][columns > VL](a, p->row_stride, chain, p->panels + (ptrdiff_t)n * k + (ptrdiff_t)k0 * NR, tile, NR);
+  LAYER(leave)(p, tile, m, rows, n, columns, k0 == 0, k0 + length == k);
+}
+
+static TARGET void LAYER(product)(const dit__product *p, int32_t first, int32_t count) {
+  const int32_t k = p->taps * p->channels, group = DIT__ROW_GROUP / MR * MR;
+  for (int32_t k0 = 0; k0 < k; k0 += DIT__BLOCK) {
+    const int32_t length = k - k0 < DIT__BLOCK ? k - k0 : DIT__BLOCK;
+    dit__chain chain;
+    dit__chain_cut(&chain, p, k0, length);
+    for (int32_t m0 = first; m0 < first + count; m0 += group) {
+      const int32_t end = m0 + group < first + count ? m0 + group : first + count;
+      for (int32_t n = 0; n < p->columns; n += NR)
+        for (int32_t m = m0; m < end;) {
+          int32_t left = p->line - m % p->line; /* a sliver stays in its line; the last ones share evenly */
+          if (left > end - m) left = end - m;
+          const int32_t slivers = (left + MR - 1) / MR, rows = (left + slivers - 1) / slivers;
+          LAYER(sliver)(p, &chain, k0, length, n, m, rows);
+          m += rows;
+        }
+    }
+  }
+}
+
+/* ---- Packing ---- */
+
+/* VL numbers of any stored type. */
+static inline INLINE TARGET vf LAYER(load_as)(int32_t type, const uint8_t *x, int64_t i, vf scale) {
+  switch (type) {
+    case DIT__F32: return v_load_bytes(x + i * 4);
+    case DIT__F16: return v_load_f16(x + i * 2);
+    case DIT__BF16: return v_load_bf16(x + i * 2);
+    default: return v_mul(v_load_i8(x + i), scale);
+  }
+}
+
+static TARGET void LAYER(convert)(int32_t type, const uint8_t *x, int64_t count, float scale, float *out) {
+  const vf factor = v_set(scale);
+  int64_t i = 0;
+  for (; i + VL <= count; i += VL) v_store(out + i, LAYER(load_as)(type, x, i, factor));
+  for (; i < count; i++) out[i] = dit__load_one(type, x, i, scale);
+}
+
+/* One panel of a matrix: squares of VL x VL are turned. */
+static inline INLINE TARGET void LAYER(pack_panel)(const int32_t type, const dit__weights *w, int32_t n, int32_t rows,
+                                                   float *panel) {
+  const size_t size = dit__type_size(type);
+  for (int32_t v = 0; v < NR; v += VL) {
+    int32_t k = 0;
+    for (; k + VL <= w->k && v + VL <= rows; k += VL) {
+      vf square[VL];
+      UNROLL for (int j = 0; j < VL; j++) {
+        const uint8_t *row = w->data + (size_t)(n + v + j) * (size_t)w->stride * size;
+        square[j] = LAYER(load_as)(type, row, k, w->scale ? v_set(w->scale[n + v + j]) : v_zero());
+      }
+      v_turn(square);
+      UNROLL for (int j = 0; j < VL; j++) v_store(panel + (size_t)(k + j) * NR + v, square[j]);
+    }
+    for (int32_t j = v; j < v + VL; j++) {
+      const uint8_t *row = w->data + (size_t)(n + j) * (size_t)w->stride * size;
+      for (int32_t i = k; i < w->k; i++)
+        panel[(size_t)i * NR + j] = j < rows ? dit__load_one(type, row, i, w->scale ? w->scale[n + j] : 0) : 0;
+    }
+  }
+}
+
+/* One panel of a convolution: [row][channel][tap] becomes [tap][channel][row]. */
+static TARGET void LAYER(pack_taps)(const dit__weights *w, int32_t n, int32_t rows, float *panel) {
+  enum { CHUNK = 16 };
+  float block[NR][CHUNK * DIT__TAPS];
+  const int32_t channels = w->k / w->taps;
+  const size_t size = dit__type_size(w->type);
+  for (int32_t c = 0; c < channels; c += CHUNK) {
+    const int32_t count = channels - c < CHUNK ? channels - c : CHUNK;
+    for (int32_t j = 0; j < NR; j++) {
+      const uint8_t *row = w->data + ((size_t)(n + j) * (size_t)w->stride + (size_t)c * (size_t)w->taps) * size;
+      if (j < rows) LAYER(convert)(w->type, row, (int64_t)count * w->taps, w->scale ? w->scale[n + j] : 0, block[j]);
+      else for (int32_t i = 0; i < count * w->taps; i++) block[j][i] = 0;
+    }
+    for (int32_t t = 0; t < w->taps; t++)
+      for (int32_t i = 0; i < count; i++) {
+        float *to = panel + ((size_t)t * (size_t)channels + (size_t)(c + i)) * NR;
+        for (int32_t j = 0; j < NR; j++) to[j] = block[j][i * w->taps + t];
+      }
+  }
+}
+
+static TARGET void LAYER(pack)(const dit__weights *w, int32_t first, int32_t count, float *panels) {
+  for (int32_t n = 0; n < count; n += NR, panels += (size_t)w->k * NR) {
+    const int32_t rows = count - n < NR ? count - n : NR;
+    if (w->taps > 1) LAYER(pack_taps)(w, first + n, rows, panels);
+    else if (w->type == DIT__F32) LAYER(pack_panel)(DIT__F32, w, first + n, rows, panels);
+    else if (w->type == DIT__F16) LAYER(pack_panel)(DIT__F16, w, first + n, rows, panels);
+    else if (w->type == DIT__BF16) LAYER(pack_panel)(DIT__BF16, w, first + n, rows, panels);
+    else LAYER(pack_panel)(DIT__I8, w, first + n, rows, panels);
+  }
+}
+
+static TARGET void LAYER(pack_columns)(const float *b, ptrdiff_t stride, int32_t k, int32_t columns, float *panels) {
+  for (int32_t n = 0; n < columns; n += NR)
+    for (int32_t i = 0; i < k; i++, panels += NR)
+      for (int32_t v = 0; v < NR; v += VL) {
+        const int32_t left = columns - n - v;
+        const float *from = b + i * stride + n + v;
+        v_store(panels + v, left >= VL ? v_load(from) : left > 0 ? v_load_part(from, left) : v_zero());
+      }
+}
+
+/* ---- Attention ---- */
+
+/* Softmax numerators of a row of logits for one block of keys: p = exp(s - m) in place, zeros up to a multiple of 16.
+ * Updates the running maximum and sum; returns what the sums so far are multiplied by. */
+static TARGET float LAYER(softmax_block)(float *s, int32_t keys, int32_t first, float *running_max, float *running_sum) {
+  float top = s[0], factor = 0;
+  if (keys >= VL) {
+    vf tops = v_load(s);
+    for (int32_t j = VL; j + VL <= keys; j += VL) tops = v_max(tops, v_load(s + j));
+    float lane[VL];
+    v_store(lane, tops);
+    for (int i = 0; i < VL; i++) top = lane[i] > top ? lane[i] : top;
+  }
+  for (int32_t j = keys / VL * VL; j < keys; j++) top = s[j] > top ? s[j] : top;
+  if (!first && *running_max > top) top = *running_max;
+  if (!first) {
+    float lane[VL];
+    v_store(lane, LAYER(v_exp)(v_set(*running_max - top)));
+    factor = lane[0];
+  }
+  const int32_t padded = (keys + 15) / 16 * 16;
+  vf chain[16 / VL];
+  for (int v = 0; v < 16 / VL; v++) chain[v] = v_zero();
+  for (int32_t j = keys; j < padded; j++) s[j] = top - 200.0f;
+  for (int32_t j = 0; j < padded; j += 16)
+    for (int v = 0; v < 16 / VL; v++) {
+      vf e = LAYER(v_exp)(v_sub(v_load(s + j + v * VL), v_set(top)));
+      v_store(s + j + v * VL, e);
+      if (j + 16 <= keys) chain[v] = v_add(chain[v], e);
+    }
+  if (keys < padded) {
+    for (int32_t j = keys; j < padded; j++) s[j] = 0;
+    for (int v = 0; v < 16 / VL; v++) chain[v] = v_add(chain[v], v_load(s + padded - 16 + v * VL));
+  }
+  const float sum = LAYER(tree)(chain);
+  *running_sum = first ? sum : dit__fmaf(*running_sum, factor, sum);
+  *running_max = top;
+  return factor;
+}
+
+/* Logits of `rows` queries against keys k0..k0+keys-1. */
+static TARGET void LAYER(logits)(const dit__attention *a, const float *q, int32_t rows, int32_t k0, int32_t keys, float *s) {
+  for (int32_t n = 0; n < keys; n += NR) {
+    const float *panel = a->keys + (size_t)(k0 + n) * (size_t)a->dim;
+    for (int32_t r = 0; r < rows; r += MR) {
+      const int32_t count = rows - r < MR ? rows - r : MR;
+      for (int32_t d = 0; d < a->dim; d += DIT__BLOCK) {
+        dit__chain chain = {1, {0}, {a->dim - d < DIT__BLOCK ? a->dim - d : DIT__BLOCK}};
+        float tile[MR * NR];
+        LAYER(tiles)[count][1](q + r * a->dim + d, a->dim, &chain, panel + (size_t)d * NR, tile, NR);
+        for (int32_t i = 0; i < count; i++)
+          for (int v = 0; v < NR; v += VL) {
+            float *to = s + (r + i) * DIT__BLOCK + n + v;
+            vf value = v_load(tile + i * NR + v);
+            v_store(to, d ? v_add(v_load(to), value) : value);
+          }
+      }
+    }
+  }
+}
+
+/* sums = sums * factor + p * values over one block of keys (without the first term for the first block). */
+static TARGET void LAYER(mix_values)(const dit__attention *a, const float *p, int32_t rows, int32_t k0, int32_t keys,
+                                     const float *factor, float *sums, int32_t width) {
+  const dit__chain chain = {1, {0}, {keys}};
+  for (int32_t n = 0; n < a->dim; n += NR) {
+    const float *panel = a->values + (size_t)n * (size_t)a->tokens + (size_t)k0 * NR;
+    for (int32_t r = 0; r < rows; r += MR) {
+      const int32_t count = rows - r < MR ? rows - r : MR;
+      float tile[MR * NR];
+      LAYER(tiles)[count][a->dim - n > VL](p + r * DIT__BLOCK, DIT__BLOCK, &chain, panel, tile, NR);
+      for (int32_t i = 0; i < count; i++)
+        for (int v = 0; v < NR && n + v < a->dim; v += VL) {
+          float *to = sums + (r + i) * width + n + v;
+          vf value = v_load(tile + i * NR + v);
+          v_store(to, k0 ? v_fma(v_load(to), v_set(factor[r + i]), value) : value);
+        }
+    }
+  }
+}
+
+static TARGET void LAYER(attention)(const dit__attention *a, int32_t first, int32_t count, float *scratch) {
+  const int32_t width = (a->dim + DIT__NR_MOST - 1) / DIT__NR_MOST * DIT__NR_MOST;
+  float *q = scratch, *s = q + DIT__QUERIES * width, *sums = s + DIT__QUERIES * DIT__BLOCK;
+  for (int32_t q0 = first; q0 < first + count; q0 += DIT__QUERIES) {
+    const int32_t rows = first + count - q0 < DIT__QUERIES ? first + count - q0 : DIT__QUERIES;
+    float top[DIT__QUERIES], total[DIT__QUERIES], factor[DIT__QUERIES];
+    for (int32_t r = 0; r < rows; r++)
+      for (int32_t d = 0; d < a->dim; d++) q[r * a->dim + d] = a->q[(q0 + r) * a->q_stride + d] * a->scale;
+    for (int32_t k0 = 0; k0 < a->tokens; k0 += DIT__BLOCK) {
+      const int32_t keys = a->tokens - k0 < DIT__BLOCK ? a->tokens - k0 : DIT__BLOCK;
+      LAYER(logits)(a, q, rows, k0, keys, s);
+      for (int32_t r = 0; r < rows; r++)
+        factor[r] = LAYER(softmax_block)(s + r * DIT__BLOCK, keys, k0 == 0, &top[r], &total[r]);
+      LAYER(mix_values)(a, s, rows, k0, keys, factor, sums, width);
+    }
+    for (int32_t r = 0; r < rows; r++) {
+      float *out = a->out + (q0 + r) * a->out_stride;
+      for (int32_t d = 0; d < a->dim; d += VL) {
+        vf value = v_div(v_load(sums + r * width + d), v_set(total[r]));
+        if (a->dim - d >= VL) v_store(out + d, value);
+        else v_store_part(out + d, value, a->dim - d);
+      }
+    }
+  }
+}
+
+/* ---- Rows ---- */
+
+static inline INLINE TARGET vf LAYER(part)(const float *x, int32_t i, int32_t width) {
+  const int32_t left = width - i;
+  return left >= VL ? v_load(x + i) : left > 0 ? v_load_part(x + i, left) : v_zero();
+}
+
+static TARGET void LAYER(norm_modulate)(const float *x, ptrdiff_t x_stride, int32_t rows, int32_t width, float eps,
+                                        const float *shift, const float *scale, float *out, ptrdiff_t out_stride) {
+  for (int32_t r = 0; r < rows; r++, x += x_stride, out += out_stride) {
+    vf chain[16 / VL];
+    for (int v = 0; v < 16 / VL; v++) chain[v] = v_zero();
+    for (int32_t i = 0; i < width; i += 16)
+      for (int v = 0; v < 16 / VL; v++) chain[v] = v_add(chain[v], LAYER(part)(x, i + v * VL, width));
+    const float mean = LAYER(tree)(chain) / (float)width;
+    for (int v = 0; v < 16 / VL; v++) chain[v] = v_zero();
+    for (int32_t i = 0; i < width; i += 16)
+      for (int v = 0; v < 16 / VL; v++) {
+        vf d = v_sub(LAYER(part)(x, i + v * VL, width), v_set(mean));
+        if (i + (v + 1) * VL > width) { /* nothing lies behind the row */
+          float rest[VL];
+          v_store(rest, d);
+          d = width - i - v * VL > 0 ? v_load_part(rest, width - i - v * VL) : v_zero();
+        }
+        chain[v] = v_fma(d, d, chain[v]);
+      }
+    const float variance = LAYER(tree)(chain) / (float)width;
+    const float factor = 1.0f / dit__sqrtf(variance + eps);
+    for (int32_t i = 0; i < width; i += VL) {
+      vf y = v_mul(v_sub(LAYER(part)(x, i, width), v_set(mean)), v_set(factor));
+      y = v_fma(y, v_add(v_set(1.0f), LAYER(part)(scale, i, width)), LAYER(part)(shift, i, width));
+      if (width - i >= VL) v_store(out + i, y);
+      else v_store_part(out + i, y, width - i);
+    }
+  }
+}
+
+static TARGET void LAYER(quantize)(const float *x, ptrdiff_t x_stride, int32_t rows, int32_t width, uint8_t *q,
+                                   ptrdiff_t q_stride, float *row_scale, float *row_low) {
+  for (int32_t r = 0; r < rows; r++, x += x_stride, q += q_stride) {
+    float low = x[0], high = x[0];
+    if (width >= VL) {
+      vf lows = v_load(x), highs = lows;
+      for (int32_t i = VL; i + VL <= width; i += VL) {
+        lows = v_min(v_load(x + i), lows);
+        highs = v_max(v_load(x + i), highs);
+      }
+      float lane[2][VL];
+      v_store(lane[0], lows);
+      v_store(lane[1], highs);
+      for (int i = 0; i < VL; i++) {
+        low = lane[0][i] < low ? lane[0][i] : low;
+        high = lane[1][i] > high ? lane[1][i] : high;
+      }
+    }
+    for (int32_t i = width / VL * VL; i < width; i++) {
+      low = x[i] < low ? x[i] : low;
+      high = x[i] > high ? x[i] : high;
+    }
+    row_scale[r] = (high - low) / DIT__LEVELS;
+    row_low[r] = low;
+    const float inverse = high > low ? DIT__LEVELS / (high - low) : 0;
+    for (int32_t i = 0; i < q_stride; i += VL) {
+      float lane[VL];
+      vf t = v_mul(v_sub(LAYER(part)(x, i, width), v_set(low)), v_set(inverse));
+      v_store(lane, v_sub(v_add(t, v_set(0x1.8p+23f)), v_set(0x1.8p+23f)));
+      for (int j = 0; j < VL && i + j < q_stride; j++) q[i + j] = i + j < width ? (uint8_t)lane[j] : 0;
+    }
+  }
+}
+
+static TARGET void LAYER(silu)(const float *x, int64_t count, float *out) {
+  int64_t i = 0;
+  for (; i + VL <= count; i += VL) v_store(out + i, LAYER(v_silu)(v_load(x + i)));
+  if (i < count) v_store_part(out + i, LAYER(v_silu)(v_load_part(x + i, (int32_t)(count - i))), (int32_t)(count - i));
+}
+
+static TARGET void LAYER(affine)(const float *x, ptrdiff_t x_step, int32_t pixels, int32_t channels, const float *scale,
+                                 const float *shift, int32_t silu, float *out) {
+  for (int32_t p = 0; p < pixels; p++, x += x_step, out += channels)
+    for (int32_t i = 0; i < channels; i += VL) {
+      vf y = v_fma(LAYER(part)(x, i, channels), LAYER(part)(scale, i, channels), LAYER(part)(shift, i, channels));
+      if (silu) y = LAYER(v_silu)(y);
+      if (channels - i >= VL) v_store(out + i, y);
+      else v_store_part(out + i, y, channels - i);
+    }
+}
+
+static TARGET void LAYER(channel_sums)(const float *x, int32_t pixels, int32_t channels, double *sum, double *squares) {
+  int32_t i = 0;
+  for (; i + VL <= channels; i += VL) {
+    vd s = d_zero(), q = d_zero();
+    for (int32_t p = 0; p < pixels; p++) {
+      vd value = d_widen(v_load(x + (ptrdiff_t)p * channels + i));
+      s = d_add(s, value);
+      q = d_add(q, d_mul(value, value));
+    }
+    d_store(sum + i, s);
+    d_store(squares + i, q);
+  }
+  for (; i < channels; i++) {
+    sum[i] = squares[i] = 0;
+    for (int32_t p = 0; p < pixels; p++) {
+      const double value = x[(ptrdiff_t)p * channels + i];
+      sum[i] += value;
+      squares[i] += value * value;
+    }
+  }
+}
+
+/* ---- int8 ---- */
+
+#ifdef HAVE_I8
+#define NR_I8 (NV_I8 * VL)
+
+static inline INLINE TARGET void LAYER(tile_i8)(const int rows, const uint8_t *a, ptrdiff_t a_stride, int32_t k,
+                                                const uint8_t *b, int32_t *c) {
+  vi acc[MR_I8][NV_I8];
+  UNROLL for (int r = 0; r < MR_I8; r++) UNROLL for (int v = 0; v < NV_I8; v++) acc[r][v] = i_zero();
+  for (; k > 0; k -= 4, a += 4, b += 4 * NR_I8) {
+    vi column[NV_I8];
+    UNROLL for (int v = 0; v < NV_I8; v++) column[v] = i_load(b + v * 4 * VL);
+    UNROLL for (int r = 0; r < MR_I8; r++) if (r < rows) {
+      vi value = i_broadcast(a + r * a_stride);
+      UNROLL for (int v = 0; v < NV_I8; v++) acc[r][v] = i_dot(acc[r][v], value, column[v]);
+    }
+  }
+  UNROLL for (int r = 0; r < MR_I8; r++) if (r < rows) UNROLL for (int v = 0; v < NV_I8; v++)
+    i_store(c + r * NR_I8 + v * VL, acc[r][v]);
+}
+
+static TARGET void LAYER(sliver_i8)(const dit__product_i8 *p, int32_t n, int32_t m, int32_t rows) {
+  const uint8_t *panel = p->panels + (size_t)n / NR_I8 * ((size_t)p->k * NR_I8 + NR_I8 * sizeof(float));
+  const float *row_sums = (const float *)(const void *)(panel + (size_t)p->k * NR_I8);
+  const uint8_t *a = p->a + m * p->a_stride;
+  int32_t dot[MR_I8 * NR_I8];
+  switch (rows) {
+    case 1: LAYER(tile_i8)(1, a, p->a_stride, p->k, panel, dot); break;
+    case 2: LAYER(tile_i8)(2, a, p->a_stride, p->k, panel, dot); break;
+#if MR_I8 >= 4
+    case 3: LAYER(tile_i8)(3, a, p->a_stride, p->k, panel, dot); break;
+    default: LAYER(tile_i8)(4, a, p->a_stride, p->k, panel, dot); break;
+#endif
+  }
+  for (int32_t r = 0; r < rows; r++)
+    for (int32_t j = 0; j < NR_I8 && n + j < p->to.columns; j += VL) {
+      const int32_t left = p->to.columns - n - j, count = left < VL ? left : VL;
+      vf value = v_mul(i_float(i_load((const uint8_t *)(dot + r * NR_I8 + j))), v_set(p->row_scale[m + r]));
+      value = v_add(value, v_mul(v_load(row_sums + j), v_set(p->row_low[m + r])));
+      value = v_mul(value, LAYER(part)(p->weight_scale + n, j, j + count));
+      LAYER(finish)(&p->to, m + r, n + j, count, value);
+    }
+}
+
+static TARGET void LAYER(product_i8)(const dit__product_i8 *p, int32_t first, int32_t count) {
+  for (int32_t n = 0; n < p->to.columns; n += NR_I8)
+    for (int32_t m = first, left = count; left > 0;) {
+      const int32_t slivers = (left + MR_I8 - 1) / MR_I8, rows = (left + slivers - 1) / slivers;
+      LAYER(sliver_i8)(p, n, m, rows);
+      m += rows;
+      left -= rows;
+    }
+}
+
+static TARGET void LAYER(pack_i8)(const dit__weights *w, int32_t first, int32_t count, uint8_t *panels) {
+  const int32_t k4 = (w->k + 3) / 4 * 4;
+  for (int32_t n = 0; n < count; n += NR_I8) {
+    float *row_sums = (float *)(void *)(panels + (size_t)k4 * NR_I8);
+    for (int32_t j = 0; j < NR_I8; j++) {
+      const uint8_t *row = w->data + (size_t)(first + n + j) * (size_t)w->stride;
+      int32_t sum = 0;
+      for (int32_t k = 0; k < k4; k += 4) {
+        uint8_t four[4] = {0, 0, 0, 0};
+        if (n + j < count)
+          for (int i = 0; i < 4 && k + i < w->k; i++) sum += (int8_t)(four[i] = row[k + i]);
+        memcpy(panels + (size_t)k * NR_I8 + (size_t)j * 4, four, 4);
+      }
+      row_sums[j] = (float)sum;
+    }
+    panels += (size_t)k4 * NR_I8 + NR_I8 * sizeof(float);
+  }
+}
+#endif
+
+/* ---- The table ---- */
+
+static void LAYER(fill)(dit__kernels *table) {
+  table->nr = NR;
+  table->pack = LAYER(pack);
+  table->pack_columns = LAYER(pack_columns);
+  table->product = LAYER(product);
+  table->attention = LAYER(attention);
+  table->norm_modulate = LAYER(norm_modulate);
+  table->quantize = LAYER(quantize);
+  table->silu = LAYER(silu);
+  table->affine = LAYER(affine);
+  table->channel_sums = LAYER(channel_sums);
+  table->convert = LAYER(convert);
+#ifdef HAVE_I8
+  table->nr_i8 = NR_I8;
+  table->pack_i8 = LAYER(pack_i8);
+  table->product_i8 = LAYER(product_i8);
+#undef HAVE_I8
+#undef NR_I8
+#undef NV_I8
+#undef MR_I8
+#endif
+}
+
+#undef LAYER
+#undef TARGET
+#undef UNROLL
+#undef VL
+#undef NV
+#undef MR
+#undef NR
+#undef vf
+#undef vd
+#undef vi
+#undef v_zero
+#undef v_set
+#undef v_load
+#undef v_broadcast
+#undef v_store
+#undef v_load_part
+#undef v_store_part
+#undef v_add
+#undef v_sub
+#undef v_mul
+#undef v_div
+#undef v_fma
+#undef v_turn
+#undef v_load_bytes
+#undef v_load_f16
+#undef v_load_bf16
+#undef v_load_i8
+#undef d_zero
+#undef d_add
+#undef d_mul
+#undef d_widen
+#undef d_store
+#undef i_zero
+#undef i_load
+#undef i_store
+#undef i_float
+#undef i_broadcast
+#undef i_dot
+#undef v_max
+#undef v_min
+#undef v_scale

@@ -1,0 +1,130 @@
+/* A model in memory, and what its two halves can do: model.c fills it from a file, dit.c and vae.c read it. */
+#ifndef DIT_MODEL_H
+#define DIT_MODEL_H
+
+#include "plan.h"
+#include "weights/gguf.h"
+
+enum { DIT__LEVELS_MOST = 8, DIT__LAYERS_MOST = 8 };
+
+typedef struct dit__block {
+  dit__matrix qkv, proj, fc1, fc2, modulation;
+} dit__block;
+
+typedef struct dit__transformer {
+  int32_t present;
+  int32_t hidden, depth, heads, patch, latent_size, channels, out_channels, mlp, classes, null_class;
+  dit__matrix embed;          /* [hidden][channels * patch * patch] */
+  dit__weights positions;     /* [latent_size/patch squared][hidden] */
+  dit__matrix time0, time2;   /* timestep embedding */
+  dit__weights labels;        /* [classes (+ 1)][hidden] */
+  dit__block *blocks;         /* [depth] */
+  dit__matrix final_linear, final_modulation;
+} dit__transformer;
+
+typedef struct dit__norm {
+  const float *gamma, *beta;
+} dit__norm;
+
+typedef struct dit__resnet {
+  int32_t in, out;
+  dit__norm norm1, norm2;
+  dit__matrix conv1, conv2, shortcut; /* shortcut only if in != out */
+} dit__resnet;
+
+typedef struct dit__middle {
+  dit__resnet resnet[2];
+  dit__norm norm;
+  dit__matrix q, k, v, out;
+} dit__middle;
+
+/* Half of the autoencoder; levels in the order in which data passes them. */
+typedef struct dit__half {
+  int32_t present;
+  int32_t width[DIT__LEVELS_MOST];
+  int32_t resnets; /* of a level */
+  int32_t reserved;
+  dit__matrix conv_in, conv_out, quant; /* post_quant_conv or quant_conv, 1x1 */
+  dit__middle middle;
+  dit__resnet level[DIT__LEVELS_MOST][DIT__LAYERS_MOST];
+  dit__matrix resample[DIT__LEVELS_MOST]; /* the upsampler or downsampler behind a level, but for the last */
+  dit__norm norm_out;
+} dit__half;
+
+typedef struct dit__vae {
+  int32_t levels, groups, channels, image_channels, factor; /* factor: pixels per latent pixel */
+  int32_t reserved;
+  double scaling;
+  dit__half *decoder, *encoder; /* NULL: not in the file */
+} dit__vae;
+
+typedef struct dit__taken {
+  struct dit__taken *next;
+  size_t size;
+} dit__taken;
+
+struct dit_model {
+  dit__kernels kernels;
+  dit_options options;
+  dit__file file;
+  dit__gguf *gguf;
+  dit__taken *taken; /* blocks of memory that go with the model */
+  uint64_t memory;
+  intptr_t references; /* the host's, and one for each job; counted atomically */
+  dit__transformer dit;
+  dit__vae vae;
+  dit_info info;
+  const char **labels; /* [info.label_count] */
+  const float *preview; /* [image_channels][channels + 1], or NULL */
+  double unit_flops;
+};
+
+/* The engine of a job or call on `model`; threads 0: the model's. */
+void dit__engine_open(dit__engine *engine, const dit_model *model, int32_t threads, uint8_t *scratch);
+
+void dit__model_hold(const dit_model *model); /* one reference more; dit_model_close gives it back */
+
+/* ---- dit.c ---- */
+
+/* Whether class_id (element `index` of what `what` names) and a latent's size suit the model. */
+dit_status dit__check_class(const dit_model *model, const char *what, int32_t index, int32_t class_id, dit_error *error);
+dit_status dit__check_size(const dit_model *model, const char *what, int32_t height, int32_t width, dit_error *error);
+
+/* Numbers of one row of modulation: six chunks a block, two at the end, each `hidden` long. */
+int64_t dit__modulation_size(const dit__transformer *dit);
+
+/* A condition: the embedding of a, or (1 - mix) a + mix b. */
+typedef struct dit__condition {
+  int32_t a, b; /* rows of the table; b -1: none */
+} dit__condition;
+
+/* Which rows of modulation are wanted: of each of `steps` timesteps with each of `conditions`, in row
+ * step * conditions + condition; or, paired, of timestep i with condition i, in row i. */
+typedef struct dit__rows {
+  int32_t steps, conditions, paired;
+  float mix;
+  const double *timesteps;         /* [steps] */
+  const dit__condition *condition; /* [conditions] */
+} dit__rows;
+
+/* Appends the computation of these rows [..][dit__modulation_size]. The arrays are read when the plan runs. */
+void dit__plan_modulation(dit__plan *plan, dit__arena *arena, const dit__transformer *dit, const dit__rows *rows,
+                          float *modulation);
+
+/* Appends a pass over `batch` samples: sample s reads latent[s % latents] [C][height][width], modulation row rows[s], and
+ * gives out [batch][out_channels][height][width]. */
+void dit__plan_pass(dit__plan *plan, dit__arena *arena, const dit__transformer *dit, int32_t batch, int32_t latents,
+                    int32_t height, int32_t width, const float *latent, const float *modulation,
+                    const int32_t *modulation_rows, float *out);
+
+/* ---- vae.c ---- */
+
+/* Appends the decoding of one latent [C][height][width] * factor to image [image_channels][..][..]. */
+void dit__plan_decode(dit__plan *plan, dit__arena *arena, const dit__vae *vae, int32_t height, int32_t width,
+                      const float *latent, double factor, float *image);
+
+/* Appends the encoding of image [image_channels][height][width] to mean and logvar (either may be NULL). */
+void dit__plan_encode(dit__plan *plan, dit__arena *arena, const dit__vae *vae, int32_t height, int32_t width,
+                      const float *image, float *mean, float *logvar);
+
+#endif

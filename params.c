@@ -1,0 +1,123 @@
+/* What a job is asked to make: every default filled in, every member checked. */
+#include "numerics.h"
+
+#include <string.h>
+
+#include "model.h"
+
+static dit_status params_range(const char *name, int32_t value, int32_t low, int32_t high, dit_error *error) {
+  if (value >= low && value <= high) return DIT_OK;
+  return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_params: %s is %d; it must be %d to %d", name, value, low, high);
+}
+
+/* Reals in thousandths, so that no locale writes them differently. */
+static dit_status params_real(const char *name, float value, int32_t low, int32_t high, dit_error *error) {
+  if (value >= (float)low && value <= (float)high) return DIT_OK;
+  return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_params: %s must be a number from %d to %d", name, low, high);
+}
+
+/* Ranges that do not depend on the model. */
+static dit_status params_ranges(const dit_params *p, dit_error *error) {
+  dit_status status = params_range("count", p->count, 0, 65536, error);
+  if (!status) status = params_range("steps", p->steps, 0, DIT__TIMESTEPS, error);
+  if (!status) status = params_range("sampler", p->sampler, 0, DIT_SAMPLER_DDIM, error);
+  if (!status) status = params_range("spacing", p->spacing, 0, DIT_SPACING_LINSPACE, error);
+  if (!status) status = params_range("generator", p->generator, 0, DIT_GENERATOR_PHILOX, error);
+  if (!status) status = params_range("variance", p->variance, 0, DIT_VARIANCE_FIXED_SMALL, error);
+  if (!status) status = params_range("clip", p->clip, 0, DIT_CLIP_ON, error);
+  if (!status) status = params_range("threads", p->threads, 0, 1024, error);
+  if (!status) status = params_real("guidance", p->guidance, 0, 1000, error);
+  if (!status) status = params_real("guidance_from", p->guidance_from, 0, 1, error);
+  if (!status) status = params_real("guidance_to", p->guidance_to, 0, 1, error);
+  if (!status) status = params_real("eta", p->eta, 0, 1, error);
+  if (!status) status = params_real("mix", p->mix, 0, 1, error);
+  if (!status) status = params_real("strength", p->strength, 0, 1, error);
+  if (!status && p->guidance_from > p->guidance_to)
+    status = dit__fail(error, DIT_ERROR_ARGUMENT, "dit_params: guidance_from lies behind guidance_to");
+  if (!status && p->reserved != 0) status = dit__fail(error, DIT_ERROR_ARGUMENT, "dit_params: reserved must be 0");
+  return status;
+}
+
+/* What this version does not do, named. */
+static dit_status params_later(const dit_params *p, dit_error *error) {
+  const char *what = NULL;
+  if (p->init_image || p->mask || (p->strength != 0 && p->strength != 1)) what = "init_image, mask and strength are";
+  if (p->generator > DIT_GENERATOR_DIT) what = "the generators TORCH and PHILOX are";
+  if (p->spacing > DIT_SPACING_DDIM) what = "the spacings LEADING, TRAILING and LINSPACE are";
+  return what ? dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_params: %s not in this version", what) : DIT_OK;
+}
+
+static dit_status params_classes(const dit_model *model, const dit_params *p, dit_error *error) {
+  dit_status status = DIT_OK;
+  if (p->classes_b && !p->classes) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_params: classes_b without classes");
+  if (!p->classes) return dit__check_class(model, "dit_params: classes", 0, -1, error);
+  for (int32_t i = 0; i < p->count && !status; i++) status = dit__check_class(model, "dit_params: classes", i, p->classes[i], error);
+  for (int32_t i = 0; p->classes_b && i < p->count && !status; i++)
+    status = dit__check_class(model, "dit_params: classes_b", i, p->classes_b[i], error);
+  return status;
+}
+
+/* Fills in the sampler's part. */
+static dit_status params_sampler(const dit_model *model, dit_params *p, dit_error *error) {
+  const dit_info *info = &model->info;
+  if (!p->steps) p->steps = info->steps;
+  if (!p->sampler) p->sampler = info->sampler;
+  if (!p->spacing) {
+    const int32_t even = p->sampler == info->sampler && info->spacing == DIT_SPACING_EVEN;
+    const int32_t ddim = p->sampler == info->sampler && info->spacing == DIT_SPACING_DDIM;
+    p->spacing = even ? DIT_SPACING_EVEN : dit__spacing_choice(p->steps, 0, ddim ? DIT_SAMPLER_DDIM : p->sampler);
+  }
+  if (!p->generator) p->generator = DIT_GENERATOR_DIT;
+  if (!p->variance) p->variance = info->variance;
+  if (!p->clip) p->clip = info->clip;
+  if (p->variance == DIT_VARIANCE_LEARNED && !info->learned_sigma)
+    return dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_params: variance is LEARNED, but the model does not predict it");
+  return DIT_OK;
+}
+
+static dit_status params_guidance(const dit_model *model, dit_params *p, dit_error *error) {
+  const dit_info *info = &model->info;
+  if (p->guidance == 0) p->guidance = info->guidance;
+  if (!p->guidance_channels) p->guidance_channels = info->guidance_channels;
+  if (p->guidance_channels == -1) p->guidance_channels = info->latent_channels;
+  if (p->guidance_from == 0 && p->guidance_to == 0) p->guidance_to = 1;
+  if (p->guidance != 1 && model->dit.null_class < 0)
+    return dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_params: guidance needs a null class, and the model was trained without; use 1");
+  return params_range("guidance_channels", p->guidance_channels, 1, info->latent_channels, error);
+}
+
+static dit_status params_fill(const dit_model *model, const dit_params *params, dit_params *out, dit_error *error) {
+  dit_params p;
+  dit_status status = dit__struct_read(&p, sizeof p, params, "dit_params", error);
+  if (status) return status;
+  if (!model->dit.present) return dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_params: the model has no transformer, so it cannot sample");
+  status = params_ranges(&p, error);
+  if (!status) status = params_later(&p, error);
+  if (status) return status;
+  const int32_t factor = model->vae.levels ? model->vae.factor : 1;
+  if (!p.count) p.count = 1;
+  if (!p.width) p.width = model->info.width;
+  if (!p.height) p.height = model->info.height;
+  if (p.width % factor || p.height % factor)
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_params: %d x %d pixels; width and height must be multiples of %d", p.width,
+                     p.height, factor * model->dit.patch);
+  status = dit__check_size(model, "dit_params", p.height / factor, p.width / factor, error);
+  if (!status) status = params_classes(model, &p, error);
+  if (!status) status = params_sampler(model, &p, error);
+  if (!status) status = params_guidance(model, &p, error);
+  if (status) return status;
+  if (p.strength == 0) p.strength = 1;
+  p.threads = p.threads && p.threads < model->options.threads ? p.threads : model->options.threads;
+  const int32_t count = dit__schedule(p.steps, p.spacing, p.sampler, p.eta, NULL, error);
+  if (count < 0) return count;
+  return dit__struct_write(out, &p, sizeof p, "dit_params (out)", error);
+}
+
+dit_status dit_params_resolve(const dit_model *model, const dit_params *params, dit_params *out, dit_error *error) {
+  dit__environment saved;
+  if (!model) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_params_resolve: model is NULL");
+  dit__environment_enter(&saved);
+  const dit_status status = params_fill(model, params, out, error);
+  dit__environment_leave(&saved);
+  return status;
+}

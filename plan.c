@@ -1,0 +1,646 @@
+/* Operations become kernel calls: cut into units and tasks. */
+#include "numerics.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "plan.h"
+
+enum { PLAN_PACKED = 4 << 20, PLAN_BAND = 3 << 20, PLAN_HEADS = 8 << 20 }; /* bytes of scratch aimed at */
+
+static size_t plan_round(size_t size) { return (size + 63) / 64 * 64; }
+static int64_t plan_ceil(int64_t a, int64_t b) { return (a + b - 1) / b; }
+static int64_t plan_least(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t plan_most(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/* Share `index` of `total` things among `parts`, in whole multiples of `grain`. */
+static void plan_share(int64_t total, int32_t parts, int32_t index, int64_t grain, int64_t *first, int64_t *count) {
+  const int64_t grains = plan_ceil(total, grain);
+  const int64_t begin = grains * index / parts * grain, end = grains * (index + 1) / parts * grain;
+  *first = plan_least(begin, total);
+  *count = plan_least(end, total) - *first;
+}
+
+/* Tasks for `work` flops: not more than threads, and none smaller than what starting it costs. */
+static int32_t plan_tasks(const dit__engine *engine, double work, int64_t most) {
+  const int64_t worth = (int64_t)(work / 2e5) + 1;
+  return (int32_t)plan_most(1, plan_least(plan_least(engine->threads, worth), most));
+}
+
+/* ---- Products ---- */
+
+/* How a product is cut: chunks of columns (their panels are packed once), each in chunks of rows. */
+typedef struct plan_cut {
+  int32_t nr, columns, rows, column_chunks, row_chunks, packed;
+  size_t panel_bytes, pack_bytes, partial_bytes;
+} plan_cut;
+
+static plan_cut product_cut(const dit__engine *engine, const dit__op *op) {
+  const dit__matrix *matrix = op->matrix;
+  const int64_t k = matrix->weights.k, k4 = plan_ceil(k, 4) * 4;
+  plan_cut cut;
+  memset(&cut, 0, sizeof cut);
+  cut.nr = matrix->int8 ? engine->kernels->nr_i8 : engine->kernels->nr;
+  cut.panel_bytes = matrix->int8 ? (size_t)(k4 * cut.nr) + (size_t)cut.nr * 4 : (size_t)(k * cut.nr) * 4;
+  cut.packed = matrix->int8 ? matrix->panels_i8 != NULL : matrix->panels != NULL;
+  const int64_t panels = plan_ceil(matrix->weights.rows, cut.nr), threads = engine->threads;
+  const double column_flops = 2.0 * (double)op->rows * (double)k;
+  int64_t most = (int64_t)(engine->unit_flops / (column_flops * cut.nr));
+  if (!cut.packed) most = plan_least(most, (int64_t)(PLAN_PACKED / cut.panel_bytes));
+  const int64_t least = plan_least(panels, threads);
+  int64_t rows = op->rows;
+  if (most < least) { /* then the rows are cut as well */
+    most = least;
+    rows = (int64_t)(engine->unit_flops / (2.0 * (double)k * (double)(most * cut.nr)));
+    rows = plan_least(plan_most(rows, 1), op->rows);
+  }
+  int64_t each = plan_ceil(panels, plan_ceil(panels, plan_most(most, 1)));
+  if (each > threads) each = each / threads * threads;
+  cut.columns = (int32_t)(each * cut.nr);
+  cut.column_chunks = (int32_t)plan_ceil(panels, each);
+  cut.row_chunks = (int32_t)plan_ceil(op->rows, rows);
+  cut.rows = (int32_t)plan_ceil(op->rows, cut.row_chunks);
+  if (!cut.packed) cut.pack_bytes = plan_round(cut.panel_bytes * (size_t)each);
+  if (op->finish >= DIT__RESIDUAL && k > DIT__BLOCK && !matrix->int8)
+    cut.partial_bytes = (size_t)cut.rows * (size_t)cut.columns * 4;
+  return cut;
+}
+
+typedef struct pack_run {
+  const dit__kernels *kernels;
+  const dit__matrix *matrix;
+  uint8_t *panels;
+  int32_t column, columns, tasks, nr;
+  size_t panel_bytes;
+} pack_run;
+
+static void DIT_CALL pack_task(void *context, int32_t index) {
+  const pack_run *run = (const pack_run *)context;
+  int64_t first, count;
+  plan_share(run->columns, run->tasks, index, run->nr, &first, &count);
+  if (!count) return;
+  uint8_t *to = run->panels + (size_t)(first / run->nr) * run->panel_bytes;
+  const int32_t column = run->column + (int32_t)first;
+  if (run->matrix->int8) run->kernels->pack_i8(&run->matrix->weights, column, (int32_t)count, to);
+  else run->kernels->pack(&run->matrix->weights, column, (int32_t)count, (float *)(void *)to);
+}
+
+static void pack_columns(const dit__engine *engine, const dit__matrix *matrix, int32_t column, int32_t columns, int32_t nr,
+                         size_t panel_bytes, uint8_t *panels) {
+  pack_run run = {engine->kernels, matrix, panels, column, columns, 1, nr, panel_bytes};
+  run.tasks = plan_tasks(engine, 16.0 * columns * matrix->weights.k, plan_ceil(columns, nr));
+  dit__parallel(engine, run.tasks, pack_task, &run);
+}
+
+/* A product whose panels are ready: `run.f32` or `run.i8` describes all of the chunk. */
+typedef struct product_run {
+  const dit__kernels *kernels;
+  dit__product_i8 product; /* .to alone for f32 */
+  const uint8_t *panels;
+  size_t panel_bytes;
+  int32_t int8, nr, rows, columns, by_rows, tasks;
+} product_run;
+
+static void DIT_CALL product_task(void *context, int32_t index) {
+  const product_run *run = (const product_run *)context;
+  dit__product_i8 part = run->product;
+  int64_t first = 0, count = run->rows, column = 0, columns = run->columns;
+  if (run->by_rows) plan_share(run->rows, run->tasks, index, 12, &first, &count);
+  else plan_share(run->columns, run->tasks, index, run->nr, &column, &columns);
+  if (!count || !columns) return;
+  const uint8_t *panels = run->panels + (size_t)(column / run->nr) * run->panel_bytes;
+  part.to.columns = (int32_t)columns;
+  part.to.bias += column;
+  part.to.out += column;
+  part.to.partial += column;
+  if (part.to.residual) part.to.residual += column;
+  if (part.to.gate) part.to.gate += column;
+  if (run->int8) {
+    part.panels = panels;
+    part.weight_scale += column;
+    run->kernels->product_i8(&part, (int32_t)first, (int32_t)count);
+  } else {
+    part.to.panels = (const float *)(const void *)panels;
+    run->kernels->product(&part.to, (int32_t)first, (int32_t)count);
+  }
+}
+
+static void product_compute(const dit__engine *engine, product_run *run, double k) {
+  const int64_t panels = plan_ceil(run->columns, run->nr);
+  run->by_rows = panels < engine->threads;
+  run->tasks = plan_tasks(engine, 2.0 * run->rows * run->columns * k, run->by_rows ? plan_ceil(run->rows, 12) : panels);
+  dit__parallel(engine, run->tasks, product_task, run);
+}
+
+static void product_unit(const dit__engine *engine, const dit__op *op, int64_t unit) {
+  const plan_cut cut = product_cut(engine, op);
+  const dit__matrix *matrix = op->matrix;
+  const int32_t column = (int32_t)(unit / cut.row_chunks) * cut.columns, row = (int32_t)(unit % cut.row_chunks) * cut.rows;
+  const int32_t columns = (int32_t)plan_least(cut.columns, matrix->weights.rows - column);
+  const int32_t rows = (int32_t)plan_least(cut.rows, op->rows - row);
+  const uint8_t *panels = engine->scratch;
+  if (cut.packed) {
+    panels = matrix->int8 ? matrix->panels_i8 : (const uint8_t *)matrix->panels;
+    panels += (size_t)(column / cut.nr) * cut.panel_bytes;
+  } else if (row == 0) {
+    pack_columns(engine, matrix, column, columns, cut.nr, cut.panel_bytes, engine->scratch);
+  }
+  if (rows <= 0) return;
+  product_run run;
+  memset(&run, 0, sizeof run);
+  run.kernels = engine->kernels;
+  run.panels = panels;
+  run.panel_bytes = cut.panel_bytes;
+  run.int8 = matrix->int8;
+  run.nr = cut.nr;
+  run.rows = rows;
+  run.columns = columns;
+  dit__product *to = &run.product.to;
+  to->a = op->x + row * op->x_stride;
+  to->row_stride = op->x_stride;
+  to->line = rows;
+  to->taps = 1;
+  to->channels = matrix->weights.k;
+  to->bias = matrix->bias + column;
+  to->out = op->out + row * op->out_stride + column;
+  to->out_stride = op->out_stride;
+  to->partial = to->out;
+  to->partial_stride = op->out_stride;
+  if (cut.partial_bytes) {
+    to->partial = (float *)(void *)(engine->scratch + cut.pack_bytes);
+    to->partial_stride = cut.columns;
+  }
+  to->finish = op->finish;
+  if (op->finish >= DIT__RESIDUAL) to->residual = op->residual + row * op->out_stride + column;
+  to->residual_stride = op->out_stride;
+  to->rows_per_sample = op->rows_per_sample;
+  to->first_row = row;
+  if (op->finish == DIT__GATED) to->gate = op->modulation + column;
+  to->gate_rows = op->modulation_rows;
+  to->gate_stride = op->modulation_stride;
+  if (matrix->int8) {
+    run.product.a = op->quantized.q + row * op->quantized.stride;
+    run.product.a_stride = op->quantized.stride;
+    run.product.row_scale = op->quantized.scale + row;
+    run.product.row_low = op->quantized.low + row;
+    run.product.k = (int32_t)(plan_ceil(matrix->weights.k, 4) * 4);
+    run.product.weight_scale = matrix->weights.scale + column;
+  }
+  product_compute(engine, &run, matrix->weights.k);
+}
+
+/* ---- Convolutions ---- */
+
+/* Bands of output rows, each gathered with its border (norm and silu applied) before it is multiplied; wide ones in
+ * chunks of columns. The panels of the whole layer are packed in a unit of their own. */
+typedef struct band_cut {
+  int32_t rows, bands, columns, column_chunks, in_rows, in_width, pack_units;
+  size_t panel_bytes, pack_bytes, band_bytes, partial_bytes;
+} band_cut;
+
+static band_cut convolution_cut(const dit__engine *engine, const dit__op *op) {
+  const dit__matrix *matrix = op->matrix;
+  const int64_t k = matrix->weights.k, nr = engine->kernels->nr, panels = plan_ceil(matrix->weights.rows, nr);
+  band_cut cut;
+  memset(&cut, 0, sizeof cut);
+  const int32_t in_columns = op->stride == 2 ? op->image_width * 2 : op->image_width;
+  cut.in_width = in_columns + (op->stride == 2 ? 1 : 2);
+  const double row_flops = 2.0 * (double)op->image_width * (double)k * (double)matrix->weights.rows;
+  const double row_bytes = 4.0 * cut.in_width * op->channels * op->stride;
+  int64_t rows = (int64_t)plan_least((int64_t)(engine->unit_flops / row_flops), (int64_t)(PLAN_BAND / row_bytes));
+  rows = plan_most(1, plan_least(rows, op->height));
+  cut.bands = (int32_t)plan_ceil(op->height, rows);
+  cut.rows = (int32_t)plan_ceil(op->height, cut.bands);
+  cut.bands = (int32_t)plan_ceil(op->height, cut.rows);
+  int64_t most = (int64_t)(engine->unit_flops / (row_flops / (double)panels * cut.rows));
+  most = plan_most(1, plan_least(most, panels));
+  const int64_t each = plan_ceil(panels, plan_ceil(panels, most));
+  cut.columns = (int32_t)(each * nr);
+  cut.column_chunks = (int32_t)plan_ceil(panels, each);
+  cut.in_rows = (cut.rows - 1) * op->stride + 3;
+  cut.panel_bytes = (size_t)(k * nr) * 4;
+  cut.pack_units = matrix->panels == NULL;
+  if (!matrix->panels) cut.pack_bytes = plan_round(cut.panel_bytes * (size_t)panels);
+  cut.band_bytes = plan_round((size_t)cut.in_rows * (size_t)cut.in_width * (size_t)op->channels * 4);
+  if (op->finish >= DIT__RESIDUAL && k > DIT__BLOCK)
+    cut.partial_bytes = (size_t)cut.rows * (size_t)op->image_width * (size_t)cut.columns * 4;
+  return cut;
+}
+
+typedef struct band_run {
+  const dit__kernels *kernels;
+  const dit__op *op;
+  float *band;
+  int32_t first_row; /* of the picture that x holds, upsampled if asked; -1 is the border above */
+  int32_t rows, width, tasks;
+} band_run;
+
+static void band_row(const band_run *run, int32_t row, float *to) {
+  const dit__op *op = run->op;
+  const int32_t channels = op->channels, left = op->stride == 2 ? 0 : 1;
+  const int32_t columns = op->stride == 2 ? op->image_width * 2 : op->image_width;
+  const int32_t rows = op->stride == 2 ? op->height * 2 : op->height;
+  const size_t pixel = (size_t)channels * sizeof(float);
+  if (row < 0 || row >= rows) {
+    memset(to, 0, (size_t)run->width * pixel);
+    return;
+  }
+  memset(to, 0, (size_t)left * pixel);
+  float *inside = to + left * channels;
+  if (op->upsample) {
+    const float *from = op->x + (ptrdiff_t)(row / 2) * (columns / 2) * channels;
+    for (int32_t i = 0; i < columns; i++) memcpy(inside + (ptrdiff_t)i * channels, from + (ptrdiff_t)(i / 2) * channels, pixel);
+  } else {
+    const float *from = op->x + (ptrdiff_t)row * columns * channels;
+    if (op->scale) run->kernels->affine(from, channels, columns, channels, op->scale, op->shift, op->silu, inside);
+    else memcpy(inside, from, (size_t)columns * pixel);
+  }
+  memset(inside + (ptrdiff_t)columns * channels, 0, pixel);
+}
+
+static void DIT_CALL band_task(void *context, int32_t index) {
+  const band_run *run = (const band_run *)context;
+  int64_t first, count;
+  plan_share(run->rows, run->tasks, index, 1, &first, &count);
+  for (int64_t i = first; i < first + count; i++)
+    band_row(run, run->first_row + (int32_t)i, run->band + i * run->width * run->op->channels);
+}
+
+static void convolution_unit(const dit__engine *engine, const dit__op *op, int64_t unit) {
+  const band_cut cut = convolution_cut(engine, op);
+  const dit__matrix *matrix = op->matrix;
+  const int32_t nr = engine->kernels->nr;
+  if (cut.pack_units && unit == 0) {
+    pack_columns(engine, matrix, 0, matrix->weights.rows, nr, cut.panel_bytes, engine->scratch);
+    return;
+  }
+  unit -= cut.pack_units;
+  const int32_t row = (int32_t)(unit / cut.column_chunks) * cut.rows;
+  const int32_t column = (int32_t)(unit % cut.column_chunks) * cut.columns;
+  const int32_t rows = (int32_t)plan_least(cut.rows, op->height - row);
+  float *band = (float *)(void *)(engine->scratch + cut.pack_bytes);
+  if (column == 0) {
+    band_run gather = {engine->kernels, op, band, row * op->stride - (op->stride == 2 ? 0 : 1), cut.in_rows, cut.in_width, 1};
+    gather.rows = (rows - 1) * op->stride + 3;
+    gather.tasks = plan_tasks(engine, 16.0 * gather.rows * cut.in_width * op->channels, gather.rows);
+    dit__parallel(engine, gather.tasks, band_task, &gather);
+  }
+  product_run run;
+  memset(&run, 0, sizeof run);
+  run.kernels = engine->kernels;
+  run.panels = matrix->panels ? (const uint8_t *)matrix->panels : engine->scratch;
+  run.panels += (size_t)(column / nr) * cut.panel_bytes;
+  run.panel_bytes = cut.panel_bytes;
+  run.nr = nr;
+  run.rows = rows * op->image_width;
+  run.columns = (int32_t)plan_least(cut.columns, matrix->weights.rows - column);
+  dit__product *to = &run.product.to;
+  const ptrdiff_t at = (ptrdiff_t)row * op->image_width * op->out_stride + column;
+  to->a = band;
+  to->line = op->image_width;
+  to->row_stride = (ptrdiff_t)op->stride * op->channels;
+  to->line_stride = (ptrdiff_t)op->stride * cut.in_width * op->channels;
+  to->taps = 9;
+  to->channels = op->channels;
+  for (int t = 0; t < 9; t++) to->tap_offset[t] = ((ptrdiff_t)(t / 3) * cut.in_width + t % 3) * op->channels;
+  to->bias = matrix->bias + column;
+  to->out = op->out + at;
+  to->out_stride = op->out_stride;
+  to->partial = cut.partial_bytes ? (float *)(void *)(engine->scratch + cut.pack_bytes + cut.band_bytes) : to->out;
+  to->partial_stride = cut.partial_bytes ? cut.columns : op->out_stride;
+  to->finish = op->finish;
+  if (op->finish >= DIT__RESIDUAL) to->residual = op->residual + at;
+  to->residual_stride = op->out_stride;
+  to->rows_per_sample = 1;
+  product_compute(engine, &run, matrix->weights.k);
+}
+
+/* ---- Rows: norms, quantising, affine ---- */
+
+typedef struct row_run {
+  const dit__kernels *kernels;
+  const dit__op *op;
+  int64_t first, count;
+  int32_t tasks;
+} row_run;
+
+static void norm_rows(const dit__kernels *kernels, const dit__op *op, int64_t first, int64_t count) {
+  while (count > 0) { /* sample by sample: each has its own shift and scale */
+    const int64_t sample = first / op->rows_per_sample;
+    const int64_t part = plan_least(count, (sample + 1) * op->rows_per_sample - first);
+    const float *shift = op->modulation + op->modulation_rows[sample] * op->modulation_stride;
+    kernels->norm_modulate(op->x + first * op->x_stride, op->x_stride, (int32_t)part, op->width, op->eps, shift,
+                           shift + op->width, op->out + first * op->out_stride, op->out_stride);
+    first += part;
+    count -= part;
+  }
+}
+
+static void DIT_CALL row_task(void *context, int32_t index) {
+  const row_run *run = (const row_run *)context;
+  const dit__op *op = run->op;
+  int64_t first, count;
+  plan_share(run->count, run->tasks, index, 1, &first, &count);
+  first += run->first;
+  if (!count) return;
+  const float *x = op->x + first * op->x_stride;
+  if (op->kind == DIT__NORM) {
+    norm_rows(run->kernels, op, first, count);
+  } else if (op->kind == DIT__QUANTIZE) {
+    run->kernels->quantize(x, op->x_stride, (int32_t)count, op->width, op->quantized.q + first * op->quantized.stride,
+                           op->quantized.stride, op->quantized.scale + first, op->quantized.low + first);
+  } else {
+    run->kernels->affine(x, op->x_stride, (int32_t)count, op->width, op->scale, op->shift, op->silu,
+                         op->out + first * op->out_stride);
+  }
+}
+
+enum { PLAN_ROW_FLOPS = 32 }; /* what a number of a row costs, in flops of a product */
+
+static int64_t row_units(const dit__engine *engine, const dit__op *op) {
+  return (int64_t)((double)op->rows * op->width * PLAN_ROW_FLOPS / engine->unit_flops) + 1;
+}
+
+static void row_unit(const dit__engine *engine, const dit__op *op, int64_t unit) {
+  row_run run = {engine->kernels, op, 0, 0, 1};
+  plan_share(op->rows, (int32_t)row_units(engine, op), (int32_t)unit, 1, &run.first, &run.count);
+  run.tasks = plan_tasks(engine, (double)run.count * op->width * PLAN_ROW_FLOPS, plan_most(run.count, 1));
+  dit__parallel(engine, run.tasks, row_task, &run);
+}
+
+/* ---- Group norms ---- */
+
+/* Scratch: per row of pixels and group a sum and a sum of squares; then, per task, those of each channel. */
+typedef struct group_run {
+  const dit__kernels *kernels;
+  const dit__op *op;
+  double *sums;    /* [rows][groups][2] */
+  double *channel; /* [tasks][2][channels] */
+  int64_t first, count;
+  int32_t tasks;
+} group_run;
+
+static void DIT_CALL group_task(void *context, int32_t index) {
+  const group_run *run = (const group_run *)context;
+  const dit__op *op = run->op;
+  const int32_t each = op->channels / op->groups;
+  double *channel = run->channel + (ptrdiff_t)index * 2 * op->channels;
+  int64_t first, count;
+  plan_share(run->count, run->tasks, index, 1, &first, &count);
+  for (int64_t row = run->first + first; row < run->first + first + count; row++) {
+    run->kernels->channel_sums(op->x + row * op->width * op->channels, op->width, op->channels, channel,
+                               channel + op->channels);
+    for (int32_t g = 0; g < op->groups; g++) {
+      double sum = 0, squares = 0;
+      for (int32_t c = g * each; c < (g + 1) * each; c++) {
+        sum += channel[c];
+        squares += channel[op->channels + c];
+      }
+      run->sums[(row * op->groups + g) * 2] = sum;
+      run->sums[(row * op->groups + g) * 2 + 1] = squares;
+    }
+  }
+}
+
+/* GroupNorm (Wu & He 2018) as one factor and one summand a channel. */
+static void group_finish(const dit__op *op, const double *sums) {
+  const int32_t each = op->channels / op->groups;
+  const double count = (double)op->rows * op->width * each;
+  for (int32_t g = 0; g < op->groups; g++) {
+    double sum = 0, squares = 0;
+    for (int32_t row = 0; row < op->rows; row++) {
+      sum += sums[((ptrdiff_t)row * op->groups + g) * 2];
+      squares += sums[((ptrdiff_t)row * op->groups + g) * 2 + 1];
+    }
+    const double mean = sum / count, raw = squares / count - mean * mean, variance = raw > 0 ? raw : 0;
+    const double factor = 1.0 / sqrt(variance + (double)op->eps);
+    for (int32_t c = g * each; c < (g + 1) * each; c++) {
+      const double scale = factor * (double)op->gamma[c];
+      op->scale[c] = (float)scale;
+      op->shift[c] = (float)((double)op->beta[c] - mean * scale);
+    }
+  }
+}
+
+static int64_t group_units(const dit__engine *engine, const dit__op *op) {
+  return (int64_t)((double)op->rows * op->width * op->channels * 16 / engine->unit_flops) + 1;
+}
+
+static void group_unit(const dit__engine *engine, const dit__op *op, int64_t unit) {
+  const int64_t units = group_units(engine, op);
+  group_run run = {engine->kernels, op, (double *)(void *)engine->scratch, NULL, 0, 0, 1};
+  run.channel = run.sums + (ptrdiff_t)op->rows * op->groups * 2;
+  plan_share(op->rows, (int32_t)units, (int32_t)unit, 1, &run.first, &run.count);
+  run.tasks = plan_tasks(engine, 16.0 * (double)run.count * op->width * op->channels, plan_most(run.count, 1));
+  dit__parallel(engine, run.tasks, group_task, &run);
+  if (unit == units - 1) group_finish(op, run.sums);
+}
+
+/* ---- Attention ---- */
+
+/* Heads go in groups whose keys and values are packed together; a head that is too long goes in chunks of queries. */
+typedef struct head_cut {
+  int64_t heads, queries, head_groups, query_chunks; /* heads of a group, queries of a chunk */
+  size_t keys_bytes, values_bytes, task_bytes;
+} head_cut;
+
+static head_cut attention_cut(const dit__engine *engine, const dit__op *op) {
+  const int64_t nr = engine->kernels->nr, all = (int64_t)op->samples * op->heads;
+  const double flops = 4.0 * op->tokens * op->tokens * op->dim;
+  head_cut cut;
+  cut.keys_bytes = plan_round((size_t)(plan_ceil(op->tokens, nr) * nr * op->dim) * 4);
+  cut.values_bytes = plan_round((size_t)(plan_ceil(op->dim, nr) * nr * op->tokens) * 4);
+  cut.task_bytes = plan_round((size_t)dit__attention_scratch(op->dim) * 4);
+  int64_t most = plan_least((int64_t)(engine->unit_flops / flops), (int64_t)(PLAN_HEADS / (cut.keys_bytes + cut.values_bytes)));
+  most = plan_most(1, plan_least(most, all));
+  if (most > engine->threads) most = most / engine->threads * engine->threads;
+  cut.heads = most;
+  cut.head_groups = plan_ceil(all, most);
+  cut.query_chunks = plan_most(1, (int64_t)ceil(flops * (double)most / engine->unit_flops));
+  cut.queries = plan_ceil(op->tokens, cut.query_chunks);
+  return cut;
+}
+
+typedef struct head_run {
+  const dit__kernels *kernels;
+  const dit__op *op;
+  head_cut cut;
+  uint8_t *packed, *scratch;
+  int64_t head, heads, query, queries;
+  int32_t tasks;
+} head_run;
+
+static const float *head_rows(const dit__op *op, int64_t head, int32_t part) {
+  const int64_t sample = head / op->heads, at = head % op->heads;
+  return op->x + sample * op->tokens * op->x_stride + ((int64_t)part * op->heads + at) * op->dim;
+}
+
+static void DIT_CALL head_pack_task(void *context, int32_t index) {
+  const head_run *run = (const head_run *)context;
+  const dit__op *op = run->op;
+  int64_t first, count;
+  plan_share(run->heads * 2, run->tasks, index, 1, &first, &count);
+  for (int64_t i = first; i < first + count; i++) {
+    uint8_t *keys = run->packed + (size_t)(i / 2) * (run->cut.keys_bytes + run->cut.values_bytes);
+    const float *rows = head_rows(op, run->head + i / 2, i % 2 ? 2 : 1);
+    if (i % 2) {
+      run->kernels->pack_columns(rows, op->x_stride, op->tokens, op->dim, (float *)(void *)(keys + run->cut.keys_bytes));
+    } else {
+      const dit__weights as_weights = {(const uint8_t *)rows, NULL, op->x_stride, DIT__F32, op->tokens, op->dim, 1};
+      run->kernels->pack(&as_weights, 0, op->tokens, (float *)(void *)keys);
+    }
+  }
+}
+
+static void DIT_CALL head_task(void *context, int32_t index) {
+  const head_run *run = (const head_run *)context;
+  const dit__op *op = run->op;
+  int64_t first, count;
+  plan_share(run->heads * run->queries, run->tasks, index, 24, &first, &count);
+  while (count > 0) {
+    const int64_t head = first / run->queries, query = first % run->queries;
+    const int64_t part = plan_least(count, run->queries - query);
+    const uint8_t *keys = run->packed + (size_t)head * (run->cut.keys_bytes + run->cut.values_bytes);
+    const int64_t sample = (run->head + head) / op->heads;
+    dit__attention a;
+    a.tokens = op->tokens;
+    a.dim = op->dim;
+    a.q = head_rows(op, run->head + head, 0);
+    a.q_stride = op->x_stride;
+    a.keys = (const float *)(const void *)keys;
+    a.values = (const float *)(const void *)(keys + run->cut.keys_bytes);
+    a.scale = op->eps;
+    a.out = op->out + sample * op->tokens * op->out_stride + (run->head + head) % op->heads * op->dim;
+    a.out_stride = op->out_stride;
+    run->kernels->attention(&a, (int32_t)(run->query + query), (int32_t)part,
+                            (float *)(void *)(run->scratch + (size_t)index * run->cut.task_bytes));
+    first += part;
+    count -= part;
+  }
+}
+
+static void attention_unit(const dit__engine *engine, const dit__op *op, int64_t unit) {
+  head_run run;
+  run.kernels = engine->kernels;
+  run.op = op;
+  run.cut = attention_cut(engine, op);
+  run.packed = engine->scratch;
+  run.scratch = engine->scratch + (size_t)run.cut.heads * (run.cut.keys_bytes + run.cut.values_bytes);
+  run.head = unit / run.cut.query_chunks * run.cut.heads;
+  run.heads = plan_least(run.cut.heads, (int64_t)op->samples * op->heads - run.head);
+  run.query = unit % run.cut.query_chunks * run.cut.queries;
+  run.queries = plan_least(run.cut.queries, op->tokens - run.query);
+  if (run.query == 0) {
+    run.tasks = plan_tasks(engine, 32.0 * (double)run.heads * op->tokens * op->dim, run.heads * 2);
+    dit__parallel(engine, run.tasks, head_pack_task, &run);
+  }
+  if (run.queries <= 0) return;
+  const double flops = 4.0 * (double)run.heads * (double)run.queries * op->tokens * op->dim;
+  run.tasks = plan_tasks(engine, flops, plan_ceil(run.heads * run.queries, 24));
+  dit__parallel(engine, run.tasks, head_task, &run);
+}
+
+/* ---- Operations and plans ---- */
+
+static int64_t op_units(const dit__engine *engine, const dit__op *op) {
+  switch (op->kind) {
+    case DIT__PRODUCT: {
+      const plan_cut cut = product_cut(engine, op);
+      return (int64_t)cut.column_chunks * cut.row_chunks;
+    }
+    case DIT__CONVOLUTION: {
+      const band_cut cut = convolution_cut(engine, op);
+      return cut.pack_units + (int64_t)cut.bands * cut.column_chunks;
+    }
+    case DIT__ATTENTION: {
+      const head_cut cut = attention_cut(engine, op);
+      return cut.head_groups * cut.query_chunks;
+    }
+    case DIT__GROUP_NORM: return group_units(engine, op);
+    case DIT__CALL: return op->units;
+    default: return row_units(engine, op);
+  }
+}
+
+double dit__op_unit_flops(const dit__engine *engine, const dit__op *op) {
+  const double units = (double)op_units(engine, op);
+  switch (op->kind) {
+    case DIT__PRODUCT: {
+      const plan_cut cut = product_cut(engine, op);
+      const double packing = cut.packed ? 0 : 16.0 * cut.columns * op->matrix->weights.k;
+      return 2.0 * cut.rows * cut.columns * op->matrix->weights.k + packing;
+    }
+    case DIT__CONVOLUTION:
+      return 2.0 * op->height * op->image_width * (double)op->matrix->weights.k * op->matrix->weights.rows / units;
+    case DIT__ATTENTION: return 4.0 * op->samples * op->heads * (double)op->tokens * op->tokens * op->dim / units;
+    case DIT__GROUP_NORM: return 16.0 * op->rows * op->width * op->channels / units;
+    case DIT__CALL: return op->flops;
+    default: return (double)PLAN_ROW_FLOPS * op->rows * op->width / units;
+  }
+}
+
+static size_t op_scratch(const dit__engine *engine, const dit__op *op) {
+  switch (op->kind) {
+    case DIT__PRODUCT: {
+      const plan_cut cut = product_cut(engine, op);
+      return cut.pack_bytes + cut.partial_bytes;
+    }
+    case DIT__CONVOLUTION: {
+      const band_cut cut = convolution_cut(engine, op);
+      return cut.pack_bytes + cut.band_bytes + cut.partial_bytes;
+    }
+    case DIT__ATTENTION: {
+      const head_cut cut = attention_cut(engine, op);
+      return (size_t)cut.heads * (cut.keys_bytes + cut.values_bytes) + (size_t)engine->threads * cut.task_bytes;
+    }
+    case DIT__GROUP_NORM:
+      return ((size_t)op->rows * (size_t)op->groups + (size_t)engine->threads * (size_t)op->channels) * 2 * sizeof(double);
+    default: return 0;
+  }
+}
+
+static void op_run(const dit__engine *engine, const dit__op *op, int64_t unit) {
+  switch (op->kind) {
+    case DIT__PRODUCT: product_unit(engine, op, unit); break;
+    case DIT__CONVOLUTION: convolution_unit(engine, op, unit); break;
+    case DIT__ATTENTION: attention_unit(engine, op, unit); break;
+    case DIT__GROUP_NORM: group_unit(engine, op, unit); break;
+    case DIT__CALL: op->call(op, engine->kernels, unit); break;
+    default: row_unit(engine, op, unit); break;
+  }
+}
+
+void dit__plan_open(dit__plan *plan, const dit__engine *engine, dit__op *ops) {
+  memset(plan, 0, sizeof *plan);
+  plan->engine = engine;
+  plan->ops = ops;
+}
+
+/* Counts the operation that was added last, now that it is filled. */
+void dit__plan_close(dit__plan *plan) {
+  if (!plan->count) return;
+  const dit__op *op = plan->ops ? &plan->ops[plan->count - 1] : &plan->one;
+  const size_t scratch = plan_round(op_scratch(plan->engine, op));
+  plan->units += op_units(plan->engine, op);
+  if (scratch > plan->scratch) plan->scratch = scratch;
+}
+
+dit__op *dit__plan_add(dit__plan *plan, dit__kind kind) {
+  dit__plan_close(plan);
+  dit__op *op = plan->ops ? &plan->ops[plan->count] : &plan->one;
+  plan->count++;
+  memset(op, 0, sizeof *op);
+  op->kind = kind;
+  return op;
+}
+
+int32_t dit__plan_step(dit__plan *plan) {
+  if (plan->at >= plan->count) return 0;
+  const dit__op *op = &plan->ops[plan->at];
+  op_run(plan->engine, op, plan->unit++);
+  if (plan->unit >= op_units(plan->engine, op)) {
+    plan->unit = 0;
+    plan->at++;
+  }
+  return plan->at < plan->count;
+}

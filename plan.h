@@ -1,0 +1,143 @@
+/* Plans: what dit.c and vae.c make of tensors, and what plan.c makes kernels do. A plan is a list of operations; each is
+ * cut into units (at most the engine's flops: what dit_job_advance does at a time), each unit into tasks that share
+ * nothing but what they read. How they are cut never changes a bit. */
+#ifndef DIT_PLAN_H
+#define DIT_PLAN_H
+
+#include "internal.h"
+#include "kernels/kernels.h"
+
+/* A linear layer or convolution as the model holds it. */
+typedef struct dit__matrix {
+  dit__weights weights;
+  const float *bias;         /* [rows] */
+  const float *panels;       /* packed when the model was opened, or NULL */
+  const uint8_t *panels_i8;  /* likewise, for int8 */
+  int32_t int8;              /* 1: products with it are int8 */
+  int32_t reserved;
+} dit__matrix;
+
+/* Rows of activations, quantised. */
+typedef struct dit__quantized {
+  uint8_t *q;
+  ptrdiff_t stride; /* multiple of 4 */
+  float *scale, *low;
+} dit__quantized;
+
+typedef enum dit__kind {
+  DIT__PRODUCT,
+  DIT__CONVOLUTION,
+  DIT__NORM,
+  DIT__QUANTIZE,
+  DIT__ATTENTION,
+  DIT__GROUP_NORM,
+  DIT__AFFINE,
+  DIT__CALL,
+  DIT__KINDS
+} dit__kind;
+
+typedef struct dit__op dit__op;
+
+struct dit__op {
+  int32_t kind;
+  int32_t rows; /* PRODUCT, NORM, QUANTIZE, AFFINE: rows of x; GROUP_NORM: of pixels */
+  int32_t width; /* numbers of a row of x; GROUP_NORM: pixels of a row */
+  int32_t channels;
+  const dit__matrix *matrix; /* PRODUCT, CONVOLUTION */
+  const float *x;
+  ptrdiff_t x_stride;
+  float *out;
+  ptrdiff_t out_stride;
+  const float *residual; /* of the rows of out, out_stride apart; may be out */
+  dit__quantized quantized; /* PRODUCT with int8: x; QUANTIZE: out */
+  int32_t finish;
+  int32_t rows_per_sample;
+  /* Modulation: vectors of sample s at modulation + modulation_rows[s] * modulation_stride. */
+  const float *modulation; /* PRODUCT: gate; NORM: shift, and scale at + width */
+  const int32_t *modulation_rows;
+  ptrdiff_t modulation_stride;
+  float eps; /* NORM, GROUP_NORM; ATTENTION: factor of the logits */
+  /* CONVOLUTION 3x3: out [height][image_width][matrix rows] from x [..][..][channels]; AFFINE and CONVOLUTION: x *
+   * scale + shift, then silu, on the way in. GROUP_NORM writes scale and shift. */
+  int32_t height, image_width, stride, upsample, silu;
+  float *scale, *shift;
+  const float *gamma, *beta;
+  int32_t groups;
+  /* ATTENTION: q, k, v behind each other in rows of x; sample after sample */
+  int32_t samples, heads, tokens, dim;
+  /* CALL: anything small, in `units` pieces */
+  void (*call)(const dit__op *op, const dit__kernels *kernels, int64_t unit);
+  int64_t units;
+  const void *argument[6];
+  float *result;
+  int64_t number[8];
+  double flops; /* of a unit of CALL */
+};
+
+/* How operations run: for one job or call. */
+typedef struct dit__engine {
+  const dit__kernels *kernels;
+  const dit_options *hooks;
+  int32_t threads;
+  int32_t reserved;
+  double unit_flops;
+  uint8_t *scratch; /* as large as the largest dit__op_scratch, aligned to 64 */
+} dit__engine;
+
+/* Made by dit.c and vae.c: dit__plan_open, dit__plan_add .., dit__plan_close. Without room for operations it is only
+ * measured: each operation overwrites the one before. */
+typedef struct dit__plan {
+  const dit__engine *engine;
+  dit__op *ops; /* NULL: measuring */
+  int32_t count;
+  int32_t at;     /* operation under way, */
+  int64_t unit;   /* and its next unit */
+  int64_t units;  /* of all operations */
+  size_t scratch; /* that the neediest of them wants */
+  dit__op one;
+} dit__plan;
+
+void dit__plan_open(dit__plan *plan, const dit__engine *engine, dit__op *ops);
+dit__op *dit__plan_add(dit__plan *plan, dit__kind kind); /* cleared; fill it before the next call */
+void dit__plan_close(dit__plan *plan);
+
+double dit__op_unit_flops(const dit__engine *engine, const dit__op *op); /* about, of its largest unit */
+
+/* Runs one unit; 1 while there is more. */
+int32_t dit__plan_step(dit__plan *plan);
+
+/* ---- Buffers of a plan: a workspace given out and taken back while the plan is made ---- */
+
+enum { DIT__ARENA_BLOCKS = 24 };
+typedef struct dit__arena {
+  uint8_t *base;
+  size_t peak;
+  int32_t count, overflow; /* overflow: it would not fit the address space */
+  struct {
+    size_t at, size;
+  } block[DIT__ARENA_BLOCKS]; /* in order of position */
+} dit__arena;
+
+void dit__arena_open(dit__arena *arena, uint8_t *base); /* base is not touched: to measure, any address will do */
+void *dit__arena_take(dit__arena *arena, uint64_t count, size_t size);
+void dit__arena_give(dit__arena *arena, const void *block);
+
+extern uint8_t dit__nowhere[]; /* a base to measure from; nothing is read or written there */
+
+/* ---- One block of memory for many things, each at a multiple of 64 bytes ---- */
+
+typedef struct dit__layout {
+  size_t size;
+  int32_t overflow; /* 1: it would not fit the address space */
+} dit__layout;
+
+void dit__layout_open(dit__layout *layout);
+size_t dit__layout_add(dit__layout *layout, uint64_t count, size_t size); /* its place */
+
+/* ---- parallel.c ---- */
+
+/* Runs task(context, 0..count-1); count at most engine->threads. */
+void dit__parallel(const dit__engine *engine, int32_t count, void(DIT_CALL *task)(void *context, int32_t index),
+                   void *context);
+
+#endif

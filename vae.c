@@ -1,0 +1,343 @@
+/* The autoencoder, both ways: AutoencoderKL of any geometry (Rombach et al. 2022; formulas as in docs/numerics.md).
+ * Activations are channel-last, [row][column][channel]; one picture at a time. */
+#include "numerics.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "model.h"
+
+typedef struct vae_run {
+  dit__plan *plan;
+  dit__arena *arena;
+  const dit__vae *vae;
+  int32_t height, width; /* of x */
+  float *x;              /* the activation that everything passes on */
+  float *scale, *shift;  /* of the group norm under way, per channel */
+} vae_run;
+
+static float *vae_take(const vae_run *run, int32_t height, int32_t width, int32_t channels) {
+  return (float *)dit__arena_take(run->arena, (uint64_t)height * (uint64_t)width * (uint64_t)channels, sizeof(float));
+}
+
+/* Replaces x by `y`. */
+static void vae_pass_on(vae_run *run, float *y) {
+  dit__arena_give(run->arena, run->x);
+  run->x = y;
+}
+
+/* scale and shift = group norm of x. */
+static void vae_norm(const vae_run *run, const float *x, int32_t channels, const dit__norm *norm) {
+  dit__op *op = dit__plan_add(run->plan, DIT__GROUP_NORM);
+  op->x = x;
+  op->rows = run->height;
+  op->width = run->width;
+  op->channels = channels;
+  op->groups = run->vae->groups;
+  op->gamma = norm->gamma;
+  op->beta = norm->beta;
+  op->scale = run->scale;
+  op->shift = run->shift;
+  op->eps = 1e-6f;
+}
+
+/* A 3x3 convolution of x to the size of run; with `normed`, of silu(norm(x)). residual: NULL, or added to it. */
+static void vae_convolution(const vae_run *run, const dit__matrix *matrix, const float *x, int normed, int32_t stride,
+                            int32_t upsample, const float *residual, float *out) {
+  dit__op *op = dit__plan_add(run->plan, DIT__CONVOLUTION);
+  op->matrix = matrix;
+  op->x = x;
+  op->channels = matrix->weights.k / 9;
+  op->height = run->height;
+  op->image_width = run->width;
+  op->stride = stride;
+  op->upsample = upsample;
+  op->scale = normed ? run->scale : NULL;
+  op->shift = normed ? run->shift : NULL;
+  op->silu = normed;
+  op->out = out;
+  op->out_stride = matrix->weights.rows;
+  op->residual = residual;
+  op->finish = residual ? DIT__RESIDUAL : DIT__STORE;
+}
+
+/* A matrix at every pixel. */
+static void vae_linear(const vae_run *run, const dit__matrix *matrix, const float *x, float *out, ptrdiff_t out_stride,
+                       const float *residual) {
+  dit__op *op = dit__plan_add(run->plan, DIT__PRODUCT);
+  op->matrix = matrix;
+  op->rows = op->rows_per_sample = run->height * run->width;
+  op->x = x;
+  op->x_stride = matrix->weights.k;
+  op->out = out;
+  op->out_stride = out_stride;
+  op->residual = residual;
+  op->finish = residual ? DIT__RESIDUAL : DIT__STORE;
+}
+
+/* x = shortcut(x) + conv2(silu(norm2(conv1(silu(norm1(x)))))). */
+static void vae_resnet(vae_run *run, const dit__resnet *resnet) {
+  float *h = vae_take(run, run->height, run->width, resnet->out);
+  vae_norm(run, run->x, resnet->in, &resnet->norm1);
+  vae_convolution(run, &resnet->conv1, run->x, 1, 1, 0, NULL, h);
+  if (resnet->in != resnet->out) {
+    float *shortcut = vae_take(run, run->height, run->width, resnet->out);
+    vae_linear(run, &resnet->shortcut, run->x, shortcut, resnet->out, NULL);
+    vae_pass_on(run, shortcut);
+  }
+  vae_norm(run, h, resnet->out, &resnet->norm2);
+  vae_convolution(run, &resnet->conv2, h, 1, 1, 0, run->x, run->x);
+  dit__arena_give(run->arena, h);
+}
+
+/* x += out(attention(norm(x))): one head, tokens are pixels. */
+static void vae_attention(const vae_run *run, const dit__middle *middle, int32_t channels) {
+  const dit__matrix *const parts[3] = {&middle->q, &middle->k, &middle->v};
+  float *h = vae_take(run, run->height, run->width, channels);
+  float *qkv = vae_take(run, run->height, run->width, 3 * channels);
+  vae_norm(run, run->x, channels, &middle->norm);
+  dit__op *op = dit__plan_add(run->plan, DIT__AFFINE);
+  op->rows = run->height * run->width;
+  op->width = channels;
+  op->x = run->x;
+  op->out = h;
+  op->x_stride = op->out_stride = channels;
+  op->scale = run->scale;
+  op->shift = run->shift;
+  for (int i = 0; i < 3; i++) vae_linear(run, parts[i], h, qkv + i * channels, 3 * (ptrdiff_t)channels, NULL);
+  op = dit__plan_add(run->plan, DIT__ATTENTION);
+  op->x = qkv;
+  op->x_stride = 3 * (ptrdiff_t)channels;
+  op->out = h;
+  op->out_stride = channels;
+  op->samples = op->heads = 1;
+  op->tokens = run->height * run->width;
+  op->dim = channels;
+  op->eps = (float)(1.0 / sqrt((double)channels));
+  vae_linear(run, &middle->out, h, run->x, channels, run->x);
+  dit__arena_give(run->arena, qkv);
+  dit__arena_give(run->arena, h);
+}
+
+static void vae_middle(vae_run *run, const dit__middle *middle, int32_t channels) {
+  vae_resnet(run, &middle->resnet[0]);
+  vae_attention(run, middle, channels);
+  vae_resnet(run, &middle->resnet[1]);
+}
+
+/* x = convolution(x) at twice the size (of nearest neighbours), or at half of it. */
+static void vae_resample(vae_run *run, const dit__matrix *matrix, int32_t up) {
+  run->height = up ? run->height * 2 : run->height / 2;
+  run->width = up ? run->width * 2 : run->width / 2;
+  float *y = vae_take(run, run->height, run->width, matrix->weights.rows);
+  vae_convolution(run, matrix, run->x, 0, up ? 1 : 2, up, NULL, y);
+  vae_pass_on(run, y);
+}
+
+/* ---- Between the caller's planes and our pixels ---- */
+
+enum { PLANES_PIXELS, PLANES_CHANNELS, PLANES_STRIDE, PLANES_CLAMP };
+
+/* result [pixel][channel] = argument [channel][pixel] * factor. */
+static void vae_from_planes(const dit__op *op, const dit__kernels *kernels, int64_t unit) {
+  const float *from = (const float *)op->argument[0];
+  const float factor = op->eps;
+  const int64_t pixels = op->number[PLANES_PIXELS], channels = op->number[PLANES_CHANNELS];
+  const int64_t end = (unit + 1) * pixels / op->units;
+  (void)kernels;
+  for (int64_t p = unit * pixels / op->units; p < end; p++)
+    for (int64_t c = 0; c < channels; c++) op->result[p * channels + c] = from[c * pixels + p] * factor;
+}
+
+/* result [channel][pixel] = argument [pixel][channel], pixels PLANES_STRIDE apart; log-variances are clamped. */
+static void vae_to_planes(const dit__op *op, const dit__kernels *kernels, int64_t unit) {
+  const float *from = (const float *)op->argument[0];
+  const int64_t pixels = op->number[PLANES_PIXELS], channels = op->number[PLANES_CHANNELS];
+  const int64_t end = (unit + 1) * pixels / op->units;
+  (void)kernels;
+  for (int64_t p = unit * pixels / op->units; p < end; p++)
+    for (int64_t c = 0; c < channels; c++) {
+      float value = from[p * op->number[PLANES_STRIDE] + c];
+      if (op->number[PLANES_CLAMP]) value = value < -30.0f ? -30.0f : value > 20.0f ? 20.0f : value;
+      op->result[c * pixels + p] = value;
+    }
+}
+
+static dit__op *vae_planes(vae_run *run, void (*call)(const dit__op *, const dit__kernels *, int64_t), const float *from,
+                           int32_t channels, float *to) {
+  dit__op *op = dit__plan_add(run->plan, DIT__CALL);
+  const double flops = 16.0 * run->height * run->width * channels;
+  op->call = call;
+  op->argument[0] = from;
+  op->result = to;
+  op->units = (int64_t)(flops / run->plan->engine->unit_flops) + 1;
+  op->flops = flops / (double)op->units;
+  op->number[PLANES_PIXELS] = (int64_t)run->height * run->width;
+  op->number[PLANES_CHANNELS] = channels;
+  return op;
+}
+
+static void vae_begin(vae_run *run, dit__plan *plan, dit__arena *arena, const dit__vae *vae, const dit__half *half,
+                      int32_t height, int32_t width) {
+  int32_t widest = 0;
+  for (int32_t i = 0; i < vae->levels; i++) widest = half->width[i] > widest ? half->width[i] : widest;
+  memset(run, 0, sizeof *run);
+  run->plan = plan;
+  run->arena = arena;
+  run->vae = vae;
+  run->height = height;
+  run->width = width;
+  run->scale = vae_take(run, 1, 1, widest);
+  run->shift = vae_take(run, 1, 1, widest);
+}
+
+static void vae_end(vae_run *run) {
+  dit__arena_give(run->arena, run->x);
+  dit__arena_give(run->arena, run->shift);
+  dit__arena_give(run->arena, run->scale);
+}
+
+/* x = conv_out(silu(norm_out(x))). */
+static void vae_conv_out(vae_run *run, const dit__half *half) {
+  float *y = vae_take(run, run->height, run->width, half->conv_out.weights.rows);
+  vae_norm(run, run->x, half->width[run->vae->levels - 1], &half->norm_out);
+  vae_convolution(run, &half->conv_out, run->x, 1, 1, 0, NULL, y);
+  vae_pass_on(run, y);
+}
+
+void dit__plan_decode(dit__plan *plan, dit__arena *arena, const dit__vae *vae, int32_t height, int32_t width,
+                      const float *latent, double factor, float *image) {
+  const dit__half *half = vae->decoder;
+  vae_run run;
+  vae_begin(&run, plan, arena, vae, half, height, width);
+  run.x = vae_take(&run, height, width, vae->channels);
+  vae_planes(&run, vae_from_planes, latent, vae->channels, run.x)->eps = (float)factor;
+  float *y = vae_take(&run, height, width, vae->channels);
+  vae_linear(&run, &half->quant, run.x, y, vae->channels, NULL);
+  vae_pass_on(&run, y);
+  y = vae_take(&run, height, width, half->width[0]);
+  vae_convolution(&run, &half->conv_in, run.x, 0, 1, 0, NULL, y);
+  vae_pass_on(&run, y);
+  vae_middle(&run, &half->middle, half->width[0]);
+  for (int32_t i = 0; i < vae->levels; i++) {
+    for (int32_t j = 0; j < half->resnets; j++) vae_resnet(&run, &half->level[i][j]);
+    if (i + 1 < vae->levels) vae_resample(&run, &half->resample[i], 1);
+  }
+  vae_conv_out(&run, half);
+  vae_planes(&run, vae_to_planes, run.x, vae->image_channels, image)->number[PLANES_STRIDE] = vae->image_channels;
+  vae_end(&run);
+}
+
+void dit__plan_encode(dit__plan *plan, dit__arena *arena, const dit__vae *vae, int32_t height, int32_t width,
+                      const float *image, float *mean, float *logvar) {
+  const dit__half *half = vae->encoder;
+  const int32_t channels = vae->channels;
+  vae_run run;
+  vae_begin(&run, plan, arena, vae, half, height, width);
+  run.x = vae_take(&run, height, width, vae->image_channels);
+  vae_planes(&run, vae_from_planes, image, vae->image_channels, run.x)->eps = 1;
+  float *y = vae_take(&run, height, width, half->width[0]);
+  vae_convolution(&run, &half->conv_in, run.x, 0, 1, 0, NULL, y);
+  vae_pass_on(&run, y);
+  for (int32_t i = 0; i < vae->levels; i++) {
+    for (int32_t j = 0; j < half->resnets; j++) vae_resnet(&run, &half->level[i][j]);
+    if (i + 1 < vae->levels) vae_resample(&run, &half->resample[i], 0);
+  }
+  vae_middle(&run, &half->middle, half->width[vae->levels - 1]);
+  vae_conv_out(&run, half);
+  y = vae_take(&run, run.height, run.width, 2 * channels);
+  vae_linear(&run, &half->quant, run.x, y, 2 * channels, NULL);
+  vae_pass_on(&run, y);
+  if (mean) vae_planes(&run, vae_to_planes, run.x, channels, mean)->number[PLANES_STRIDE] = 2 * channels;
+  if (logvar) {
+    dit__op *op = vae_planes(&run, vae_to_planes, run.x + channels, channels, logvar);
+    op->number[PLANES_STRIDE] = 2 * channels;
+    op->number[PLANES_CLAMP] = 1;
+  }
+  vae_end(&run);
+}
+
+/* ---- dit_vae_decode, dit_vae_encode ---- */
+
+typedef struct vae_call {
+  const dit_model *model;
+  int32_t count, height, width, decode; /* height and width of what goes in */
+  const float *from;
+  float *image, *mean, *logvar;
+} vae_call;
+
+static void vae_plan(dit__plan *plan, dit__arena *arena, const vae_call *call) {
+  const dit__vae *vae = &call->model->vae;
+  if (call->decode) dit__plan_decode(plan, arena, vae, call->height, call->width, call->from, 1, call->image);
+  else dit__plan_encode(plan, arena, vae, call->height, call->width, call->from, call->mean, call->logvar);
+  dit__plan_close(plan);
+}
+
+/* Picture after picture in one workspace. */
+static dit_status vae_compute(vae_call call, dit_error *error) {
+  const dit__vae *vae = &call.model->vae;
+  dit__engine engine;
+  dit__plan plan;
+  dit__arena arena;
+  dit__engine_open(&engine, call.model, 0, NULL);
+  dit__plan_open(&plan, &engine, NULL);
+  dit__arena_open(&arena, dit__nowhere);
+  vae_plan(&plan, &arena, &call);
+  dit__layout layout;
+  dit__layout_open(&layout);
+  const size_t ops = dit__layout_add(&layout, (uint64_t)plan.count, sizeof(dit__op));
+  const size_t scratch = dit__layout_add(&layout, plan.scratch, 1), workspace = dit__layout_add(&layout, arena.peak, 1);
+  const int overflow = layout.overflow || arena.overflow;
+  uint8_t *block = overflow ? NULL : (uint8_t *)dit__allocate(&call.model->options, layout.size, 64);
+  if (!block)
+    return dit__fail(error, DIT_ERROR_MEMORY, "dit_vae_%scode: no memory for %zu bytes of workspace", call.decode ? "de" : "en",
+                     layout.size);
+  engine.scratch = block + scratch;
+  const ptrdiff_t in = (ptrdiff_t)call.height * call.width * (call.decode ? vae->channels : vae->image_channels);
+  const ptrdiff_t image = (ptrdiff_t)call.height * call.width * vae->factor * vae->factor * vae->image_channels;
+  const ptrdiff_t latent = (ptrdiff_t)(call.height / vae->factor) * (call.width / vae->factor) * vae->channels;
+  for (; call.count > 0; call.count--) {
+    dit__plan_open(&plan, &engine, (dit__op *)(void *)(block + ops));
+    dit__arena_open(&arena, block + workspace);
+    vae_plan(&plan, &arena, &call);
+    while (dit__plan_step(&plan)) continue;
+    call.from += in;
+    if (call.image) call.image += image;
+    if (call.mean) call.mean += latent;
+    if (call.logvar) call.logvar += latent;
+  }
+  dit__release(&call.model->options, block, layout.size);
+  return DIT_OK;
+}
+
+static dit_status vae_call_run(const vae_call *call, const char *what, dit_error *error) {
+  const int32_t unit = call->decode ? 1 : call->model->vae.factor, most = call->decode ? 1024 : 8192;
+  if (call->count < 1 || call->count > 65536)
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: count is %d; it must be 1 to 65536", what, call->count);
+  if (call->height < unit || call->width < unit || call->height % unit || call->width % unit || call->height > most || call->width > most)
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: a size of %d x %d; width and height must be multiples of %d, up to %d", what,
+                     call->width, call->height, unit, most);
+  if (!call->from || !(call->decode ? call->image : call->mean ? call->mean : call->logvar))
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: an array is NULL", what);
+  dit__environment saved;
+  dit__environment_enter(&saved);
+  const dit_status status = vae_compute(*call, error);
+  dit__environment_leave(&saved);
+  return status;
+}
+
+dit_status dit_vae_decode(const dit_model *model, int32_t count, int32_t height, int32_t width, const float *latent,
+                          float *image, dit_error *error) {
+  const vae_call call = {model, count, height, width, 1, latent, image, NULL, NULL};
+  if (!model) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_vae_decode: model is NULL");
+  if (!model->vae.decoder) return dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_vae_decode: the model has no decoder");
+  return vae_call_run(&call, "dit_vae_decode", error);
+}
+
+dit_status dit_vae_encode(const dit_model *model, int32_t count, int32_t height, int32_t width, const float *image,
+                          float *mean, float *logvar, dit_error *error) {
+  const vae_call call = {model, count, height, width, 0, image, NULL, mean, logvar};
+  if (!model) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_vae_encode: model is NULL");
+  if (!model->vae.encoder) return dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_vae_encode: the model has no encoder");
+  return vae_call_run(&call, "dit_vae_encode", error);
+}
