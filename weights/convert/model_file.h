@@ -1,0 +1,65 @@
+/* A model on its way into a file: what it is, where its tensors come from, what it recommends; and the writing. */
+#ifndef DIT_MODEL_FILE_H
+#define DIT_MODEL_FILE_H
+
+#include "weights/convert/layout.h"
+#include "weights/convert/synthetic.h"
+#include "weights/gguf_write.h"
+
+/* Called now and then with the bytes done and in all; a number other than 0 ends the work. */
+typedef struct progress {
+  int (*report)(void *user, uint64_t done, uint64_t total);
+  void *user;
+} progress;
+
+/* What the caller wants; 0 or NULL: the defaults. */
+typedef struct model_wishes {
+  int type; /* DIT_TYPE_*; 0: F16 */
+  const char *name, *license;
+  int steps;                 /* 250 */
+  const char *sampler;       /* "ddpm" */
+  const char *spacing;       /* "even" for ddpm; for ddim "ddim" where a whole stride makes that many steps */
+  double guidance;           /* 4, or 1 without a null class; < 0: the default */
+  int guidance_channels;     /* -1: all; 0: 3, or all if there are no more than 3 */
+  int no_null_class;         /* every row of the label table is a class */
+  const char *const *labels; /* one a class */
+  size_t label_count;
+  layout_hints hints;
+} model_wishes;
+
+/* A tensor and its origin: a checkpoint's, the synthetic rule, or (both NULL and 0) the computed position table. */
+typedef struct model_tensor {
+  layout_tensor shape;       /* with its name in the model file */
+  const source_tensor *from; /* NULL: made by rule */
+  synthetic_rule rule;
+} model_tensor;
+
+typedef struct model {
+  int has_dit, has_vae;
+  dit_geometry dit;
+  vae_geometry vae;
+  model_tensor *tensors; /* the transformer's, then the autoencoder's */
+  size_t count, dit_count;
+} model;
+
+/* Which of the two a checkpoint holds, by its tensors: SYNTHETIC_DIT, SYNTHETIC_VAE, or 0 and a sentence. */
+int model_recognise(const source *s, dit_error *error);
+
+/* Adds what a checkpoint holds; `s` must live as long as the model. `note` says what was assumed, `report` what is
+ * wrong with which tensors (layout_match). */
+dit_status model_add_source(model *m, const source *s, int kind, const model_wishes *wishes, char *note,
+                            size_t note_room, char *report, size_t report_room, dit_error *error);
+dit_status model_add_synthetic(model *m, const char *text, dit_error *error);
+void model_free(model *m);
+
+uint64_t model_parameters(const model *m, int kind); /* pos_embed, which is no parameter, is not counted */
+const char *model_type_name(int type);               /* of DIT_TYPE_*: "f16" */
+
+/* Elements of a tensor as float32. */
+void model_read(const model *m, const model_tensor *t, uint64_t first, uint64_t count, float *out);
+
+/* Writes the file. `bytes` (NULL is fine) receives its size. Holds a few MB at a time. */
+dit_status model_write(const model *m, const model_wishes *wishes, const char *path, const progress *watch,
+                       uint64_t *bytes, dit_error *error);
+
+#endif

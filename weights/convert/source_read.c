@@ -1,0 +1,73 @@
+/* Elements of a tensor in a checkpoint as float32. */
+#include <string.h>
+
+#include "weights/convert/half.h"
+#include "weights/convert/little.h"
+#include "weights/convert/source.h"
+
+static float read_f32(const uint8_t *p) {
+  uint32_t bits = little32(p);
+  float value;
+  memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+static float read_f64(const uint8_t *p) {
+  uint64_t bits = little64(p);
+  double value;
+  memcpy(&value, &bits, sizeof value);
+  return (float)value;
+}
+
+/* `count` elements, each `stride` elements after the one before. */
+static void read_run(int type, const uint8_t *p, uint64_t stride, uint64_t count, float *out) {
+  switch (type) {
+    case SOURCE_F32:
+      for (uint64_t i = 0; i < count; i++) out[i] = read_f32(p + i * stride * 4);
+      break;
+    case SOURCE_F16:
+      for (uint64_t i = 0; i < count; i++) out[i] = half_to_float(little16(p + i * stride * 2));
+      break;
+    case SOURCE_BF16:
+      for (uint64_t i = 0; i < count; i++) out[i] = bfloat_to_float(little16(p + i * stride * 2));
+      break;
+    case SOURCE_F64:
+      for (uint64_t i = 0; i < count; i++) out[i] = read_f64(p + i * stride * 8);
+      break;
+  }
+}
+
+/* Extents from the last one forward that follow each other without a gap: they make one run of `length` elements,
+ * `stride` apart. Returns how many extents are left in front. */
+static int find_run(const source_tensor *t, uint64_t *length, uint64_t *stride) {
+  int rank = t->rank;
+  *length = 1;
+  *stride = 1;
+  for (; rank > 0; rank--) {
+    if (t->shape[rank - 1] == 1) continue; /* its stride means nothing */
+    if (*length == 1)
+      *stride = t->stride[rank - 1];
+    else if (t->stride[rank - 1] != *length * *stride)
+      break;
+    *length *= t->shape[rank - 1];
+  }
+  return rank;
+}
+
+void source_read(const source_tensor *t, uint64_t first, uint64_t count, float *out) {
+  static const uint8_t bytes[] = {0, 4, 2, 2, 8}; /* by SOURCE_* */
+  uint64_t length, stride;
+  int outer = find_run(t, &length, &stride);
+  while (count) {
+    uint64_t within = first % length, rest = first / length, offset = within * stride;
+    for (int i = outer - 1; i >= 0; i--) {
+      offset += rest % t->shape[i] * t->stride[i];
+      rest /= t->shape[i];
+    }
+    uint64_t part = length - within < count ? length - within : count;
+    read_run(t->type, t->data + offset * bytes[t->type], stride, part, out);
+    first += part;
+    count -= part;
+    out += part;
+  }
+}

@@ -1,0 +1,13 @@
+/* PyTorch checkpoints as torch.save has written them since version 1.6: a zip archive with a pickle and raw storages.
+ */
+#ifndef DIT_TORCH_H
+#define DIT_TORCH_H
+
+#include "weights/convert/source.h"
+
+/* Lists the floating-point tensors of the state dict in `bytes`, which stay where they are: s->tensors, s->count and
+ * s->kind are filled, as far as it got on failure. A state dict is the whole pickle, or its member `ema`, else
+ * `state_dict`, else `model`; other members are ignored. `what` names the file in messages. */
+dit_status torch_list(const uint8_t *bytes, size_t size, const char *what, source *s, dit_error *error);
+
+#endif
