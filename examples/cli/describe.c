@@ -1,0 +1,79 @@
+/* --info and --list: a model in words, on the standard output. */
+#include "describe.h"
+
+#include "message.h"
+
+#include <inttypes.h>
+
+static const char *word(const char *const *words, int count, int32_t index) {
+  return index > 0 && index < count ? words[index] : "?";
+}
+
+const char *describe_sampler(int32_t sampler) {
+  static const char *const words[] = {"", "ddpm", "ddim"};
+  return word(words, 3, sampler);
+}
+
+const char *describe_isa(int32_t isa) {
+  static const char *const words[] = {"", "scalar", "neon", "avx2", "avx512"};
+  return word(words, 5, isa);
+}
+
+const char *describe_compute(int32_t compute) {
+  static const char *const words[] = {"", "f32", "int8", "bf16"};
+  return word(words, 4, compute);
+}
+
+static const char *type_name(int32_t type) {
+  static const char *const words[] = {"", "f32", "f16", "bf16", "q8"};
+  return word(words, 5, type);
+}
+
+static void transformer(const dit_info *i) {
+  printf("transformer   %s: hidden size %d, depth %d, heads %d, patch %d, %s variance\n", i->variant, i->hidden_size,
+         i->depth, i->heads, i->patch, i->learned_sigma ? "learned" : "fixed");
+  printf("latent        %d x %d x %d, scaling factor %g\n", i->latent_channels, i->latent_size, i->latent_size,
+         (double)i->scaling_factor);
+  printf("classes       %d, %d with a name, %s\n", i->class_count, i->label_count,
+         i->null_class < 0 ? "no null class (no guidance)" : "and a null class for guidance");
+}
+
+static void recommendation(const dit_info *i) {
+  printf("recommended   %s, %d steps, guidance %g on ", describe_sampler(i->sampler), i->steps, (double)i->guidance);
+  if (i->guidance_channels < 0 || i->guidance_channels >= i->latent_channels)
+    printf("all channels\n");
+  else
+    printf("the first %d channels\n", i->guidance_channels);
+}
+
+static void text_line(const char *title, const char *text) {
+  printf("%-13s ", title);
+  print_foreign(stdout, *text ? text : "not said in the file");
+  printf("\n");
+}
+
+void describe_model(const dit_info *i) {
+  text_line("name", i->name);
+  text_line("licence", i->license);
+  if (i->has_transformer) transformer(i);
+  printf("autoencoder   %s\n", i->has_decoder && i->has_encoder ? "decoder and encoder"
+                               : i->has_decoder                 ? "decoder"
+                               : i->has_encoder                 ? "encoder"
+                                                                : "none");
+  printf("picture       %d x %d, %s\n", i->width, i->height, i->image_channels == 4 ? "RGBA" : "RGB");
+  if (i->has_transformer) recommendation(i);
+  printf("weights       %" PRIu64 " parameters, %s, %" PRIu64 " bytes\n", i->parameters, type_name(i->weight_type),
+         i->file_size);
+  printf("runs with     %s, %s, %d thread%s\n", describe_compute(i->compute), describe_isa(i->isa), i->threads,
+         i->threads == 1 ? "" : "s");
+  printf("numerics      %d\n", i->numerics);
+}
+
+void describe_classes(const dit_model *model, const dit_info *info) {
+  for (int32_t id = 0; id < info->class_count; id++) {
+    const char *label = dit_model_label(model, id);
+    printf("%4d  ", id);
+    print_foreign(stdout, label ? label : "");
+    printf("\n");
+  }
+}

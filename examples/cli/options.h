@@ -1,0 +1,27 @@
+/* The command line: what the user asked for. */
+#ifndef CLI_OPTIONS_H
+#define CLI_OPTIONS_H
+
+#include "dit.h"
+
+enum { ACTION_MAKE, ACTION_INFO, ACTION_LIST, ACTION_HELP, ACTION_VERSION };
+
+typedef struct cli_options {
+  int action;
+  int quiet;
+  const char *model;   /* a path; NULL: the embedded model */
+  const char *classes; /* as given; NULL: all */
+  const char *output;  /* a file, a pattern with '%', or "-" */
+  int32_t count;       /* pictures of each class */
+  int32_t scale;
+  dit_options run;
+  dit_params make; /* without classes and seeds */
+} cli_options;
+
+/* Returns EXIT_OK, or EXIT_USAGE after a message. */
+int options_parse(int argc, char **argv, cli_options *options);
+
+/* Prints the help to the standard output. */
+void options_help(void);
+
+#endif

@@ -1,0 +1,57 @@
+/* How far a job is, for people. */
+#include "progress.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "terminal.h"
+
+static const double REDRAW_SECONDS = 0.1, LINE_SECONDS = 5;
+
+static double now(void) {
+  struct timespec t;
+  timespec_get(&t, TIME_UTC);
+  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+void progress_begin(progress *p, int quiet) {
+  memset(p, 0, sizeof *p);
+  p->shown = !quiet;
+  p->redrawn = is_terminal(stderr);
+  p->started = p->last = now();
+}
+
+static void time_left(int64_t microseconds, char *text, size_t size) {
+  int64_t seconds = (microseconds + 999999) / 1000000;
+  int minutes = (int)(seconds / 60 % 60), hours = (int)(seconds / 3600);
+  if (microseconds < 0)
+    text[0] = 0;
+  else if (seconds < 60)
+    snprintf(text, size, ", %d s left", (int)seconds);
+  else if (hours == 0)
+    snprintf(text, size, ", %d min %02d s left", minutes, (int)(seconds % 60));
+  else
+    snprintf(text, size, ", %d h %02d min left", hours, minutes);
+}
+
+void progress_show(progress *p, const dit_progress *state) {
+  double time = now();
+  if (!p->shown || time - p->last < (p->redrawn ? REDRAW_SECONDS : LINE_SECONDS)) return;
+  char left[64], line[160];
+  time_left(state->microseconds_left, left, sizeof left);
+  snprintf(line, sizeof line, "step %d of %d, %d %%%s", state->step, state->steps, (int)(state->fraction * 100), left);
+  if (p->redrawn)
+    fprintf(stderr, "\r%-60s", line);
+  else
+    fprintf(stderr, "%s\n", line);
+  fflush(stderr);
+  p->last = time;
+  p->line_open = p->redrawn;
+}
+
+double progress_end(progress *p) {
+  if (p->line_open) fprintf(stderr, "\r%60s\r", "");
+  p->line_open = 0;
+  return now() - p->started;
+}

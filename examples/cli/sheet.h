@@ -1,0 +1,24 @@
+/* Pictures enlarged and put side by side. */
+#ifndef CLI_SHEET_H
+#define CLI_SHEET_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct sheet {
+  int32_t width, height; /* pixels */
+  int32_t channels;
+  uint8_t *pixels; /* [height][width][channels] */
+} sheet;
+
+/* A sheet of columns x rows pictures of width x height pixels, each enlarged `scale` times. EXIT_OK, or another exit
+ * status after a message. */
+int sheet_create(sheet *s, int32_t columns, int32_t rows, int32_t width, int32_t height, int32_t channels,
+                 int32_t scale);
+void sheet_free(sheet *s);
+
+/* Puts picture [height][width][channels], enlarged, at a place of the grid; every pixel becomes a square. */
+void sheet_put(sheet *s, int32_t column, int32_t row, int32_t width, int32_t height, int32_t scale,
+               const uint8_t *pixels);
+
+#endif

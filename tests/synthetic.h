@@ -1,0 +1,42 @@
+/* Models with synthetic weights, made for a test and deleted with it. */
+#ifndef DIT_TEST_SYNTHETIC_H
+#define DIT_TEST_SYNTHETIC_H
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dit.h"
+#include "weights/convert/model_file.h"
+
+/* Writes the model of one or two specifications (NULL: no second) to `path`; 1 if it worked. */
+#if defined(__GNUC__)
+__attribute__((unused))
+#endif
+static int synthetic_file(const char *path, const char *first, const char *second, int type) {
+  model m;
+  model_wishes wishes;
+  dit_error error = {0};
+  memset(&m, 0, sizeof m);
+  memset(&wishes, 0, sizeof wishes);
+  wishes.type = type;
+  wishes.guidance = -1;
+  dit_status status = model_add_synthetic(&m, first, &error);
+  if (!status && second) status = model_add_synthetic(&m, second, &error);
+  if (!status) status = model_write(&m, &wishes, path, NULL, NULL, &error);
+  if (status) printf("  %s: %s\n", first, error.message);
+  model_free(&m);
+  return !status;
+}
+
+/* A path for a temporary file in the folder of $DIT_TMP, or /tmp. */
+#if defined(__GNUC__)
+__attribute__((unused))
+#endif
+static const char *synthetic_path(char *path, size_t size, const char *name) {
+  const char *folder = getenv("DIT_TMP");
+  snprintf(path, size, "%s/dit-test-%s-%p.gguf", folder && *folder ? folder : "/tmp", name, (void *)path);
+  return path;
+}
+
+#endif

@@ -1,0 +1,255 @@
+#!/bin/sh
+# The program dit: every option, every kind of error, what is written and what is not.
+# Fails if a wrong command line is not refused with status 2 and a sentence on the error stream, if an option has no
+# effect or the wrong one, if a PNG is not what another decoder expects or has other pixels than the library made, if a
+# failure or a signal leaves a file behind, or if the README does not know an option.
+cd "$(dirname "$0")/.." || exit 1
+. tests/check.sh
+root=$PWD
+dit=$build/dit
+cd "$work" || exit 1
+
+# run STATUS ARGUMENT...: runs dit, checks the exit status; output is left in "out" and "err".
+run() {
+  expected=$1
+  shift
+  "$dit" "$@" >out 2>err
+  status=$?
+  check "dit $*: status $expected, not $status: $(head -n 1 err)" [ "$status" = "$expected" ]
+}
+
+nothing_written() { [ -z "$(ls -A | grep -v -e '^out$' -e '^err$')" ]; }
+
+# refused STATUS PATTERN ARGUMENT...: fails with a sentence that has the pattern, and writes nothing.
+refused() {
+  expected=$1 pattern=$2
+  shift 2
+  run "$expected" "$@"
+  check "dit $*: says '$pattern', not: $(cat err)" has "$pattern" err
+  check "dit $*: the message begins with dit:" has '^dit: ' err
+  check "dit $*: nothing on the standard output" [ ! -s out ]
+  check "dit $*: nothing written" nothing_written
+}
+
+# ---- Command lines that are refused ----
+
+refused 2 '1 to 1000' -s 0
+refused 2 '1 to 1000' -s 1001
+refused 2 '1 to 1000' -s 5x
+refused 2 '1 to 1000' -s ' 5'
+refused 2 '1 to 1000' -s +5
+refused 2 '1 to 1000' --steps=
+refused 2 '1 to 1000' --steps -5
+refused 2 'whole number' -n 99999999999999999999
+refused 2 'whole number' -n 0
+refused 2 'whole number' -S -1
+refused 2 '18446744073709551615' -S 18446744073709551616
+refused 2 'number from' -g nan
+refused 2 'number from' -g inf
+refused 2 'number from' -g 0x2
+refused 2 'number from' -g 0
+refused 2 'number from' -g ''
+refused 2 'number from' -g 1.5.2
+refused 2 '0 to 1' --eta 1.5
+refused 2 '0 to 1' --eta -1
+refused 2 'whole number' --guidance-channels none
+refused 2 'whole number' --scale 0
+refused 2 'whole number' --scale 65
+refused 2 'whole number' --threads 0
+refused 2 'whole number' --width 0
+refused 2 'whole number' --height 1e3
+refused 2 'ddpm or ddim' --sampler euler
+refused 2 'scalar, neon, avx2 or avx512' --isa mmx
+refused 2 'did you mean --threads' --thread 2
+refused 2 'did you mean --guidance' --guidence 2
+refused 2 'no such option' -Z
+refused 2 'no such option' --frobnicate
+refused 2 'value is missing' -s
+refused 2 'value is missing' --seed
+refused 2 'takes no value' --list=3
+refused 2 'not an option' potion
+refused 2 'not an option' --
+refused 2 'did you mean potion' -c potin
+refused 2 'did you mean sword' -c swrod
+refused 2 'did you mean mushroom' -c mush
+refused 2 'did you mean shield or' -c 'shild,x' # the first mistake is told
+refused 2 'no such class' -c xylophone
+refused 2 '0 to 15' -c 16
+refused 2 '0 to 15' -c 99999999999999999999
+refused 2 'missing' -c potion,
+refused 2 'missing' -c ''
+refused 2 'too many' -c all -n 65536 -o '%i.png'
+refused 2 'too large' -c all -n 4000 --scale 64
+refused 2 'after %' -o '%d.png'
+refused 2 'after %' -o 'x%'
+refused 2 'several pictures' -c potion -n 2 -o '%c.png'
+refused 2 'several pictures' -c potion,potion -o '%c-%s.png'
+refused 2 'several pictures' -c potion,sword -o '%s.png'
+refused 2 'width' --width 33
+refused 2 'height' --height 33
+
+# ---- What cannot be read or written ----
+
+refused 1 'absent.gguf' -m absent.gguf
+refused 1 'absent/picture.png' -c potion -s 1 -o absent/picture.png
+refused 1 'directory' -c potion -s 1 -o .
+refused 1 '/dev/full' -c potion -s 1 -o /dev/full
+refused 1 'absent/0.png' -c potion -s 1 -o 'absent/%i.png'
+echo "not a model" >broken.gguf
+run 1 -m broken.gguf -s 1
+check "broken.gguf: the message names it" has broken.gguf err
+check "broken.gguf: no picture" absent dit.png
+run 1 -c potion -s 1 -o broken.gguf/picture.png
+rm broken.gguf
+"$dit" --help >/dev/full 2>err
+check "--help to a full device: status 1" [ $? = 1 ]
+"$dit" -c potion -s 1 -o - >/dev/full 2>err
+check "-o - to a full device: status 1" [ $? = 1 ]
+case $(uname -m) in
+  x86_64) refused 1 'isa' --isa neon ;;
+  *) refused 1 'isa' --isa avx2 ;;
+esac
+
+# ---- What is told ----
+
+run 0 --help
+check "--help: on the standard output" has '^usage: dit' out
+check "--help: nothing on the error stream" [ ! -s err ]
+for name in $(sed -n 's/^  .*\(--[a-z][a-z-]*\).*/\1/p' out); do
+  check "README.md has the option $name" has "$name" "$root/README.md"
+done
+for name in $(grep -o '^| `[^|]*' "$root/README.md" | grep -o -e '--[a-z-]*'); do
+  check "--help has the README's option $name" has "$name" out
+done
+run 0 -h
+run 0 --version
+check "--version: $(cat out)" has '^dit [0-9]*\.[0-9]*\.[0-9]*, numerics [0-9]' out
+run 0 --list
+check "--list: 16 classes" [ "$(wc -l <out)" -eq 16 ]
+check "--list: the labels in order" [ "$(sed 's/^ *[0-9]*  //' out | tr '\n' ,)" = "$(tr '\n' , <"$root/weights/sprites/labels.txt")" ]
+run 0 --info
+for word in 'classes  *16,' 'recommended  *ddim, 50 steps, guidance 2 ' '32 x 32, RGBA' 'licence  *CC0' 'hidden size 192, depth 8, heads 3'; do
+  check "--info: $word" has "$word" out
+done
+cp out info
+run 0 -m "$root/weights/sprites/sprites.gguf" --info
+check "--info: the embedded model is weights/sprites/sprites.gguf" cmp -s out info
+rm info
+check "telling things writes no file" nothing_written
+
+# ---- Pictures ----
+
+run 0 -c potion -s 2
+check "the default output is dit.png" [ -s dit.png ]
+check "the result is told" has '^dit.png: 1 picture, 32 x 32 pixels' err
+mv dit.png base.png
+same() { # same ARGUMENT...: the picture is base.png to the byte
+  run 0 -s 2 -o other.png "$@"
+  check "dit $*: the same file" cmp -s base.png other.png
+}
+other() { # other ARGUMENT...: the picture is not base.png
+  run 0 -c potion -s 2 -o other.png "$@"
+  check "dit $*: another file" differ base.png other.png
+}
+same -c 0
+same -c ' Potion '
+same -cpotion
+same --classes=potion -n1
+same -c potion -S 0 --scale 1 --threads 1
+same -c potion --isa scalar
+same -c potion --sampler ddim --eta 0 -g 2 --guidance-channels 3 --width 32 --height 32
+same -c potion -s 7 -s 2 # the last one counts
+other -c sword
+other -c none
+other -S 1
+other -s 3
+other --sampler ddpm
+other --eta 1
+other -g 3
+other -g 1
+other --guidance-channels all
+other --width 64
+other --scale 2
+run 0 -q -c potion -s 2 -o other.png
+check "--quiet: silent" [ ! -s err ]
+run 0 -c potion -s 2 -o -
+check "-o -: the same bytes on the standard output" cmp -s out base.png
+ln -s base.png link.png
+cp base.png kept.png
+run 0 -c sword -s 2 -o link.png
+check "a link stays a link" [ -L link.png ]
+check "the file behind the link is written" differ base.png kept.png
+mv kept.png base.png
+run 0 -c potion -s 2 -o /dev/null
+check "/dev/null stays a device" [ -c /dev/null ]
+for word in Software Model License Class.potion Seed.0 Steps.2 Sampler.ddim Eta.0 Guidance.2 Guidance.channels.3 Size.32x32 \
+  Compute.f32 DIT_NUMERICS.[1-9]; do
+  check "the PNG says $word" has "$word" base.png
+done
+rm -f ./*.png
+
+run 0 -c potion,key -n 2 -S 7 -s 2 -o '%c-%s.png'
+run 0 -c potion,key -n 2 -S 7 -s 2 -o 'p%i-100%%.png'
+check "%c-%s: names" [ "$(echo [a-z]*-[78].png)" = "key-7.png key-8.png potion-7.png potion-8.png" ]
+check "%i and %%: names" [ "$(echo p[0-9]*)" = "p0-100%.png p1-100%.png p2-100%.png p3-100%.png" ]
+check "number 2 is key, seed 7" cmp -s p2-100%.png key-7.png
+check "the names are told" has '^4 files, p0-100%.png to p3-100%.png' err
+check "no parts are left" [ -z "$(ls | grep part)" ]
+run 0 -c potion,key -n 2 -S 7 -s 2 --scale 3 -o sheet.png
+check "the sheet says its classes" has 'Class.potion, key' sheet.png
+check "the sheet says its seeds" has 'Seed.7 to 8' sheet.png
+
+if have python3 && python3 -c 'import zlib' 2>/dev/null; then
+  png() { python3 "$root/tests/png.py" "$@"; }
+  check "another decoder opens the sheet" png sheet.png >sheet.pam
+  check "the sheet has 2 x 2 pictures, 3 times enlarged" has '^WIDTH 192$' sheet.pam
+  check "the sheet has alpha" has '^DEPTH 4$' sheet.pam
+  for cell in potion-7,0,0 potion-8,96,0 key-7,0,96 key-8,96,96; do
+    name=${cell%%,*} x=${cell#*,} y=${cell##*,}
+    x=${x%,*}
+    png "$name.png" >single.pam
+    for corner in 0 1 2; do # each pixel is a square of 3 x 3: every third one, from any corner, is the picture
+      png sheet.png $((x + corner)) $((y + corner)) $((96 - corner)) $((96 - corner)) 3 >part.pam
+      sed -n '/ENDHDR/,$p' part.pam >part.raw
+      sed -n '/ENDHDR/,$p' single.pam >single.raw
+      check "the sheet has $name at $x $y" cmp -s part.raw single.raw
+    done
+  done
+  run 0 -c potion -S 7 -o seven.png
+  png seven.png >seven.pam
+  "$build/minimal" "$root/weights/sprites/sprites.gguf" minimal.pam
+  check "examples/minimal.c makes the same pixels" cmp -s seven.pam minimal.pam
+else
+  skip "no python3 with zlib: PNGs are not opened by another decoder"
+fi
+rm -f ./*
+
+# ---- Signals ----
+
+if have timeout; then
+  for signal in INT:130 TERM:143; do
+    timeout -s "${signal%:*}" --preserve-status 0.5 "$dit" -c all -n 64 -s 1000 -o stopped.png >out 2>err
+    status=$?
+    check "SIG${signal%:*}: status ${signal#*:}, not $status" [ "$status" = "${signal#*:}" ]
+    check "SIG${signal%:*}: says so" has 'stopped' err
+    check "SIG${signal%:*}: nothing is left" nothing_written
+  done
+  (trap '' INT; timeout -s INT --preserve-status 0.3 "$dit" -c potion -n 8 -s 100 -o ignored.png >out 2>err)
+  check "a signal that was ignored stays ignored" [ -s ignored.png ]
+else
+  skip "no timeout: signals are not tested"
+fi
+
+# ---- Terminals ----
+
+if have script && script -qec true /dev/null </dev/null >/dev/null 2>&1; then
+  script -qec "'$dit' -c all -n 8 -s 20 -o sheet.png" /dev/null </dev/null >out 2>&1
+  check "on a terminal one line is redrawn" has "$(printf '\r')step [0-9]* of 20.*%" out
+  check "on a terminal the result stays" has 'sheet.png: 128 pictures' out
+  rm -f sheet.png
+  script -qec "'$dit' -c potion -s 1 -o -; echo status \$?" /dev/null </dev/null >out 2>&1
+  check "-o - on a terminal: refused" has 'status 2' out
+else
+  skip "no script: terminals are not tested"
+fi
+finish cli
