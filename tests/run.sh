@@ -2,6 +2,7 @@
 # Runs tests one after the other and adds up their closing lines "NAME: N passed, N failed[, N skipped]":
 #   tests/run.sh TEST...
 # A test without a closing line, or with a bad exit status without a failure, counts as one failure.
+export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}" # threads that wait by spinning crawl on a busy machine
 log=$(mktemp) || exit 1
 trap 'rm -f "$log" "$log.status" "$log.sum"' EXIT
 : >"$log.sum"

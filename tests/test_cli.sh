@@ -106,8 +106,8 @@ check "--help to a full device: status 1" [ $? = 1 ]
 "$dit" -c potion -s 1 -o - >/dev/full 2>err
 check "-o - to a full device: status 1" [ $? = 1 ]
 case $(uname -m) in
-  x86_64) refused 1 'isa' --isa neon ;;
-  *) refused 1 'isa' --isa avx2 ;;
+  x86_64) refused 1 '--isa neon' --isa neon ;;
+  *) refused 1 '--isa avx2' --isa avx2 ;;
 esac
 
 # ---- What is told ----
@@ -234,7 +234,7 @@ if have timeout; then
     check "SIG${signal%:*}: says so" has 'stopped' err
     check "SIG${signal%:*}: nothing is left" nothing_written
   done
-  (trap '' INT; timeout -s INT --preserve-status 0.3 "$dit" -c potion -n 8 -s 100 -o ignored.png >out 2>err)
+  timeout -s INT --preserve-status 0.2 sh -c 'trap "" INT; exec "$@"' sh "$dit" -c all -n 8 -s 20 -o ignored.png >out 2>err
   check "a signal that was ignored stays ignored" [ -s ignored.png ]
 else
   skip "no timeout: signals are not tested"
@@ -244,7 +244,7 @@ fi
 
 if have script && script -qec true /dev/null </dev/null >/dev/null 2>&1; then
   script -qec "'$dit' -c all -n 8 -s 20 -o sheet.png" /dev/null </dev/null >out 2>&1
-  check "on a terminal one line is redrawn" has "$(printf '\r')step [0-9]* of 20.*%" out
+  check "on a terminal one line is redrawn" has "$(printf '\r')step [0-9]* of [0-9]*, [0-9]* %" out
   check "on a terminal the result stays" has 'sheet.png: 128 pictures' out
   rm -f sheet.png
   script -qec "'$dit' -c potion -s 1 -o -; echo status \$?" /dev/null </dev/null >out 2>&1

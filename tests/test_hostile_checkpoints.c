@@ -398,6 +398,13 @@ static void test_archive(void) {
   set_number(find_mark(&b, "PK\1\2", 2) + 10, 8, 2);
   refuse(&b, DIT_ERROR_UNSUPPORTED, "'x/data/0' is compressed");
   free(b.bytes);
+  b = checkpoint(&p);
+  for (int i = 0; i < 8; i += 4) {
+    set_number(find_mark(&b, "PK\3\4", 2) + 18 + i, 0x7fffffff, 4);
+    set_number(find_mark(&b, "PK\1\2", 2) + 20 + i, 0x7fffffff, 4);
+  }
+  refuse(&b, DIT_ERROR_FORMAT, "'x/data/0' ends outside of the file");
+  free(b.bytes);
   free(p.bytes);
 }
 

@@ -25,6 +25,9 @@ static int open_and_use(const cli_options *options) {
   dit_error error = {0};
   dit_status opened = options->model ? dit_model_open(options->model, &options->run, &model, &error)
                                      : dit_sprites_open(&options->run, &model, &error);
+  if (opened == DIT_ERROR_UNSUPPORTED && options->run.isa) {
+    return fail(EXIT_FAILED, "--isa %s: %s", describe_isa(options->run.isa), error.message);
+  }
   if (opened != DIT_OK) return fail(EXIT_FAILED, "%s", error.message);
   int status = use_model(model, options);
   dit_model_close(model);

@@ -4,9 +4,9 @@
 
 #include <stdint.h>
 
-float half_to_float(uint16_t bits);      /* IEEE binary16 */
-uint16_t half_from_float(float value);   /* a NaN stays a (quiet) NaN with the top of its payload */
-float bfloat_to_float(uint16_t bits);    /* bfloat16: the upper half of a float */
-uint16_t bfloat_from_float(float value); /* likewise */
+float half_to_float(uint16_t bits);    /* IEEE binary16 */
+uint16_t half_from_float(float value); /* a NaN stays a NaN, here and below */
+float bfloat_to_float(uint16_t bits);  /* bfloat16: the upper half of a float */
+uint16_t bfloat_from_float(float value);
 
 #endif

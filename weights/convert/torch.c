@@ -210,7 +210,7 @@ static dit_status read_storage(const torch_reader *r, const pickle_value *v, int
 /* _rebuild_tensor...(storage, offset, size, stride, ...), of version 3 with the data type as seventh argument. */
 static dit_status read_tensor(const torch_reader *r, const pickle_value *v, source_tensor *t) {
   pickle_value *const *argument = v->of.items;
-  const zip_entry *entry;
+  const zip_entry *entry = NULL;
   if (v->count < 4) return fail_tensor(r, "is made from too few arguments");
   dit_status status = read_storage(r, argument[0], &t->type, &entry);
   if (status) return status;

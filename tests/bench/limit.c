@@ -1,0 +1,103 @@
+#include "tests/bench/limit.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "dit.h"
+
+double bench_clock(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* Twelve accumulators hide the latency of two units; the asm keeps the compiler from seeing through the sums. */
+#define ACCUMULATORS(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11)
+enum { ROUNDS = 1 << 20, LANES_AT_ONCE = 12 };
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#define BEGIN_256(i) __m256 a##i = _mm256_set1_ps((float)i);
+#define STEP_256(i) __asm__("vfmadd231ps %1, %2, %0" : "+x"(a##i) : "x"(x), "x"(y));
+#define END_256(i) __asm__ volatile("" : : "x"(a##i));
+__attribute__((target("avx2,fma"))) static double loop_avx2(void) {
+  const __m256 x = _mm256_set1_ps(0.5f), y = _mm256_set1_ps(0.25f);
+  ACCUMULATORS(BEGIN_256)
+  for (int r = 0; r < ROUNDS; r++) { ACCUMULATORS(STEP_256) }
+  ACCUMULATORS(END_256)
+  return 2.0 * 8 * LANES_AT_ONCE * ROUNDS;
+}
+
+#define BEGIN_512(i) __m512 a##i = _mm512_set1_ps((float)i);
+#define STEP_512(i) __asm__("vfmadd231ps %1, %2, %0" : "+v"(a##i) : "v"(x), "v"(y));
+#define END_512(i) __asm__ volatile("" : : "v"(a##i));
+__attribute__((target("avx512f"))) static double loop_avx512(void) {
+  const __m512 x = _mm512_set1_ps(0.5f), y = _mm512_set1_ps(0.25f);
+  ACCUMULATORS(BEGIN_512)
+  for (int r = 0; r < ROUNDS; r++) { ACCUMULATORS(STEP_512) }
+  ACCUMULATORS(END_512)
+  return 2.0 * 16 * LANES_AT_ONCE * ROUNDS;
+}
+#endif
+
+/* One number at a time, for processors without a loop of their own above. */
+static double loop_scalar(void) {
+  volatile float keep;
+  float a[LANES_AT_ONCE] = {0};
+  for (int r = 0; r < ROUNDS / 8; r++)
+    for (int i = 0; i < LANES_AT_ONCE; i++) a[i] = a[i] * 0.5f + 0.25f;
+  for (int i = 0; i < LANES_AT_ONCE; i++) keep = a[i];
+  (void)keep;
+  return 2.0 * LANES_AT_ONCE * (ROUNDS / 8);
+}
+
+double limit_f32(int32_t isa, int32_t threads) {
+  double (*loop)(void) = loop_scalar;
+#if defined(__x86_64__)
+  if (isa == DIT_ISA_AVX2) loop = loop_avx2;
+  if (isa == DIT_ISA_AVX512) loop = loop_avx512;
+#else
+  (void)isa;
+#endif
+  double best = 0;
+  for (int attempt = 0; attempt < 5; attempt++) {
+    double flops = 0;
+    const double start = bench_clock();
+#ifdef _OPENMP
+#pragma omp parallel for num_threads(threads) reduction(+ : flops)
+#endif
+    for (int32_t i = 0; i < threads; i++) flops += loop();
+    const double rate = flops / (bench_clock() - start) / 1e9;
+    best = rate > best ? rate : best;
+  }
+  return best;
+}
+
+double limit_memory(int32_t threads) {
+  const size_t words = (size_t)32 << 20;
+  double best = 0;
+  uint64_t *data = (uint64_t *)malloc(words * 8 * (size_t)threads), total = 0;
+  if (!data) return 0;
+  memset(data, 1, words * 8 * (size_t)threads);
+  for (int attempt = 0; attempt < 3; attempt++) {
+    const double start = bench_clock();
+#ifdef _OPENMP
+#pragma omp parallel for num_threads(threads) reduction(+ : total)
+#endif
+    for (int32_t i = 0; i < threads; i++) {
+      uint64_t sum[8] = {0};
+      const uint64_t *from = data + words * (size_t)i;
+      for (size_t k = 0; k < words; k += 8)
+        for (int j = 0; j < 8; j++) sum[j] += from[k + (size_t)j];
+      for (int j = 0; j < 8; j++) total += sum[j];
+    }
+    const double rate = (double)words * 8 * threads / (bench_clock() - start) / 1e9;
+    best = rate > best ? rate : best;
+  }
+  volatile uint64_t keep = total;
+  (void)keep;
+  free(data);
+  return best;
+}
