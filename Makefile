@@ -86,8 +86,9 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/libdit_sprites.a $(BUILD)/libc
 
 # ---- What people ask for ----
 
+# OpenMP threads that wait by spinning crawl where something else is running.
 demo: all
-	@$(BUILD)/dit -c all -n 8 --scale 4 -o $(BUILD)/sprites.png
+	@OMP_WAIT_POLICY=passive $(BUILD)/dit -c all -n 8 --scale 4 -o $(BUILD)/sprites.png
 	@echo
 	@echo "$(BUILD)/sprites.png is a sheet of sprites: a row for each class, a column for each seed."
 	@echo "Next, try"
@@ -95,7 +96,7 @@ demo: all
 	@echo "  $(BUILD)/dit -c all -o sprite-%c.png"
 	@echo "  $(BUILD)/dit --help"
 
-test: all $(TESTS)
+test: all $(TESTS) $(BUILD)/tests/bits
 	@BUILD='$(BUILD)' tests/run.sh $(TESTS) $(SCRIPTS)
 
 bench: $(BUILD)/bench

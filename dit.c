@@ -392,10 +392,13 @@ static void denoise_rows(const dit_model *model, const denoise_call *call, const
 
 dit_status dit_denoise(const dit_model *model, int32_t count, int32_t height, int32_t width, const float *latent,
                        const float *timesteps, const int32_t *classes, float *out, dit_error *error) {
-  const dit_status status = denoise_check(model, count, height, width, latent, timesteps, classes, out, error);
-  if (status) return status;
   dit__environment saved;
   dit__environment_enter(&saved);
+  const dit_status status = denoise_check(model, count, height, width, latent, timesteps, classes, out, error);
+  if (status) {
+    dit__environment_leave(&saved);
+    return status;
+  }
   denoise_call call = {count, height, width, latent, {count, count, 1, 0, NULL, NULL}, NULL, out};
   dit__engine engine;
   dit__plan plan;

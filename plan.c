@@ -23,7 +23,7 @@ static void plan_share(int64_t total, int32_t parts, int32_t index, int64_t grai
 
 /* Tasks for `work` flops: not more than threads, and none smaller than what starting it costs. */
 static int32_t plan_tasks(const dit__engine *engine, double work, int64_t most) {
-  const int64_t worth = (int64_t)(work / 2e5) + 1;
+  const int64_t worth = (int64_t)(work / 1e6) + 1;
   return (int32_t)plan_most(1, plan_least(plan_least(engine->threads, worth), most));
 }
 
@@ -62,7 +62,7 @@ static plan_cut product_cut(const dit__engine *engine, const dit__op *op) {
   cut.rows = (int32_t)plan_ceil(op->rows, cut.row_chunks);
   if (!cut.packed) cut.pack_bytes = plan_round(cut.panel_bytes * (size_t)each);
   if (op->finish >= DIT__RESIDUAL && k > DIT__BLOCK && !matrix->int8)
-    cut.partial_bytes = (size_t)cut.rows * (size_t)cut.columns * 4;
+    cut.partial_bytes = plan_round((size_t)cut.rows * (size_t)cut.columns * 4);
   return cut;
 }
 
@@ -97,9 +97,12 @@ typedef struct product_run {
   const dit__kernels *kernels;
   dit__product_i8 product; /* .to alone for f32 */
   const uint8_t *panels;
+  uint8_t *scratch; /* product_task_bytes a task */
   size_t panel_bytes;
   int32_t int8, nr, rows, columns, by_rows, tasks;
 } product_run;
+
+static size_t product_task_bytes(void) { return plan_round((size_t)dit__product_scratch() * sizeof(float)); }
 
 static void DIT_CALL product_task(void *context, int32_t index) {
   const product_run *run = (const product_run *)context;
@@ -121,7 +124,8 @@ static void DIT_CALL product_task(void *context, int32_t index) {
     run->kernels->product_i8(&part, (int32_t)first, (int32_t)count);
   } else {
     part.to.panels = (const float *)(const void *)panels;
-    run->kernels->product(&part.to, (int32_t)first, (int32_t)count);
+    float *scratch = (float *)(void *)(run->scratch + (size_t)index * product_task_bytes());
+    run->kernels->product(&part.to, (int32_t)first, (int32_t)count, scratch);
   }
 }
 
@@ -175,6 +179,7 @@ static void product_unit(const dit__engine *engine, const dit__op *op, int64_t u
   to->residual_stride = op->out_stride;
   to->rows_per_sample = op->rows_per_sample;
   to->first_row = row;
+  run.scratch = engine->scratch + cut.pack_bytes + cut.partial_bytes;
   if (op->finish == DIT__GATED) to->gate = op->modulation + column;
   to->gate_rows = op->modulation_rows;
   to->gate_stride = op->modulation_stride;
@@ -223,7 +228,7 @@ static band_cut convolution_cut(const dit__engine *engine, const dit__op *op) {
   if (!matrix->panels) cut.pack_bytes = plan_round(cut.panel_bytes * (size_t)panels);
   cut.band_bytes = plan_round((size_t)cut.in_rows * (size_t)cut.in_width * (size_t)op->channels * 4);
   if (op->finish >= DIT__RESIDUAL && k > DIT__BLOCK)
-    cut.partial_bytes = (size_t)cut.rows * (size_t)op->image_width * (size_t)cut.columns * 4;
+    cut.partial_bytes = plan_round((size_t)cut.rows * (size_t)op->image_width * (size_t)cut.columns * 4);
   return cut;
 }
 
@@ -308,6 +313,7 @@ static void convolution_unit(const dit__engine *engine, const dit__op *op, int64
   to->out_stride = op->out_stride;
   to->partial = cut.partial_bytes ? (float *)(void *)(engine->scratch + cut.pack_bytes + cut.band_bytes) : to->out;
   to->partial_stride = cut.partial_bytes ? cut.columns : op->out_stride;
+  run.scratch = engine->scratch + cut.pack_bytes + cut.band_bytes + cut.partial_bytes;
   to->finish = op->finish;
   if (op->finish >= DIT__RESIDUAL) to->residual = op->residual + at;
   to->residual_stride = op->out_stride;
@@ -583,11 +589,11 @@ static size_t op_scratch(const dit__engine *engine, const dit__op *op) {
   switch (op->kind) {
     case DIT__PRODUCT: {
       const plan_cut cut = product_cut(engine, op);
-      return cut.pack_bytes + cut.partial_bytes;
+      return cut.pack_bytes + cut.partial_bytes + (size_t)engine->threads * product_task_bytes();
     }
     case DIT__CONVOLUTION: {
       const band_cut cut = convolution_cut(engine, op);
-      return cut.pack_bytes + cut.band_bytes + cut.partial_bytes;
+      return cut.pack_bytes + cut.band_bytes + cut.partial_bytes + (size_t)engine->threads * product_task_bytes();
     }
     case DIT__ATTENTION: {
       const head_cut cut = attention_cut(engine, op);

@@ -33,8 +33,14 @@ void *dit__allocate(const dit_options *hooks, size_t size, size_t alignment) {
   return _aligned_malloc(size, alignment);
 #else
   void *block = NULL;
+  const size_t huge = (size_t)2 << 20;
   if (alignment < sizeof(void *)) alignment = sizeof(void *);
-  return posix_memalign(&block, alignment, size ? size : 1) ? NULL : block;
+  if (size >= 2 * huge) alignment = huge; /* rows of activations lie pages apart: large pages spare table walks */
+  if (posix_memalign(&block, alignment, size ? size : 1)) return NULL;
+#ifdef MADV_HUGEPAGE
+  if (size >= 2 * huge) madvise(block, size / huge * huge, MADV_HUGEPAGE);
+#endif
+  return block;
 #endif
 }
 

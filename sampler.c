@@ -558,7 +558,7 @@ static void job_work(dit_job *job, int64_t microseconds) {
   for (int32_t first = 1; job->phase != JOB_DONE && !dit__atomic_load(&job->cancelled); first = 0) {
     double flops;
     const int32_t kind = job_next_kind(job, &flops);
-    if (microseconds >= 0 && !first && (double)(now - start) + flops * job->pace[kind] > (double)microseconds) break;
+    if (microseconds >= 0 && !first && (double)(now - start) + flops * job->pace[kind] >= (double)microseconds) break;
     job_unit(job);
     const int64_t end = dit__clock();
     const double pace = (double)(end - now) / flops;
@@ -589,7 +589,9 @@ void dit_job_cancel(dit_job *job) {
 
 dit_status dit_job_progress(const dit_job *job, dit_progress *progress) {
   dit_progress p;
+  dit__environment saved;
   if (!job) return DIT_ERROR_ARGUMENT;
+  dit__environment_enter(&saved);
   memset(&p, 0, sizeof p);
   const dit_params *params = &job->params;
   p.status = (dit_status)dit__atomic_load(&job->status);
@@ -601,7 +603,9 @@ dit_status dit_job_progress(const dit_job *job, dit_progress *progress) {
   const double spent = (double)dit__atomic_load(&job->milliseconds) * 1000;
   p.microseconds_left = p.units == 0 || spent == 0 ? -1 : (int64_t)(spent / (double)p.units * (double)(p.units_total - p.units));
   p.pictures_ready = (int32_t)dit__atomic_load(&job->ready);
-  return dit__struct_write(progress, &p, sizeof p, "dit_progress", NULL);
+  const dit_status status = dit__struct_write(progress, &p, sizeof p, "dit_progress", NULL);
+  dit__environment_leave(&saved);
+  return status;
 }
 
 /* ---- Results ---- */

@@ -26,6 +26,7 @@ typedef struct avx2_pair {
   __m256d low, high;
 } avx2_pair;
 
+#define v_prefetch(p) _mm_prefetch((const char *)(p), _MM_HINT_T0)
 #define v_zero() _mm256_setzero_ps()
 #define v_set(x) _mm256_set1_ps(x)
 #define v_load(p) _mm256_loadu_ps(p)
@@ -79,16 +80,16 @@ static inline TARGET __m256 avx2_load_bf16(const uint8_t *p) {
 /* Transposes 8x8: neighbours, then pairs, then halves. */
 static inline TARGET void avx2_turn(__m256 *x) {
   __m256 y[8], z[8];
-  for (int i = 0; i < 8; i += 2) {
+  UNROLL for (int i = 0; i < 8; i += 2) {
     y[i] = _mm256_unpacklo_ps(x[i], x[i + 1]);
     y[i + 1] = _mm256_unpackhi_ps(x[i], x[i + 1]);
   }
-  for (int i = 0; i < 8; i += 4)
-    for (int j = 0; j < 2; j++) {
+  UNROLL for (int i = 0; i < 8; i += 4)
+    UNROLL for (int j = 0; j < 2; j++) {
       z[i + 2 * j] = _mm256_shuffle_ps(y[i + j], y[i + j + 2], 0x44);
       z[i + 2 * j + 1] = _mm256_shuffle_ps(y[i + j], y[i + j + 2], 0xee);
     }
-  for (int i = 0; i < 4; i++) {
+  UNROLL for (int i = 0; i < 4; i++) {
     x[i] = _mm256_permute2f128_ps(z[i], z[i + 4], 0x20);
     x[i + 4] = _mm256_permute2f128_ps(z[i], z[i + 4], 0x31);
   }

@@ -1,4 +1,4 @@
-/* What all instruction sets share: exact fma, single numbers of stored types, chains of k. */
+/* What all instruction sets share: exact fma, single numbers of stored types. */
 #ifndef DIT_KERNELS_COMMON_H
 #define DIT_KERNELS_COMMON_H
 
@@ -13,31 +13,26 @@
 #define INLINE
 #endif
 
-enum { DIT__ROW_GROUP = 192 };  /* rows whose block of k stays in the second cache while panels pass */
+/* Loops of constant length over registers. */
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#elif defined(__GNUC__)
+#define UNROLL _Pragma("GCC unroll 32")
+#else
+#define UNROLL
+#endif
+
 enum { DIT__QUERIES = 24 };     /* rows of attention that share a pass over the keys */
 enum { DIT__NR_MOST = 32 };     /* widest panel of any instruction set */
 
-/* Where the k of one block lie in a row of a: a stretch per tap that it touches. */
-typedef struct dit__chain {
-  int32_t segments;
-  ptrdiff_t offset[DIT__TAPS];
-  int32_t length[DIT__TAPS];
-} dit__chain;
+/* Rows that were packed together: about 200 KB, to stay in the second cache. */
+enum { DIT__SLIVERS = 32, DIT__ROWS_MOST = 12 };
+typedef struct dit__slivers {
+  int32_t count, end; /* end: the first row that is not among them */
+  int32_t row[DIT__SLIVERS], rows[DIT__SLIVERS];
+} dit__slivers;
 
-typedef void (*dit__tile)(const float *a, ptrdiff_t row_stride, const dit__chain *chain, const float *b, float *c,
-                          ptrdiff_t c_stride);
-
-static inline void dit__chain_cut(dit__chain *chain, const dit__product *p, int32_t k0, int32_t length) {
-  chain->segments = 0;
-  for (int32_t k = k0; k < k0 + length;) {
-    const int32_t tap = k / p->channels, at = k % p->channels;
-    int32_t count = p->channels - at;
-    if (count > k0 + length - k) count = k0 + length - k;
-    chain->offset[chain->segments] = p->tap_offset[tap] + at;
-    chain->length[chain->segments++] = count;
-    k += count;
-  }
-}
+typedef void (*dit__tile)(const float *a, int32_t length, const float *b, float *c);
 
 /* a * b + c with one rounding. Without the instruction: the product is exact in double; the sum is rounded to odd (TwoSum
  * tells whether it was exact), so that the rounding to float is the only one that counts (Boldo & Melquiond 2008). */

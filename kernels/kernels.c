@@ -47,9 +47,11 @@ static int32_t x86_isa(void) {
 }
 #endif
 
+int64_t dit__product_scratch(void) { return DIT__SLIVERS * DIT__ROWS_MOST * DIT__BLOCK + DIT__NR_MOST; }
+
 int64_t dit__attention_scratch(int32_t dim) {
   const int64_t width = ((int64_t)dim + DIT__NR_MOST - 1) / DIT__NR_MOST * DIT__NR_MOST;
-  return DIT__QUERIES * (2 * width + DIT__BLOCK);
+  return DIT__QUERIES * (2 * width + DIT__BLOCK) + width;
 }
 
 int32_t dit__kernels_get(int32_t isa, dit__kernels *table) {

@@ -94,8 +94,8 @@ typedef struct dit__kernels {
   /* Panels from a matrix that lies [k][columns] with rows `stride` apart: the values of attention. */
   void (*pack_columns)(const float *b, ptrdiff_t stride, int32_t k, int32_t columns, float *panels);
 
-  /* Rows first..first+count-1 of out, all columns. */
-  void (*product)(const dit__product *p, int32_t first, int32_t count);
+  /* Rows first..first+count-1 of out, all columns. scratch: dit__product_scratch floats. */
+  void (*product)(const dit__product *p, int32_t first, int32_t count, float *scratch);
   void (*product_i8)(const dit__product_i8 *p, int32_t first, int32_t count);
 
   /* scratch: dit__attention_scratch floats, aligned to 64 bytes. */
@@ -118,7 +118,8 @@ typedef struct dit__kernels {
   void (*convert)(int32_t type, const uint8_t *x, int64_t count, float scale, float *out);
 } dit__kernels;
 
-/* Floats of scratch that attention needs for heads of `dim` channels. */
+/* Floats of scratch that a product needs, and attention for heads of `dim` channels. */
+int64_t dit__product_scratch(void);
 int64_t dit__attention_scratch(int32_t dim);
 
 /* Fills the table of an instruction set (0: the best that is present); 0 if this build or processor lacks it. */

@@ -15,6 +15,7 @@
 #define vd double
 #define vi int32_t
 
+#define v_prefetch(p) ((void)(p))
 #define v_zero() 0.0f
 #define v_set(x) (x)
 #define v_load(p) (*(p))

@@ -10,14 +10,6 @@
 
 #define NR (NV * VL)
 
-#if defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#elif defined(__GNUC__)
-#define UNROLL _Pragma("GCC unroll 32")
-#else
-#define UNROLL
-#endif
-
 /* ---- Elementary functions ---- */
 
 /* exp(x) for x cut to [-87, 88]: x = n ln 2 + r, a polynomial of degree 6 in r, times 2^n. */
@@ -60,38 +52,34 @@ static inline TARGET float LAYER(tree)(const vf *chain) {
 
 /* ---- Tiles ---- */
 
-/* rows x (nv vectors) of block sums: c[r][0..nv*VL-1] = one chain over the segments. Instances below. */
+/* rows x (nv vectors) of block sums: c[r][j] = the chain over k of a[r * row_stride + k * k_stride] * b[k][j]. The
+ * instances below are what the time goes into. */
 static inline INLINE TARGET void LAYER(tile)(const int rows, const int nv, const float *a, ptrdiff_t row_stride,
-                                             const dit__chain *chain, const float *b, float *c, ptrdiff_t c_stride) {
+                                             ptrdiff_t k_stride, int32_t length, const float *b, float *c,
+                                             ptrdiff_t c_stride) {
   vf acc[MR][NV];
   UNROLL for (int r = 0; r < MR; r++) UNROLL for (int v = 0; v < NV; v++) acc[r][v] = v_zero();
-  for (int s = 0; s < chain->segments; s++) {
-    const float *x = a + chain->offset[s];
-    for (int32_t k = chain->length[s]; k > 0; k--) {
-      vf column[NV];
-      UNROLL for (int v = 0; v < NV; v++) if (v < nv) column[v] = v_load(b + v * VL);
-      UNROLL for (int r = 0; r < MR; r++) if (r < rows) {
-        vf value = v_broadcast(x + r * row_stride);
-        UNROLL for (int v = 0; v < NV; v++) if (v < nv) acc[r][v] = v_fma(value, column[v], acc[r][v]);
-      }
-      x++;
-      b += NR;
+  for (; length > 0; length--, a += k_stride, b += NR) {
+    vf column[NV];
+    UNROLL for (int v = 0; v < NV; v++) if (v < nv) column[v] = v_load(b + v * VL);
+    UNROLL for (int r = 0; r < MR; r++) if (r < rows) {
+      vf value = v_broadcast(a + r * row_stride);
+      UNROLL for (int v = 0; v < NV; v++) if (v < nv) acc[r][v] = v_fma(value, column[v], acc[r][v]);
     }
   }
   UNROLL for (int r = 0; r < MR; r++) if (r < rows) UNROLL for (int v = 0; v < NV; v++) if (v < nv)
     v_store(c + r * c_stride + v * VL, acc[r][v]);
 }
 
-#define TILE(rows)                                                                                                  \
-  static TARGET void LAYER(tile_##rows##_wide)(const float *a, ptrdiff_t row_stride, const dit__chain *chain,       \
-                                               const float *b, float *c, ptrdiff_t c_stride) {                      \
-    LAYER(tile)(rows, NV, a, row_stride, chain, b, c, c_stride);                                                    \
-  }                                                                                                                 \
-  static TARGET void LAYER(tile_##rows##_slim)(const float *a, ptrdiff_t row_stride, const dit__chain *chain,       \
-                                               const float *b, float *c, ptrdiff_t c_stride) {                      \
-    LAYER(tile)(rows, 1, a, row_stride, chain, b, c, c_stride);                                                     \
+/* From packed rows, [k][MR]; and the same for the first VL columns alone. */
+#define TILE(rows)                                                                                                     \
+  static TARGET void LAYER(tile_##rows)(const float *a, int32_t length, const float *b, float *c) {                   \
+    LAYER(tile)(rows, NV, a, 1, MR, length, b, c, NR);                                                                 \
+  }                                                                                                                    \
+  static TARGET void LAYER(slim_##rows)(const float *a, int32_t length, const float *b, float *c) {                   \
+    LAYER(tile)(rows, 1, a, 1, MR, length, b, c, NR);                                                                  \
   }
-#define TILE_PAIR(rows) {LAYER(tile_##rows##_slim), LAYER(tile_##rows##_wide)}
+#define TILE_PAIR(rows) {LAYER(slim_##rows), LAYER(tile_##rows)}
 
 TILE(1) TILE(2)
 #if MR >= 6
@@ -113,71 +101,132 @@ static const dit__tile LAYER(tiles)[MR + 1][2] = {
 #undef TILE
 #undef TILE_PAIR
 
+/* packed[k][r] = a[r][k] for `rows` rows of `length`; up to VL numbers behind the last may be overwritten. */
+static TARGET void LAYER(pack_stretch)(const float *a, ptrdiff_t row_stride, int32_t rows, int32_t length, float *packed) {
+  int32_t k = 0;
+#if VL > 1
+  for (; k + VL <= length; k += VL)
+    for (int32_t r0 = 0; r0 < rows; r0 += VL) {
+      vf square[VL];
+      UNROLL for (int r = 0; r < VL; r++)
+        square[r] = r < MR && r0 + r < rows ? v_load(a + (r0 + r) * row_stride + k) : v_zero();
+      v_turn(square);
+      UNROLL for (int i = 0; i < VL; i++) v_store(packed + (k + i) * MR + r0, square[i]);
+    }
+#endif
+  for (; k < length; k++)
+    for (int32_t r = 0; r < rows; r++) packed[k * MR + r] = a[r * row_stride + k];
+}
+
 /* ---- Products ---- */
 
-/* One row of a tile leaves: `value` (the sums without bias) for columns n..n+count-1 of row m. */
-static inline INLINE TARGET void LAYER(finish)(const dit__product *p, int32_t m, int32_t n, int32_t count, vf value) {
-  vf bias = count == VL ? v_load(p->bias + n) : v_load_part(p->bias + n, count);
-  value = v_add(value, bias);
-  if (p->finish == DIT__GELU) {
-    value = LAYER(v_gelu)(value);
-  } else if (p->finish != DIT__STORE) {
-    const float *x = p->residual + m * p->residual_stride + n;
-    vf old = count == VL ? v_load(x) : v_load_part(x, count);
-    if (p->finish == DIT__GATED) {
-      const float *g = p->gate + p->gate_rows[(p->first_row + m) / p->rows_per_sample] * p->gate_stride + n;
-      value = v_fma(count == VL ? v_load(g) : v_load_part(g, count), value, old);
-    } else {
-      value = v_add(old, value);
-    }
-  }
-  float *out = p->out + m * p->out_stride + n;
-  if (count == VL) v_store(out, value);
-  else v_store_part(out, value, count);
+/* What becomes of VL sums of row m, columns n..: bias and all that follows it. `finish` is a constant wherever it
+ * matters; vectors come whole or, at the edge, in parts of `count`. */
+static inline INLINE TARGET vf LAYER(finish)(const dit__product *p, const int finish, int32_t m, int32_t n, int32_t count,
+                                             vf value) {
+  value = v_add(value, count == VL ? v_load(p->bias + n) : v_load_part(p->bias + n, count));
+  if (finish == DIT__GELU) return LAYER(v_gelu)(value);
+  if (finish == DIT__STORE) return value;
+  const float *x = p->residual + m * p->residual_stride + n;
+  const vf old = count == VL ? v_load(x) : v_load_part(x, count);
+  if (finish == DIT__RESIDUAL) return v_add(old, value);
+  const float *g = p->gate + p->gate_rows[(p->first_row + m) / p->rows_per_sample] * p->gate_stride + n;
+  return v_fma(count == VL ? v_load(g) : v_load_part(g, count), value, old);
 }
 
-/* Adds a tile of block sums to what earlier blocks gave, and finishes after the last block. */
-static TARGET void LAYER(leave)(const dit__product *p, const float *tile, int32_t m, int32_t rows, int32_t n,
-                                int32_t columns, int32_t first, int32_t last) {
+/* A whole tile leaves: added to what earlier blocks gave, kept for later ones (finish -1) or finished. */
+static inline INLINE TARGET void LAYER(leave_whole)(const dit__product *p, const int finish, const float *tile, int32_t m,
+                                                    int32_t rows, int32_t n, int32_t first) {
   for (int32_t r = 0; r < rows; r++) {
-    float *partial = p->partial + (m + r) * p->partial_stride + n;
-    for (int32_t j = 0; j < columns; j += VL) {
-      int32_t count = columns - j < VL ? columns - j : VL;
-      vf value = v_load(tile + r * NR + j);
-      if (!first) value = v_add(count == VL ? v_load(partial + j) : v_load_part(partial + j, count), value);
-      if (last) LAYER(finish)(p, m + r, n + j, count, value);
-      else if (count == VL) v_store(partial + j, value);
-      else v_store_part(partial + j, value, count);
+    float *partial = p->partial + (m + r) * p->partial_stride + n, *out = p->out + (m + r) * p->out_stride + n;
+    UNROLL for (int v = 0; v < NV; v++) {
+      vf value = v_load(tile + r * NR + v * VL);
+      if (!first) value = v_add(v_load(partial + v * VL), value);
+      if (finish < 0) v_store(partial + v * VL, value);
+      else v_store(out + v * VL, LAYER(finish)(p, finish, m + r, n + v * VL, VL, value));
     }
   }
 }
 
-/* Rows m..m+rows-1, which lie in one line, and all columns, of block k0..k0+length-1. */
-static TARGET void LAYER(sliver)(const dit__product *p, const dit__chain *chain, int32_t k0, int32_t length, int32_t n,
+/* The same at the right edge, where only some columns count. */
+static TARGET void LAYER(leave_edge)(const dit__product *p, const float *tile, int32_t m, int32_t rows, int32_t n,
+                                     int32_t columns, int32_t first, int32_t last) {
+  for (int32_t r = 0; r < rows; r++)
+    for (int32_t j = 0; j < columns; j += VL) {
+      const int32_t count = columns - j < VL ? columns - j : VL;
+      float *partial = p->partial + (m + r) * p->partial_stride + n + j, *out = p->out + (m + r) * p->out_stride + n + j;
+      vf value = v_load(tile + r * NR + j);
+      if (!first) value = v_add(v_load_part(partial, count), value);
+      if (last) v_store_part(out, LAYER(finish)(p, p->finish, m + r, n + j, count, value), count);
+      else v_store_part(partial, value, count);
+    }
+}
+
+/* Rows m..m+rows-1, packed, and the columns of one panel, of block k0..k0+length-1. */
+static TARGET void LAYER(sliver)(const dit__product *p, int32_t k0, int32_t length, int32_t n, const float *packed,
                                  int32_t m, int32_t rows) {
   const int32_t k = p->taps * p->channels, columns = p->columns - n < NR ? p->columns - n : NR;
-  const float *a = p->a + m / p->line * p->line_stride + m % p->line * p->row_stride;
+  const int32_t first = k0 == 0, last = k0 + length == k;
+  const float *lines = last ? p->finish >= DIT__RESIDUAL ? p->residual : p->out : p->partial;
+  const ptrdiff_t stride = last ? p->finish >= DIT__RESIDUAL ? p->residual_stride : p->out_stride : p->partial_stride;
+  for (int32_t r = 0; r < rows; r++) /* they are on their way while the tile is computed */
+    for (int32_t j = 0; j < columns; j += 16) v_prefetch(lines + (m + r) * stride + n + j);
   float tile[MR * NR];
-  LAYER(tiles)[rows][columns > VL](a, p->row_stride, chain, p->panels + (ptrdiff_t)n * k + (ptrdiff_t)k0 * NR, tile, NR);
-  LAYER(leave)(p, tile, m, rows, n, columns, k0 == 0, k0 + length == k);
+  LAYER(tiles)[rows][columns > VL](packed, length, p->panels + (ptrdiff_t)n * k + (ptrdiff_t)k0 * NR, tile);
+  if (columns < NR) LAYER(leave_edge)(p, tile, m, rows, n, columns, first, last);
+  else if (!last) LAYER(leave_whole)(p, -1, tile, m, rows, n, first);
+  else if (p->finish == DIT__STORE) LAYER(leave_whole)(p, DIT__STORE, tile, m, rows, n, first);
+  else if (p->finish == DIT__GELU) LAYER(leave_whole)(p, DIT__GELU, tile, m, rows, n, first);
+  else if (p->finish == DIT__RESIDUAL) LAYER(leave_whole)(p, DIT__RESIDUAL, tile, m, rows, n, first);
+  else LAYER(leave_whole)(p, DIT__GATED, tile, m, rows, n, first);
 }
 
-static TARGET void LAYER(product)(const dit__product *p, int32_t first, int32_t count) {
-  const int32_t k = p->taps * p->channels, group = DIT__ROW_GROUP / MR * MR;
+/* Numbers k0..k0+length-1 of rows that begin at `a`, [k][MR]. */
+static TARGET void LAYER(pack_rows)(const dit__product *p, const float *a, int32_t rows, int32_t k0, int32_t length,
+                                    float *packed) {
+  for (int32_t k = k0; k < k0 + length;) {
+    const int32_t tap = k / p->channels, at = k % p->channels;
+    const int32_t count = p->channels - at < k0 + length - k ? p->channels - at : k0 + length - k;
+    LAYER(pack_stretch)(a + p->tap_offset[tap] + at, p->row_stride, rows, count, packed + (k - k0) * MR);
+    k += count;
+  }
+}
+
+/* Packs up to DIT__SLIVERS slivers of rows m..end-1, of block k0..k0+length-1: slivers stay in their line, and the last
+ * ones of a line share evenly. */
+static TARGET dit__slivers LAYER(pack_slivers)(const dit__product *p, int32_t k0, int32_t length, int32_t m, int32_t end,
+                                               float *packed) {
+  dit__slivers s;
+  int32_t line = m / p->line, at = m % p->line;
+  s.count = 0;
+  while (m < end && s.count < DIT__SLIVERS) {
+    const int32_t left = p->line - at < end - m ? p->line - at : end - m;
+    const int32_t rows = (left + (left + MR - 1) / MR - 1) / ((left + MR - 1) / MR);
+    LAYER(pack_rows)(p, p->a + line * p->line_stride + at * p->row_stride, rows, k0, length, packed + s.count * length * MR);
+    s.row[s.count] = m;
+    s.rows[s.count++] = rows;
+    m += rows;
+    at += rows;
+    if (at == p->line) {
+      at = 0;
+      line++;
+    }
+  }
+  s.end = m;
+  return s;
+}
+
+/* A panel's block stays in the first cache while packed rows pass from the second. */
+static TARGET void LAYER(product)(const dit__product *p, int32_t first, int32_t count, float *scratch) {
+  const int32_t k = p->taps * p->channels;
   for (int32_t k0 = 0; k0 < k; k0 += DIT__BLOCK) {
     const int32_t length = k - k0 < DIT__BLOCK ? k - k0 : DIT__BLOCK;
-    dit__chain chain;
-    dit__chain_cut(&chain, p, k0, length);
-    for (int32_t m0 = first; m0 < first + count; m0 += group) {
-      const int32_t end = m0 + group < first + count ? m0 + group : first + count;
+    for (int32_t m = first; m < first + count;) {
+      const dit__slivers s = LAYER(pack_slivers)(p, k0, length, m, first + count, scratch);
       for (int32_t n = 0; n < p->columns; n += NR)
-        for (int32_t m = m0; m < end;) {
-          int32_t left = p->line - m % p->line; /* a sliver stays in its line; the last ones share evenly */
-          if (left > end - m) left = end - m;
-          const int32_t slivers = (left + MR - 1) / MR, rows = (left + slivers - 1) / slivers;
-          LAYER(sliver)(p, &chain, k0, length, n, m, rows);
-          m += rows;
-        }
+        for (int32_t i = 0; i < s.count; i++)
+          LAYER(sliver)(p, k0, length, n, scratch + i * length * MR, s.row[i], s.rows[i]);
+      m = s.end;
     }
   }
 }
@@ -306,16 +355,16 @@ static TARGET float LAYER(softmax_block)(float *s, int32_t keys, int32_t first, 
   return factor;
 }
 
-/* Logits of `rows` queries against keys k0..k0+keys-1. */
+/* Logits of `rows` queries, packed in slivers of MR, against keys k0..k0+keys-1. */
 static TARGET void LAYER(logits)(const dit__attention *a, const float *q, int32_t rows, int32_t k0, int32_t keys, float *s) {
-  for (int32_t n = 0; n < keys; n += NR) {
-    const float *panel = a->keys + (size_t)(k0 + n) * (size_t)a->dim;
-    for (int32_t r = 0; r < rows; r += MR) {
-      const int32_t count = rows - r < MR ? rows - r : MR;
+  for (int32_t r = 0; r < rows; r += MR) {
+    const int32_t count = rows - r < MR ? rows - r : MR;
+    for (int32_t n = 0; n < keys; n += NR) {
+      const float *panel = a->keys + (size_t)(k0 + n) * (size_t)a->dim;
       for (int32_t d = 0; d < a->dim; d += DIT__BLOCK) {
-        dit__chain chain = {1, {0}, {a->dim - d < DIT__BLOCK ? a->dim - d : DIT__BLOCK}};
         float tile[MR * NR];
-        LAYER(tiles)[count][1](q + r * a->dim + d, a->dim, &chain, panel + (size_t)d * NR, tile, NR);
+        LAYER(tiles)[count][1](q + (size_t)r * (size_t)a->dim + d * MR, a->dim - d < DIT__BLOCK ? a->dim - d : DIT__BLOCK,
+                               panel + (size_t)d * NR, tile);
         for (int32_t i = 0; i < count; i++)
           for (int v = 0; v < NR; v += VL) {
             float *to = s + (r + i) * DIT__BLOCK + n + v;
@@ -330,13 +379,14 @@ static TARGET void LAYER(logits)(const dit__attention *a, const float *q, int32_
 /* sums = sums * factor + p * values over one block of keys (without the first term for the first block). */
 static TARGET void LAYER(mix_values)(const dit__attention *a, const float *p, int32_t rows, int32_t k0, int32_t keys,
                                      const float *factor, float *sums, int32_t width) {
-  const dit__chain chain = {1, {0}, {keys}};
-  for (int32_t n = 0; n < a->dim; n += NR) {
-    const float *panel = a->values + (size_t)n * (size_t)a->tokens + (size_t)k0 * NR;
-    for (int32_t r = 0; r < rows; r += MR) {
-      const int32_t count = rows - r < MR ? rows - r : MR;
+  float packed[MR * DIT__BLOCK + VL];
+  for (int32_t r = 0; r < rows; r += MR) {
+    const int32_t count = rows - r < MR ? rows - r : MR;
+    LAYER(pack_stretch)(p + r * DIT__BLOCK, DIT__BLOCK, count, keys, packed);
+    for (int32_t n = 0; n < a->dim; n += NR) {
+      const float *panel = a->values + (size_t)n * (size_t)a->tokens + (size_t)k0 * NR;
       float tile[MR * NR];
-      LAYER(tiles)[count][a->dim - n > VL](p + r * DIT__BLOCK, DIT__BLOCK, &chain, panel, tile, NR);
+      LAYER(tiles)[count][a->dim - n > VL](packed, keys, panel, tile);
       for (int32_t i = 0; i < count; i++)
         for (int v = 0; v < NR && n + v < a->dim; v += VL) {
           float *to = sums + (r + i) * width + n + v;
@@ -347,14 +397,23 @@ static TARGET void LAYER(mix_values)(const dit__attention *a, const float *p, in
   }
 }
 
+/* The queries times the factor of the logits, [k][MR], sliver after sliver. */
+static TARGET void LAYER(pack_queries)(const dit__attention *a, int32_t first, int32_t rows, float *q) {
+  for (int32_t r = 0; r < rows; r += MR) {
+    const int32_t count = rows - r < MR ? rows - r : MR;
+    float *to = q + (size_t)r * (size_t)a->dim;
+    LAYER(pack_stretch)(a->q + (first + r) * a->q_stride, a->q_stride, count, a->dim, to);
+    for (int32_t i = 0; i < a->dim * MR; i += VL) v_store(to + i, v_mul(v_load(to + i), v_set(a->scale)));
+  }
+}
+
 static TARGET void LAYER(attention)(const dit__attention *a, int32_t first, int32_t count, float *scratch) {
   const int32_t width = (a->dim + DIT__NR_MOST - 1) / DIT__NR_MOST * DIT__NR_MOST;
-  float *q = scratch, *s = q + DIT__QUERIES * width, *sums = s + DIT__QUERIES * DIT__BLOCK;
+  float *q = scratch, *s = q + (DIT__QUERIES + 1) * width, *sums = s + DIT__QUERIES * DIT__BLOCK;
   for (int32_t q0 = first; q0 < first + count; q0 += DIT__QUERIES) {
     const int32_t rows = first + count - q0 < DIT__QUERIES ? first + count - q0 : DIT__QUERIES;
     float top[DIT__QUERIES], total[DIT__QUERIES], factor[DIT__QUERIES];
-    for (int32_t r = 0; r < rows; r++)
-      for (int32_t d = 0; d < a->dim; d++) q[r * a->dim + d] = a->q[(q0 + r) * a->q_stride + d] * a->scale;
+    LAYER(pack_queries)(a, q0, rows, q);
     for (int32_t k0 = 0; k0 < a->tokens; k0 += DIT__BLOCK) {
       const int32_t keys = a->tokens - k0 < DIT__BLOCK ? a->tokens - k0 : DIT__BLOCK;
       LAYER(logits)(a, q, rows, k0, keys, s);
@@ -523,7 +582,10 @@ static TARGET void LAYER(sliver_i8)(const dit__product_i8 *p, int32_t n, int32_t
       vf value = v_mul(i_float(i_load((const uint8_t *)(dot + r * NR_I8 + j))), v_set(p->row_scale[m + r]));
       value = v_add(value, v_mul(v_load(row_sums + j), v_set(p->row_low[m + r])));
       value = v_mul(value, LAYER(part)(p->weight_scale + n, j, j + count));
-      LAYER(finish)(&p->to, m + r, n + j, count, value);
+      value = LAYER(finish)(&p->to, p->to.finish, m + r, n + j, count, value);
+      float *out = p->to.out + (m + r) * p->to.out_stride + n + j;
+      if (count == VL) v_store(out, value);
+      else v_store_part(out, value, count);
     }
 }
 
@@ -584,7 +646,6 @@ static void LAYER(fill)(dit__kernels *table) {
 
 #undef LAYER
 #undef TARGET
-#undef UNROLL
 #undef VL
 #undef NV
 #undef MR
@@ -593,6 +654,7 @@ static void LAYER(fill)(dit__kernels *table) {
 #undef vd
 #undef vi
 #undef v_zero
+#undef v_prefetch
 #undef v_set
 #undef v_load
 #undef v_broadcast

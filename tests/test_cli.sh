@@ -105,6 +105,11 @@ rm broken.gguf
 check "--help to a full device: status 1" [ $? = 1 ]
 "$dit" -c potion -s 1 -o - >/dev/full 2>err
 check "-o - to a full device: status 1" [ $? = 1 ]
+for output in dit.png '%c.png'; do # signals about the size limit ignored, writing ends with an error
+  (trap '' XFSZ; ulimit -f 1; "$dit" -c potion -s 1 --scale 8 -o "$output" >out 2>err)
+  check "a picture over the limit of file sizes, -o $output: status 1" [ $? = 1 ]
+  check "a picture over the limit of file sizes, -o $output: nothing is left" nothing_written
+done
 case $(uname -m) in
   x86_64) refused 1 '--isa neon' --isa neon ;;
   *) refused 1 '--isa avx2' --isa avx2 ;;
@@ -219,6 +224,10 @@ if have python3 && python3 -c 'import zlib' 2>/dev/null; then
   png seven.png >seven.pam
   "$build/minimal" "$root/weights/sprites/sprites.gguf" minimal.pam
   check "examples/minimal.c makes the same pixels" cmp -s seven.pam minimal.pam
+  run 0 -c star -S 7 --scale 4 -o star.png
+  png star.png >star.pam
+  png "$root/docs/sprites.png" 896 1920 128 128 >corner.pam
+  check "docs/sprites.png is what make demo makes (its last picture)" cmp -s star.pam corner.pam
 else
   skip "no python3 with zlib: PNGs are not opened by another decoder"
 fi

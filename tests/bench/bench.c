@@ -53,6 +53,7 @@ static void bench_products(void) {
     const int32_t n = shapes[s][0], depth = shapes[s][1], chunk = n / 4;
     float *a = numbers((size_t)rows * (size_t)depth), *w = numbers((size_t)n * (size_t)depth), *bias = numbers((size_t)n);
     float *out = numbers((size_t)rows * (size_t)n), *panels = numbers((size_t)(n + 64) * (size_t)depth);
+    float *scratch = numbers((size_t)dit__product_scratch());
     const dit__weights weights = {(const uint8_t *)w, NULL, depth, DIT__F32, n, depth, 1};
     double times[9], packs[9];
     for (int r = 0; r < 9; r++) {
@@ -73,7 +74,7 @@ static void bench_products(void) {
         p.out = p.partial = out + at;
         p.out_stride = p.partial_stride = n;
         p.finish = s == 2 ? DIT__GELU : DIT__STORE;
-        k.product(&p, 0, rows);
+        k.product(&p, 0, rows, scratch);
       }
       times[r] = bench_clock() - start - packs[r];
     }
@@ -87,6 +88,7 @@ static void bench_products(void) {
     free(bias);
     free(out);
     free(panels);
+    free(scratch);
   }
 }
 
