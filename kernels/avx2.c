@@ -78,7 +78,7 @@ static inline TARGET __m256 avx2_load_bf16(const uint8_t *p) {
 }
 
 /* Transposes 8x8: neighbours, then pairs, then halves. */
-static inline TARGET void avx2_turn(__m256 *x) {
+static inline INLINE TARGET void avx2_turn(__m256 *x) {
   __m256 y[8], z[8];
   UNROLL for (int i = 0; i < 8; i += 2) {
     y[i] = _mm256_unpacklo_ps(x[i], x[i + 1]);

@@ -61,7 +61,7 @@ static inline TARGET __m512 avx512_load_bf16(const uint8_t *p) {
 }
 
 /* Transposes 16x16: neighbours, then pairs, then quarters twice. */
-static inline TARGET void avx512_turn(__m512 *x) {
+static inline INLINE TARGET void avx512_turn(__m512 *x) {
   __m512 y[16], z[16];
   UNROLL for (int i = 0; i < 16; i += 2) {
     y[i] = _mm512_unpacklo_ps(x[i], x[i + 1]);

@@ -108,8 +108,12 @@ static TARGET void LAYER(pack_stretch)(const float *a, ptrdiff_t row_stride, int
   for (; k + VL <= length; k += VL)
     for (int32_t r0 = 0; r0 < rows; r0 += VL) {
       vf square[VL];
-      UNROLL for (int r = 0; r < VL; r++)
-        square[r] = r < MR && r0 + r < rows ? v_load(a + (r0 + r) * row_stride + k) : v_zero();
+      UNROLL for (int r = 0; r < VL; r++) if (r < MR) { /* rows behind these are read next; each is a short stretch */
+        v_prefetch(a + (rows + r0 + r) * row_stride + k);
+        square[r] = r0 + r < rows ? v_load(a + (r0 + r) * row_stride + k) : v_zero();
+      } else {
+        square[r] = v_zero();
+      }
       v_turn(square);
       UNROLL for (int i = 0; i < VL; i++) v_store(packed + (k + i) * MR + r0, square[i]);
     }
