@@ -214,7 +214,8 @@ typedef struct dit_params {
   const float *noise;        /* [count][C][h][w]: start from this instead of the generator's normal numbers */
   const float *step_noise;   /* [steps][count][C][h][w]: likewise; block k belongs to the k-th step taken */
   const uint8_t *init_image; /* [count][height][width][image_channels]: start from pictures; see strength */
-  const uint8_t *mask;       /* [count][height][width], with init_image: 255 is repainted, 0 is kept */
+  const uint8_t *mask;       /* [count][height][width], with init_image: 255 is repainted, 0 is kept: such pixels come
+                                back as they went in, and the new ones fade in over `factor` pixels beside them */
   uint64_t seed;
   int32_t width, height;     /* pixels (latent pixels without an autoencoder); 0: the model's own */
   int32_t steps;             /* passes of the network, 1..1000 */
@@ -232,7 +233,8 @@ typedef struct dit_params {
                                        all of it */
   float eta;                 /* DDIM: 0 is deterministic, 1 adds as much noise as DDPM */
   float mix;                 /* 0..1, with classes_b */
-  float strength;            /* 0..1, with init_image: the part of the schedule the picture is noised to; 0 is 1 */
+  float strength;            /* 0..1, with init_image: the part of the schedule the picture is noised to; 0 is 1, where
+                                nothing of it is left (but for a mask) */
   float reserved;
 } dit_params;
 

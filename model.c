@@ -62,8 +62,8 @@ static void model_text(model_loader *loader, const char *key, char *to, size_t s
   const int found = dit__gguf_string(loader->model->gguf, key, &text, &length, loader->error);
   if (found < 0) loader->status = DIT_ERROR_FORMAT;
   if (found <= 0) return;
-  if (length > size - 1) length = size - 1;
-  while (length && ((unsigned char)text[length] & 0xc0) == 0x80 && length == size - 1) length--;
+  if (length > size - 1)
+    for (length = size - 1; length && ((unsigned char)text[length] & 0xc0) == 0x80;) length--;
   memcpy(to, text, length);
   to[length] = 0;
 }
@@ -342,13 +342,22 @@ static void model_half(model_loader *loader, int decoder, const int32_t *widths,
   model_convolution(loader, name, decoder ? vae->image_channels : 2 * vae->channels, half->width[last], 3, &half->conv_out);
 }
 
+/* Whether the file has a part: by its first tensor or its last, so that a file that lacks one of them is refused. */
+static int model_has(const dit__gguf *gguf, const char *first, const char *last) {
+  return dit__gguf_find(gguf, first) || dit__gguf_find(gguf, last);
+}
+
 static void model_autoencoder(model_loader *loader) {
   dit__vae *vae = &loader->model->vae;
   const dit__gguf *gguf = loader->model->gguf;
   int32_t widths[DIT__LEVELS_MOST];
   uint64_t levels = 0;
   const int found = dit__gguf_array(gguf, "vae.block_channels", &levels, loader->error);
+  const int decoder = model_has(gguf, "vae.decoder.conv_in.weight", "vae.decoder.conv_out.weight");
+  const int encoder = model_has(gguf, "vae.encoder.conv_in.weight", "vae.encoder.conv_out.weight");
   if (found < 0) loader->status = DIT_ERROR_FORMAT;
+  if (!found && (decoder || encoder))
+    loader->status = dit__fail(loader->error, DIT_ERROR_FORMAT, "key vae.block_channels is missing; was the file made by dit-convert?");
   if (!found || loader->status) return;
   vae->groups = (int32_t)model_integer(loader, "vae.groups", 1, 256, 0, 1);
   if (!loader->status && (levels < 1 || levels > DIT__LEVELS_MOST))
@@ -368,15 +377,15 @@ static void model_autoencoder(model_loader *loader) {
   vae->channels = (int32_t)model_integer(loader, "vae.latent_channels", 1, 64, 0, 1);
   vae->scaling = model_real(loader, "vae.scaling_factor", 0.18215);
   if (loader->status) return;
-  if (!(vae->scaling > 0)) {
-    loader->status = dit__fail(loader->error, DIT_ERROR_FORMAT, "key vae.scaling_factor must be positive");
+  if (!(vae->scaling >= 1e-6 && vae->scaling <= 1e6)) {
+    loader->status = dit__fail(loader->error, DIT_ERROR_FORMAT, "key vae.scaling_factor must be one millionth to one million");
     return;
   }
-  if (dit__gguf_find(gguf, "vae.decoder.conv_in.weight")) {
+  if (decoder) {
     if (!vae->decoder) vae->decoder = (dit__half *)model_take(loader, sizeof *vae->decoder);
     if (vae->decoder) model_half(loader, 1, widths, layers, vae->decoder);
   }
-  if (dit__gguf_find(gguf, "vae.encoder.conv_in.weight") && !loader->status) {
+  if (encoder && !loader->status) {
     if (!vae->encoder) vae->encoder = (dit__half *)model_take(loader, sizeof *vae->encoder);
     if (vae->encoder) model_half(loader, 0, widths, layers, vae->encoder);
   }
@@ -394,7 +403,11 @@ static void model_recommendation(model_loader *loader) {
   info->guidance = (float)model_real(loader, "dit.guidance", dit->null_class >= 0 ? 4.0 : 1.0);
   info->guidance_channels =
       (int32_t)model_integer(loader, "dit.guidance_channels", -1, dit->channels, dit->channels > 3 ? 3 : -1, 0);
-  if (info->guidance_channels < 0 || info->guidance_channels > dit->channels) info->guidance_channels = dit->channels;
+  if (!loader->status && !(info->guidance >= 0 && info->guidance <= 1000))
+    loader->status = dit__fail(loader->error, DIT_ERROR_FORMAT, "key dit.guidance must be 0 to 1000");
+  if (!loader->status && info->guidance_channels == 0)
+    loader->status = dit__fail(loader->error, DIT_ERROR_FORMAT, "key dit.guidance_channels must be 1 to %d, or -1", dit->channels);
+  if (info->guidance_channels < 0) info->guidance_channels = dit->channels;
   if (dit->null_class < 0) info->guidance = 1;
   info->variance = dit->out_channels > dit->channels ? DIT_VARIANCE_LEARNED : DIT_VARIANCE_FIXED_LARGE;
   info->clip = DIT_CLIP_OFF;
@@ -556,7 +569,7 @@ static void model_load(model_loader *loader) {
   if (!loader->status && model_integer(loader, "dit.format", 1, 1 << 20, 1, 0) != 1)
     loader->status = dit__fail(loader->error, DIT_ERROR_UNSUPPORTED, "dit.format: the file needs a newer libdit");
   model_compute(loader);
-  model->dit.present = dit__gguf_find(model->gguf, "x_embedder.proj.weight") != NULL;
+  model->dit.present = model_has(model->gguf, "x_embedder.proj.weight", "final_layer.linear.weight");
   if (model->dit.present && !loader->status) {
     model_transformer_geometry(loader);
     if (!loader->status) model->dit.blocks = (dit__block *)model_take(loader, (size_t)model->dit.depth * sizeof(dit__block));

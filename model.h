@@ -5,7 +5,7 @@
 #include "plan.h"
 #include "weights/gguf.h"
 
-enum { DIT__LEVELS_MOST = 8, DIT__LAYERS_MOST = 8 };
+enum { DIT__LEVELS_MOST = 8, DIT__LAYERS_MOST = 8, DIT__SIDE_MOST = 16384 /* pixels of a picture */ };
 
 typedef struct dit__block {
   dit__matrix qkv, proj, fc1, fc2, modulation;

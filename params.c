@@ -41,10 +41,20 @@ static dit_status params_ranges(const dit_params *p, dit_error *error) {
 /* What this version does not do, named. */
 static dit_status params_later(const dit_params *p, dit_error *error) {
   const char *what = NULL;
-  if (p->init_image || p->mask || (p->strength != 0 && p->strength != 1)) what = "init_image, mask and strength are";
   if (p->generator > DIT_GENERATOR_DIT) what = "the generators TORCH and PHILOX are";
   if (p->spacing > DIT_SPACING_DDIM) what = "the spacings LEADING, TRAILING and LINSPACE are";
   return what ? dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_params: %s not in this version", what) : DIT_OK;
+}
+
+/* Start pictures, and what needs one. */
+static dit_status params_edit(const dit_model *model, dit_params *p, dit_error *error) {
+  if (p->init_image && !(model->vae.encoder && model->vae.decoder))
+    return dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_params: init_image needs a model with an encoder and a decoder");
+  if (!p->init_image && p->mask) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_params: mask without init_image");
+  if (!p->init_image && p->strength != 0 && p->strength != 1)
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_params: strength without init_image");
+  if (p->strength == 0) p->strength = 1;
+  return DIT_OK;
 }
 
 static dit_status params_classes(const dit_model *model, const dit_params *p, dit_error *error) {
@@ -101,12 +111,15 @@ static dit_status params_fill(const dit_model *model, const dit_params *params, 
   if (p.width % factor || p.height % factor)
     return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_params: %d x %d pixels; width and height must be multiples of %d", p.width,
                      p.height, factor * model->dit.patch);
+  if (factor > 1 && (p.width > DIT__SIDE_MOST || p.height > DIT__SIDE_MOST))
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_params: %d x %d pixels; width and height must be at most %d", p.width, p.height,
+                     DIT__SIDE_MOST);
   status = dit__check_size(model, "dit_params", p.height / factor, p.width / factor, error);
   if (!status) status = params_classes(model, &p, error);
   if (!status) status = params_sampler(model, &p, error);
   if (!status) status = params_guidance(model, &p, error);
+  if (!status) status = params_edit(model, &p, error);
   if (status) return status;
-  if (p.strength == 0) p.strength = 1;
   p.threads = p.threads && p.threads < model->options.threads ? p.threads : model->options.threads;
   const int32_t count = dit__schedule(p.steps, p.spacing, p.sampler, p.eta, NULL, error);
   if (count < 0) return count;

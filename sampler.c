@@ -3,18 +3,30 @@
  * Pictures go in groups that share their passes. A group takes all its steps, a window of modulation at a time, and is
  * then decoded. Every phase is a plan of units, or one small unit of its own:
  *
- *   BEGIN -> [MODULATION once a window] -> PASS -> UPDATE -> ... -> DECODE -> PIXELS -> ... next group -> DONE */
+ *   [LOAD -> ENCODE each start picture] -> BEGIN -> [MODULATION once a window] -> PASS -> UPDATE -> ... -> DECODE ->
+ *   PIXELS -> ... next group -> DONE */
 #include "numerics.h"
 
 #include <math.h>
 #include <string.h>
 
+#include "edit.h"
 #include "model.h"
 
 enum { JOB_ROWS = 2048 };            /* tokens of a group's pass, about */
 enum { JOB_WINDOW = 32 << 20 };      /* bytes of modulation of a window */
 
-typedef enum job_phase { JOB_BEGIN, JOB_MODULATION, JOB_PASS, JOB_UPDATE, JOB_DECODE, JOB_PIXELS, JOB_DONE } job_phase;
+typedef enum job_phase {
+  JOB_LOAD,
+  JOB_ENCODE,
+  JOB_BEGIN,
+  JOB_MODULATION,
+  JOB_PASS,
+  JOB_UPDATE,
+  JOB_DECODE,
+  JOB_PIXELS,
+  JOB_DONE
+} job_phase;
 
 /* How a job is laid out: sizes that follow from parameters, and where its parts lie in its one block. */
 typedef struct job_shape {
@@ -22,9 +34,11 @@ typedef struct job_shape {
   int32_t group, conditions;  /* pictures of a group; conditions of one at most */
   int32_t window;             /* steps of modulation at a time */
   int32_t guided;             /* 1: some steps have two passes */
+  int32_t first_step;         /* steps before are left out: strength */
   int64_t latent, picture;    /* numbers of a latent; bytes of a picture */
-  size_t classes, classes_b, seeds, noise, step_noise; /* copies of the caller's arrays */
+  size_t classes, classes_b, seeds, noise, step_noise, init_image, mask; /* copies of the caller's arrays */
   size_t schedule, latents, clean, fresh, output, image, pixels;
+  size_t init, weights, depth; /* encoded start pictures; masks of latents; depths of one mask */
   size_t times, condition, rows, modulation, ops, scratch, workspace;
   size_t size;
   int32_t overflow;
@@ -88,7 +102,7 @@ static int32_t job_step_guided(const dit_job *job, int32_t step) {
 
 /* Where the buffers of plans are: in a job, or nowhere while it is measured. */
 typedef struct job_buffers {
-  float *latents, *output, *image, *modulation;
+  float *latents, *output, *image, *modulation, *init;
   const int32_t *rows;
   uint8_t *workspace;
 } job_buffers;
@@ -115,6 +129,13 @@ static void job_plan_decode(dit__plan *plan, dit__arena *arena, const dit_model 
   dit__plan_close(plan);
 }
 
+static void job_plan_encode(dit__plan *plan, dit__arena *arena, const dit_model *model, const dit_params *p,
+                            const job_buffers *b) {
+  dit__arena_open(arena, b->workspace);
+  dit__plan_encode(plan, arena, &model->vae, p->height, p->width, b->image, b->init, NULL);
+  dit__plan_close(plan);
+}
+
 /* ---- Memory ---- */
 
 typedef struct job_needs {
@@ -133,8 +154,9 @@ static void job_needs_add(job_needs *needs, const dit__plan *plan, const dit__ar
  * are measured too, for they are cut in other ways. */
 static job_needs job_measure(const dit_model *model, const dit_params *p, const job_shape *shape) {
   float *const nowhere = (float *)(void *)dit__nowhere;
-  const job_buffers buffers = {nowhere, nowhere, nowhere, nowhere, (const int32_t *)nowhere, dit__nowhere};
-  const int32_t groups[2] = {shape->group, p->count % shape->group}, windows[2] = {shape->window, p->steps % shape->window};
+  const job_buffers buffers = {nowhere, nowhere, nowhere, nowhere, nowhere, (const int32_t *)nowhere, dit__nowhere};
+  const int32_t groups[2] = {shape->group, p->count % shape->group};
+  const int32_t windows[2] = {shape->window, (p->steps - shape->first_step) % shape->window};
   job_needs needs = {0, 0, 0, 0};
   dit__engine engine;
   dit__plan plan;
@@ -158,6 +180,11 @@ static job_needs job_measure(const dit_model *model, const dit_params *p, const 
     job_plan_decode(&plan, &arena, model, shape, &buffers);
     job_needs_add(&needs, &plan, &arena);
   }
+  if (p->init_image) {
+    dit__plan_open(&plan, &engine, NULL);
+    job_plan_encode(&plan, &arena, model, p, &buffers);
+    job_needs_add(&needs, &plan, &arena);
+  }
   return needs;
 }
 
@@ -166,6 +193,7 @@ static void job_lay_out(const dit_model *model, const dit_params *p, job_shape *
   const uint64_t count = (uint64_t)p->count, latent = (uint64_t)shape->latent, group = (uint64_t)shape->group;
   const uint64_t passes = 1 + (uint64_t)shape->guided, out = latent / (uint64_t)model->dit.channels * (uint64_t)model->dit.out_channels;
   const uint64_t rows = (uint64_t)shape->window * (uint64_t)shape->conditions;
+  const uint64_t picture = (uint64_t)shape->picture, area = (uint64_t)p->width * (uint64_t)p->height;
   const int decodes = model->vae.decoder != NULL;
   const job_needs needs = job_measure(model, p, shape);
   dit__layout l;
@@ -176,13 +204,18 @@ static void job_lay_out(const dit_model *model, const dit_params *p, job_shape *
   shape->seeds = dit__layout_add(&l, p->seeds ? count : 0, sizeof(uint64_t));
   shape->noise = dit__layout_add(&l, p->noise ? count * latent : 0, sizeof(float));
   shape->step_noise = dit__layout_add(&l, p->step_noise ? (uint64_t)p->steps * count * latent : 0, sizeof(float));
+  shape->init_image = dit__layout_add(&l, p->init_image ? count * picture : 0, 1);
+  shape->mask = dit__layout_add(&l, p->mask ? count * area : 0, 1);
+  shape->init = dit__layout_add(&l, p->init_image ? count * latent : 0, sizeof(float));
+  shape->weights = dit__layout_add(&l, p->mask ? count * (uint64_t)(shape->height * shape->width) : 0, sizeof(float));
+  shape->depth = dit__layout_add(&l, p->mask ? area : 0, 1);
   shape->schedule = dit__layout_add(&l, (uint64_t)p->steps, sizeof(dit_schedule_row));
   shape->latents = dit__layout_add(&l, count * latent, sizeof(float));
   shape->clean = dit__layout_add(&l, count * latent, sizeof(float));
   shape->fresh = dit__layout_add(&l, latent, sizeof(float));
   shape->output = dit__layout_add(&l, group * passes * out, sizeof(float));
-  shape->image = dit__layout_add(&l, decodes ? (uint64_t)shape->picture : 0, sizeof(float));
-  shape->pixels = dit__layout_add(&l, decodes ? count * (uint64_t)shape->picture : 0, 1);
+  shape->image = dit__layout_add(&l, decodes || p->init_image ? picture : 0, sizeof(float));
+  shape->pixels = dit__layout_add(&l, decodes ? count * picture : 0, 1);
   shape->times = dit__layout_add(&l, (uint64_t)shape->window, sizeof(double));
   shape->condition = dit__layout_add(&l, (uint64_t)shape->conditions, sizeof(dit__condition));
   shape->rows = dit__layout_add(&l, group * passes, 2 * sizeof(int32_t));
@@ -194,6 +227,12 @@ static void job_lay_out(const dit_model *model, const dit_params *p, job_shape *
   shape->overflow = l.overflow || needs.overflow;
 }
 
+/* Steps that are taken of a schedule when a start picture is noised to `strength` of it: at least one. */
+static int32_t job_strength_steps(const dit_params *p) {
+  const int32_t steps = (int32_t)((double)p->strength * p->steps + 0.5);
+  return steps < 1 ? 1 : steps;
+}
+
 /* Chooses groups and windows, as large as is of use, or as memory_limit allows. */
 static dit_status job_shape_choose(const dit_model *model, const dit_params *p, job_shape *shape, dit_error *error) {
   const dit__transformer *dit = &model->dit;
@@ -203,7 +242,7 @@ static dit_status job_shape_choose(const dit_model *model, const dit_params *p, 
   shape->width = p->width / factor;
   shape->latent = (int64_t)dit->channels * shape->height * shape->width;
   shape->picture = (int64_t)model->vae.image_channels * p->height * p->width;
-  shape->guided = 0;
+  if (p->init_image) shape->first_step = p->steps - job_strength_steps(p);
   for (int32_t i = 0; p->guidance != 1 && p->classes && i < p->count; i++) /* without a class both passes are the same */
     if (p->classes[i] != -1 || p->classes_b) shape->guided = 1;
   const int64_t tokens = (int64_t)(shape->height / dit->patch) * (shape->width / dit->patch) * (1 + shape->guided);
@@ -212,7 +251,8 @@ static dit_status job_shape_choose(const dit_model *model, const dit_params *p, 
   for (;;) {
     shape->conditions = shape->group + shape->guided;
     const int64_t window = JOB_WINDOW / (row * shape->conditions);
-    shape->window = window < 1 ? 1 : window < p->steps ? (int32_t)window : p->steps;
+    const int32_t steps = p->steps - shape->first_step;
+    shape->window = window < 1 ? 1 : window < steps ? (int32_t)window : steps;
     for (;; shape->window = (shape->window + 1) / 2) {
       job_lay_out(model, p, shape);
       if (shape->overflow) return dit__fail(error, DIT_ERROR_MEMORY, "dit_params: a job of this size does not fit the address space");
@@ -247,6 +287,7 @@ static job_buffers job_buffers_of(dit_job *job) {
   const job_shape *shape = &job->shape;
   const job_buffers b = {job_floats(job, shape->latents) + job->first * shape->latent, job_floats(job, shape->output),
                          job_floats(job, shape->image), job_floats(job, shape->modulation),
+                         job_floats(job, shape->init) + (job->params.init_image ? job->picture * shape->latent : 0),
                          (int32_t *)job_at(job, shape->rows), (uint8_t *)job_at(job, shape->workspace)};
   return b;
 }
@@ -262,6 +303,9 @@ static void job_copy(dit_job *job) {
   if (p->noise) p->noise = (const float *)memcpy(job_at(job, shape->noise), p->noise, count * latent);
   if (p->step_noise)
     p->step_noise = (const float *)memcpy(job_at(job, shape->step_noise), p->step_noise, (size_t)p->steps * count * latent);
+  if (p->init_image)
+    p->init_image = (const uint8_t *)memcpy(job_at(job, shape->init_image), p->init_image, count * (size_t)shape->picture);
+  if (p->mask) p->mask = (const uint8_t *)memcpy(job_at(job, shape->mask), p->mask, count * (size_t)p->width * (size_t)p->height);
 }
 
 /* The group that begins at picture `first`: its conditions, and for each pass the place of its condition. */
@@ -301,12 +345,22 @@ static void job_open_decode(dit_job *job, dit__arena *arena) {
   job_plan_decode(&job->plan, arena, job->model, &job->shape, &b);
 }
 
+static void job_open_encode(dit_job *job, dit__arena *arena) {
+  const job_buffers b = job_buffers_of(job);
+  job_plan_encode(&job->plan, arena, job->model, &job->params, &b);
+}
+
 /* Units of the group under way, from its beginning to its last pixels. */
 static int64_t job_group_units(dit_job *job) {
   dit__arena arena;
   const int32_t decodes = job->model->vae.decoder != NULL;
   int64_t units = 1, pass[2] = {0, 0};
-  for (job->window_step = 0; job->window_step < job->params.steps; job->window_step += job->shape.window) {
+  if (job->params.init_image) {
+    dit__plan_open(&job->plan, &job->engine, NULL);
+    job_open_encode(job, &arena);
+    units += (job->plan.units + 1) * job->count;
+  }
+  for (job->window_step = job->shape.first_step; job->window_step < job->params.steps; job->window_step += job->shape.window) {
     dit__plan_open(&job->plan, &job->engine, NULL);
     job_open_modulation(job, &arena);
     units += job->plan.units;
@@ -316,7 +370,7 @@ static int64_t job_group_units(dit_job *job) {
     job_open_pass(job, &arena, guided);
     pass[guided] = job->plan.units;
   }
-  for (int32_t step = 0; step < job->params.steps; step++) units += pass[job_step_guided(job, step)] + 1;
+  for (int32_t step = job->shape.first_step; step < job->params.steps; step++) units += pass[job_step_guided(job, step)] + 1;
   if (decodes) {
     dit__plan_open(&job->plan, &job->engine, NULL);
     job_open_decode(job, &arena);
@@ -362,7 +416,9 @@ static dit_status job_start(const dit_model *model, const dit_params *params, di
   job->wanted.condition = (dit__condition *)job_at(job, shape.condition);
   job->units_total = job_all_units(job);
   job_group(job, 0);
-  job->window_step = 0;
+  job->picture = 0;
+  job->step = shape.first_step;
+  job->phase = p.init_image ? JOB_LOAD : JOB_BEGIN;
   dit__model_hold(model);
   *out = job;
   return DIT_OK;
@@ -387,13 +443,35 @@ void dit_job_end(dit_job *job) {
 
 /* ---- Working ---- */
 
-/* The group's start: noise, from the caller or from each picture's own stream. */
+/* The start picture under way, as the encoder takes it. */
+static void job_load(dit_job *job) {
+  const dit_params *p = &job->params;
+  const int32_t channels = job->model->vae.image_channels;
+  const int64_t area = (int64_t)p->width * p->height;
+  dit__edit_image(p->init_image + job->picture * job->shape.picture, area, channels, job_floats(job, job->shape.image));
+  if (p->mask)
+    dit__edit_weights(p->mask + job->picture * area, job->shape.height, job->shape.width, job->model->vae.factor,
+                      job_floats(job, job->shape.weights) + (int64_t)job->picture * job->shape.height * job->shape.width);
+}
+
+/* What a picture starts from: noise from the caller, or from its own stream. */
+static void job_noise(const dit_job *job, int32_t picture, float *noise) {
+  const dit_params *p = &job->params;
+  const int64_t latent = job->shape.latent;
+  if (p->noise) memcpy(noise, p->noise + picture * latent, (size_t)latent * sizeof(float));
+  else dit__normal(p->seeds ? p->seeds[picture] : p->seed + (uint64_t)picture, 0, latent, noise);
+}
+
+/* The group's start: noise alone, or start pictures noised to their point of the schedule. */
 static void job_begin(dit_job *job) {
   const int64_t latent = job->shape.latent;
+  const dit_schedule_row *row = (const dit_schedule_row *)job_at(job, job->shape.schedule) + job->shape.first_step;
   for (int32_t i = job->first; i < job->first + job->count; i++) {
-    float *x = job_floats(job, job->shape.latents) + i * latent;
-    if (job->params.noise) memcpy(x, job->params.noise + i * latent, (size_t)latent * sizeof(float));
-    else dit__normal(job->params.seeds ? job->params.seeds[i] : job->params.seed + (uint64_t)i, 0, latent, x);
+    float *x = job_floats(job, job->shape.latents) + i * latent, *init = job_floats(job, job->shape.init) + i * latent;
+    job_noise(job, i, x);
+    if (!job->params.init_image) continue;
+    for (int64_t k = 0; k < latent; k++) init[k] = (float)((double)init[k] * job->model->vae.scaling);
+    if (job->shape.first_step) dit__edit_noised(row->alpha_cumprod, latent, init, x, x);
   }
 }
 
@@ -430,6 +508,11 @@ static void job_update(dit_job *job) {
     else if (dit__sampler_needs_noise(row, last, p->sampler))
       dit__normal(p->seeds ? p->seeds[picture] : p->seed + (uint64_t)picture, (uint64_t)(job->step + 1) * (uint64_t)latent, latent, noise);
     dit__sampler_step(row, last, p->sampler, p->variance, p->clip, latent, x, eps, out > latent ? eps + latent : NULL, noise);
+    if (!p->mask) continue;
+    const int64_t area = (int64_t)shape->height * shape->width;
+    job_noise(job, picture, noise);
+    dit__edit_keep(row->alpha_cumprod_prev, job->model->dit.channels, area, job_floats(job, shape->weights) + picture * area,
+                   job_floats(job, shape->init) + picture * latent, noise, x);
   }
 }
 
@@ -445,6 +528,12 @@ static void job_pixels(dit_job *job) {
   uint8_t *to = (uint8_t *)job_at(job, job->shape.pixels) + job->picture * job->shape.picture;
   for (int64_t i = 0; i < area; i++)
     for (int64_t c = 0; c < channels; c++) to[i * channels + c] = job_byte(image[c * area + i]);
+  if (!job->params.mask) return;
+  const uint8_t *mask = job->params.mask + job->picture * area, *old = job->params.init_image + job->picture * job->shape.picture;
+  uint8_t *depth = (uint8_t *)job_at(job, job->shape.depth);
+  const int32_t fade = job->model->vae.factor;
+  dit__edit_depths(mask, job->params.height, job->params.width, fade, depth);
+  dit__edit_compose(mask, depth, old, area, (int32_t)channels, fade, to);
 }
 
 /* Timesteps of the window, and the row of modulation of each pass at the step under way. */
@@ -467,7 +556,9 @@ static void job_open(dit_job *job) {
   dit__op *ops = (dit__op *)job_at(job, job->shape.ops);
   const int32_t guided = job_step_guided(job, job->step);
   dit__plan_open(&job->plan, &job->engine, ops);
-  if (job->phase == JOB_MODULATION) {
+  if (job->phase == JOB_ENCODE) {
+    job_open_encode(job, &arena);
+  } else if (job->phase == JOB_MODULATION) {
     job_window(job);
     job_open_modulation(job, &arena);
   } else if (job->phase == JOB_PASS) {
@@ -491,8 +582,9 @@ static void job_next_group(dit_job *job) {
     return;
   }
   job_group(job, next);
-  job->step = 0;
-  job_enter(job, JOB_BEGIN);
+  job->picture = next;
+  job->step = job->shape.first_step;
+  job_enter(job, job->params.init_image ? JOB_LOAD : JOB_BEGIN);
 }
 
 /* Pictures up to `ready` are finished; the next is decoded, or the next group begins. */
@@ -515,6 +607,15 @@ static void job_next_step(dit_job *job) {
 /* One unit of work. */
 static void job_unit(dit_job *job) {
   switch (job->phase) {
+    case JOB_LOAD:
+      job_load(job);
+      job_enter(job, JOB_ENCODE);
+      break;
+    case JOB_ENCODE:
+      if (dit__plan_step(&job->plan)) break;
+      job->picture++;
+      job_enter(job, job->picture < job->first + job->count ? JOB_LOAD : JOB_BEGIN);
+      break;
     case JOB_BEGIN:
       job_begin(job);
       job_enter(job, JOB_MODULATION);
@@ -545,7 +646,9 @@ static void job_unit(dit_job *job) {
 static int32_t job_next_kind(const dit_job *job, double *flops) {
   *flops = (double)job->shape.latent * job->count * 400;
   if (job->phase == JOB_PIXELS) *flops = (double)job->shape.picture * 16;
-  if (job->phase != JOB_MODULATION && job->phase != JOB_PASS && job->phase != JOB_DECODE) return DIT__KINDS;
+  if (job->phase == JOB_LOAD) *flops = (double)job->shape.picture * 16;
+  if (job->phase != JOB_MODULATION && job->phase != JOB_PASS && job->phase != JOB_DECODE && job->phase != JOB_ENCODE)
+    return DIT__KINDS;
   const dit__op *op = &job->plan.ops[job->plan.at];
   *flops = dit__op_unit_flops(&job->engine, op);
   return op->kind;
@@ -596,7 +699,7 @@ dit_status dit_job_progress(const dit_job *job, dit_progress *progress) {
   const dit_params *params = &job->params;
   p.status = (dit_status)dit__atomic_load(&job->status);
   p.step = (int32_t)dit__atomic_load(&job->steps_done);
-  p.steps = (params->count + job->shape.group - 1) / job->shape.group * params->steps;
+  p.steps = (params->count + job->shape.group - 1) / job->shape.group * (params->steps - job->shape.first_step);
   p.units = dit__atomic_load(&job->units);
   p.units_total = job->units_total;
   p.fraction = (float)((double)p.units / (double)p.units_total);

@@ -311,14 +311,17 @@ static dit_status vae_compute(vae_call call, dit_error *error) {
 }
 
 static dit_status vae_call_run(const vae_call *call, const char *what, dit_error *error) {
-  const int32_t unit = call->decode ? 1 : call->model->vae.factor, most = call->decode ? 1024 : 8192;
+  const int32_t factor = call->model->vae.factor, unit = call->decode ? 1 : factor;
+  const int32_t most = !call->decode ? 8192 : factor > DIT__SIDE_MOST / 1024 ? DIT__SIDE_MOST / factor : 1024;
   if (call->count < 1 || call->count > 65536)
     return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: count is %d; it must be 1 to 65536", what, call->count);
   if (call->height < unit || call->width < unit || call->height % unit || call->width % unit || call->height > most || call->width > most)
     return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: a size of %d x %d; width and height must be multiples of %d, up to %d", what,
                      call->width, call->height, unit, most);
-  if (!call->from || !(call->decode ? call->image : call->mean ? call->mean : call->logvar))
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: an array is NULL", what);
+  const char *missing = call->from ? NULL : call->decode ? "latent is" : "image is";
+  if (!missing && call->decode && !call->image) missing = "image is";
+  if (!missing && !call->decode && !call->mean && !call->logvar) missing = "mean and logvar are";
+  if (missing) return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: %s NULL", what, missing);
   dit__environment saved;
   dit__environment_enter(&saved);
   const dit_status status = vae_compute(*call, error);

@@ -237,7 +237,7 @@ rm -f ./*
 
 if have timeout; then
   for signal in INT:130 TERM:143; do
-    timeout -s "${signal%:*}" --preserve-status 0.5 "$dit" -c all -n 64 -s 1000 -o stopped.png >out 2>err
+    timeout -k 20 -s "${signal%:*}" --preserve-status 0.5 "$dit" -c all -n 64 -s 1000 -o stopped.png >out 2>err
     status=$?
     check "SIG${signal%:*}: status ${signal#*:}, not $status" [ "$status" = "${signal#*:}" ]
     check "SIG${signal%:*}: says so" has 'stopped' err

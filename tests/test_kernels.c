@@ -1,0 +1,1006 @@
+/* Every kernel of every instruction set against plain C without fma instructions, bit for bit, on random and extreme
+ * numbers of many sizes; and plain C against definitions in double, long double and whole numbers.
+ *
+ * It fails if a tile, an edge, a transposition or a reduction of any instruction set has other bits than plain C; if
+ * a kernel reads or writes beyond what it was given (every array ends or begins at memory that cannot be touched); if
+ * the emulated fma differs from the processor's or the C library's; if exp, silu, gelu, attention, layer norm or
+ * quantisation is less accurate than said below; if an int8 sum is not exact.
+ *
+ *   --seed N   other random numbers      --long   twenty times as many cases, and a billion fused multiply-adds
+ *
+ * Timing of the same kernels is in tests/bench. */
+#define _DEFAULT_SOURCE /* mmap's MAP_ANONYMOUS */
+#include "numerics.h"
+
+#include <math.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "kernels/kernels.h"
+#include "tests/test.h"
+
+/* The reference is the scalar table of this file's own, always with the emulated fma, whatever the compiler may use. */
+#if !defined(__GNUC__)
+#error "the test needs gcc or clang"
+#endif
+#undef __FMA__
+#undef __aarch64__
+#undef __ARM_FEATURE_FMA
+#define dit__kernels_scalar scalar_without_fma
+#include "kernels/scalar.c"
+#undef dit__kernels_scalar
+
+enum { MOST_TABLES = 4, MOST_ARRAYS = 64 };
+static dit__kernels tables[MOST_TABLES]; /* the first is the reference */
+static const char *table_names[MOST_TABLES] = {"plain C without fma", "scalar"};
+static int table_count = 2;
+
+/* ---- Random numbers ---- */
+
+static uint64_t state = 1;
+
+static uint32_t random_word(void) {
+  state = state * 6364136223846793005u + 1442695040888963407u;
+  return (uint32_t)(state >> 32);
+}
+
+static int32_t random_below(int32_t most) { return (int32_t)(((uint64_t)random_word() * (uint32_t)most) >> 32); }
+
+/* 1..most: any, small ones, multiples of 16 and their neighbours. */
+static int32_t random_size(int32_t most) {
+  int32_t size = random_below(most) + 1;
+  const int32_t kind = random_below(4);
+  if (kind == 0) size = random_below(20) + 1;
+  if (kind > 1) size = (size + 15) / 16 * 16 + random_below(3) - 1;
+  return size > most ? most : size;
+}
+
+enum { PLAIN, WIDE, TINY, FLAT, ZEROS, STEEP, STYLES };
+static const char *style_names[STYLES] = {"plain", "wide", "subnormal", "constant", "zeros", "steep"};
+
+static float random_number(int style) {
+  const float x = (float)(int32_t)random_word() * 0x1p-30f;
+  switch (style) {
+    case WIDE: return ldexpf(x, random_below(60) - 30);
+    case TINY: return x * 0x1p-135f;
+    case FLAT: return 0.7f;
+    case ZEROS: return random_below(8) ? (x < 0 ? -0.0f : 0.0f) : x;
+    case STEEP: return x * 60; /* to +-120: exp is cut on both sides */
+    default: return x;
+  }
+}
+
+/* ---- Arrays between guards ---- */
+
+/* A page that cannot be touched lies before and behind; what the array leaves of its own pages is checked. */
+typedef struct array {
+  uint8_t *map, *at;
+  size_t inside, size;
+} array;
+
+enum { UNTOUCHED = 0x5a };
+static array arrays[MOST_ARRAYS];
+static int array_count;
+static char under_way[200]; /* what is being computed */
+
+static void *array_new(size_t size) {
+  const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  array *a = &arrays[array_count++];
+  a->size = size;
+  a->inside = (size / page + 1) * page;
+  a->map = (uint8_t *)mmap(NULL, a->inside + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (array_count == MOST_ARRAYS || a->map == MAP_FAILED ||
+      mprotect(a->map + page, a->inside, PROT_READ | PROT_WRITE) != 0) {
+    printf("  FAILED: no room for an array of %zu bytes\n", size);
+    exit(1);
+  }
+  memset(a->map + page, UNTOUCHED, a->inside);
+  a->at = a->map + page + (random_below(4) ? a->inside - size : 0);
+  return a->at;
+}
+
+/* Numbers of a style, or for STYLES NaN: what is read before it is written shows. */
+static float *floats(size_t count, int style) {
+  float *x = (float *)array_new(count * sizeof(float));
+  if (style == STYLES) memset(x, 0xff, count * sizeof(float));
+  else
+    for (size_t i = 0; i < count; i++) x[i] = random_number(style);
+  return x;
+}
+
+static float *copy(const float *from, size_t count) {
+  float *x = (float *)array_new(count * sizeof(float));
+  memcpy(x, from, count * sizeof(float));
+  return x;
+}
+
+/* Ends a case. */
+static void release_arrays(void) {
+  const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  int intact = 1;
+  for (int i = 0; i < array_count; i++) {
+    const array *a = &arrays[i];
+    for (const uint8_t *p = a->map + page; p < a->at; p++) intact &= *p == UNTOUCHED;
+    for (const uint8_t *p = a->at + a->size; p < a->map + page + a->inside; p++) intact &= *p == UNTOUCHED;
+    munmap(a->map, a->inside + 2 * page);
+  }
+  array_count = 0;
+  CHECK(intact, "%s: written beyond an array", under_way);
+}
+
+static void touched_a_guard(int signal_number) {
+  (void)signal_number;
+  static const char text[] = "  FAILED: beyond an array: ";
+  if (write(1, text, sizeof text - 1) > 0 && write(1, under_way, strlen(under_way)) > 0 && write(1, "\n", 1) > 0) _exit(1);
+  _exit(1);
+}
+
+static int same_floats(const float *expected, const float *got, size_t count) {
+  size_t at = 0;
+  if (!memcmp(expected, got, count * sizeof(float))) return CHECK(1, "same");
+  while (!memcmp(&expected[at], &got[at], sizeof(float))) at++;
+  return CHECK(0, "%s: number %zu of %zu is %a, not %a", under_way, at, count, (double)got[at], (double)expected[at]);
+}
+
+static int same_bytes(const void *expected, const void *got, size_t count) {
+  size_t at = 0;
+  while (at < count && ((const uint8_t *)expected)[at] == ((const uint8_t *)got)[at]) at++;
+  return CHECK(at == count, "%s: byte %zu of %zu differs", under_way, at, count);
+}
+
+/* Says what is being computed, by table t. */
+#define UNDER_WAY(t, ...)                                                                            \
+  do {                                                                                               \
+    const int said = snprintf(under_way, sizeof under_way, "%s, ", table_names[t]);                  \
+    snprintf(under_way + said, sizeof under_way - (size_t)said, __VA_ARGS__);                        \
+  } while (0)
+
+typedef struct worst {
+  double error, at;
+} worst;
+
+static void keep_worst(worst *kept, double error, double at) {
+  if (error <= kept->error || kept->error != kept->error) return; /* a NaN stays */
+  kept->error = error;
+  kept->at = at;
+}
+
+/* ---- Fused multiply-add ---- */
+
+enum { TRIPLES = 4096 };
+typedef struct triples {
+  float a[TRIPLES], b[TRIPLES], c[TRIPLES], emulated[TRIPLES], fused[TRIPLES];
+} triples;
+
+#if defined(__x86_64__) || defined(__i386__)
+__attribute__((target("fma"))) static void fuse_by_instruction(triples *t) {
+  for (int i = 0; i < TRIPLES; i++) t->fused[i] = __builtin_fmaf(t->a[i], t->b[i], t->c[i]);
+}
+static int has_fma(void) { return __builtin_cpu_supports("fma") != 0; }
+#else
+static void fuse_by_instruction(triples *t) {
+  for (int i = 0; i < TRIPLES; i++) t->fused[i] = fmaf(t->a[i], t->b[i], t->c[i]);
+}
+static int has_fma(void) { return 0; }
+#endif
+
+static void fuse_by_libm(triples *t) {
+  for (int i = 0; i < TRIPLES; i++) t->fused[i] = fmaf(t->a[i], t->b[i], t->c[i]);
+}
+
+static float from_bits(uint32_t bits) {
+  float x;
+  memcpy(&x, &bits, 4);
+  return x;
+}
+
+static uint32_t to_bits(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, 4);
+  return bits;
+}
+
+/* A finite number with an exponent field near the given one, and few or many bits in its fraction. */
+static float number_near(int32_t exponent) {
+  uint32_t fraction = random_word() & 0x7fffff;
+  const uint32_t word = random_word();
+  if ((word & 3) == 0) fraction = (1u << (word >> 4 & 31)) >> 1 & 0x7fffff;
+  if ((word & 3) == 1) fraction = ~((1u << (word >> 4 & 31)) >> 1) & 0x7fffff;
+  exponent = exponent < 0 ? 0 : exponent > 254 ? 254 : exponent;
+  return from_bits((word & 0x80000000) | (uint32_t)exponent << 23 | fraction);
+}
+
+static const float special_numbers[] = {0.0f,        0x1p-149f,      0x1.fffffcp-127f, 0x1p-126f,       0x1p-75f,
+                                        0x1p-64f,    0x1p-63f,       0x1p-24f,         0x1.000002p-24f, 0x1.fffffep-25f,
+                                        0x1p-1f,     0x1.fffffep-1f, 1.0f,             0x1.000002p0f,   0x1.8p0f,
+                                        0x1p24f,     0x1.fffffep23f, 0x1p63f,          0x1p64f,         0x1p127f,
+                                        0x1.fffffep127f};
+enum { SPECIALS = sizeof special_numbers / sizeof *special_numbers };
+
+static float special_number(void) {
+  const float x = special_numbers[random_below(SPECIALS)];
+  return random_word() >> 31 ? -x : x;
+}
+
+static void random_triple(float *a, float *b, float *c) {
+  const int32_t here = random_below(255), shift = random_below(61) - 30;
+  switch (random_below(8)) {
+    case 0: /* anything */
+      *a = number_near(here);
+      *b = number_near(random_below(255));
+      *c = number_near(random_below(255));
+      break;
+    case 1: /* product and summand of comparable size */
+      *a = number_near(here);
+      *b = number_near(127 + shift);
+      *c = number_near(here + shift + random_below(61) - 30);
+      break;
+    case 2: /* cancellation, but for some units in the last place */
+      *a = number_near(100 + random_below(50));
+      *b = number_near(100 + random_below(50));
+      *c = from_bits(to_bits(-(*a * *b)) + (uint32_t)random_below(7) - 3);
+      break;
+    case 3: /* the product is about half a unit of the summand: ties and their neighbours */
+      *a = number_near(80 + random_below(90));
+      *b = number_near(127 + shift);
+      *c = number_near((int32_t)(to_bits(*a) >> 23 & 255) + shift + 23 + random_below(3));
+      break;
+    case 4: /* the summand is about half a unit of the product */
+      *a = number_near(100 + random_below(50));
+      *b = number_near(127 + shift);
+      *c = number_near((int32_t)(to_bits(*a) >> 23 & 255) + shift - 25 + random_below(3));
+      break;
+    case 5: /* subnormal results */
+      *a = number_near(here < 20 ? 20 : here);
+      *b = number_near(127 - (int32_t)(to_bits(*a) >> 23 & 255) - random_below(30) + 3);
+      *c = random_below(4) ? number_near(random_below(4)) : from_bits(random_word() & 0x80000003);
+      break;
+    case 6: /* overflow */
+      *a = number_near(127 + random_below(127));
+      *b = number_near(254 + 127 - (int32_t)(to_bits(*a) >> 23 & 255) - random_below(4));
+      *c = number_near(254 - random_below(30));
+      break;
+    default:
+      *a = special_number();
+      *b = special_number();
+      *c = random_below(2) ? special_number() : number_near(here);
+      break;
+  }
+}
+
+static void compare_fma(triples *t, int by_libm) {
+  for (int i = 0; i < TRIPLES; i++) t->emulated[i] = dit__fmaf(t->a[i], t->b[i], t->c[i]);
+  if (by_libm) fuse_by_libm(t);
+  else fuse_by_instruction(t);
+  int at = 0;
+  if (memcmp(t->emulated, t->fused, sizeof t->fused) != 0)
+    while (at < TRIPLES && (!memcmp(&t->emulated[at], &t->fused[at], 4) ||
+                            (t->emulated[at] != t->emulated[at] && t->fused[at] != t->fused[at])))
+      at++;
+  else at = TRIPLES;
+  CHECK(at == TRIPLES, "fma(%a, %a, %a) is %a, not %a", (double)t->a[at % TRIPLES], (double)t->b[at % TRIPLES],
+        (double)t->c[at % TRIPLES], (double)t->emulated[at % TRIPLES], (double)t->fused[at % TRIPLES]);
+}
+
+/* Every triple of special numbers, infinities included: what overflows inside gelu must stay what it is. */
+static void test_fma_specials(triples *t) {
+  enum { MANY = 2 * (SPECIALS + 1) };
+  float all[MANY];
+  for (int i = 0; i < SPECIALS; i++) all[i] = special_numbers[i];
+  all[SPECIALS] = from_bits(0x7f800000);
+  for (int i = 0; i <= SPECIALS; i++) all[SPECIALS + 1 + i] = -all[i];
+  int filled = 0;
+  for (int i = 0; i < MANY * MANY * MANY; i++) {
+    t->a[filled] = all[i % MANY];
+    t->b[filled] = all[i / MANY % MANY];
+    t->c[filled++] = all[i / MANY / MANY];
+    if (filled < TRIPLES && i + 1 < MANY * MANY * MANY) continue;
+    for (; filled < TRIPLES; filled++) t->a[filled] = t->b[filled] = t->c[filled] = 1;
+    compare_fma(t, !has_fma());
+    filled = 0;
+  }
+}
+
+static void test_fma(int64_t count) {
+  static triples t;
+  test_fma_specials(&t);
+  for (int64_t done = 0; done < count; done += TRIPLES) {
+    for (int i = 0; i < TRIPLES; i++) random_triple(&t.a[i], &t.b[i], &t.c[i]);
+    compare_fma(&t, !has_fma() || done < TRIPLES * 64);
+  }
+  if (!has_fma()) SKIP("the processor's fma: absent; the C library's took its place");
+}
+
+/* ---- Elementary functions ---- */
+
+static double true_silu(double x) { return x / (1 + exp(-x)); }
+static double true_gelu(double x) {
+  return x / (1 + exp(-2 * sqrt(2 / 3.14159265358979323846) * (x + 0.044715 * x * x * x)));
+}
+
+static void test_exp(int32_t count) {
+  worst kept = {0, 0};
+  for (int32_t i = 0; i <= count; i++) {
+    const float x = -87 + 175 * (float)((double)i / count);
+    const double truth = exp((double)x);
+    keep_worst(&kept, fabs(scalar_v_exp(x) - truth) / truth, x);
+  }
+  for (int32_t n = -251; n < 253; n++) /* both sides of where x / ln 2 is rounded, and of whole multiples */
+    for (int32_t step = -100; step <= 100; step++) {
+      const float x = from_bits(to_bits((float)(n * 0.34657359027997265)) + (uint32_t)step);
+      if (!(x >= -87 && x <= 88)) continue;
+      const double truth = exp((double)x);
+      keep_worst(&kept, fabs(scalar_v_exp(x) - truth) / truth, x);
+    }
+  printf("  exp    largest relative error %.3g, at %.9g\n", kept.error, kept.at);
+  CHECK(kept.error < 2e-7, "exp: relative error %g at %g", kept.error, kept.at);
+  CHECK(scalar_v_exp(0) == 1 && scalar_v_exp(-0.0f) == 1, "exp(0) is 1");
+  CHECK(scalar_v_exp(-1e30f) == scalar_v_exp(-87) && scalar_v_exp(3e38f) == scalar_v_exp(88), "exp is cut at -87 and 88");
+}
+
+/* silu of all of `x`, and gelu as the finish of a product of zeros; bits of all tables, and the reference's errors.
+ * The exponent of gelu is rounded, and z * 2^-24 of it is an error of the result: the mark grows with z. */
+static void test_activations(int32_t count) {
+  const size_t size = (size_t)count;
+  float *x = floats(size, PLAIN), *out[MOST_TABLES][2], zero = 0;
+  for (int32_t i = 0; i < count; i++) x[i] = i < count / 2 ? x[i] * 50 : x[i] * 3;
+  x[0] = 3e38f;
+  x[1] = -3e38f; /* x * x is infinite inside of gelu, the result is not */
+  x[2] = -0.0f;
+  x[3] = -1e20f;
+  x[4] = 1e20f;
+  for (int t = 0; t < table_count; t++) {
+    UNDER_WAY(t, "activations");
+    float *panels = floats(size + DIT__NR_MOST, FLAT), *scratch = floats((size_t)dit__product_scratch(), STYLES);
+    dit__product p;
+    memset(&p, 0, sizeof p);
+    p.a = &zero;
+    p.line = p.taps = p.channels = p.rows_per_sample = 1;
+    p.panels = panels;
+    p.columns = count;
+    p.bias = x;
+    p.out = p.partial = out[t][1] = floats(size, STYLES);
+    p.finish = DIT__GELU;
+    tables[t].product(&p, 0, 1, scratch);
+    out[t][0] = floats(size, STYLES);
+    tables[t].silu(x, count, out[t][0]);
+    same_floats(out[0][0], out[t][0], size);
+    same_floats(out[0][1], out[t][1], size);
+  }
+  worst silu = {0, 0}, gelu = {0, 0};
+  for (int32_t i = 0; i < count; i++) {
+    const double v = x[i], z = 1.5957691216 * v * (1 + 0.044715 * v * v);
+    if (v > -87 && v != 0) keep_worst(&silu, fabs(out[0][0][i] / true_silu(v) - 1), v);
+    else CHECK(fabs(out[0][0][i] - true_silu(v)) <= 1e-36 || v < -1e3, "silu(%g) is %g", v, (double)out[0][0][i]);
+    if (z > -87 && v != 0) keep_worst(&gelu, fabs(out[0][1][i] / true_gelu(v) - 1) / (1 + (z < 0 ? -z : 0)), v);
+    else CHECK(fabs(out[0][1][i]) <= 1e-35 || v < -1e3, "gelu(%g) is %g", v, (double)out[0][1][i]);
+  }
+  for (int i = 1; i < 4; i += 2) /* nothing but a trace is left of large negative numbers */
+    CHECK(fabs(out[0][1][i] / x[i]) < 1e-36 && fabs(out[0][0][i] / x[i]) < 1e-36, "silu, gelu of %g: %g, %g", (double)x[i],
+          (double)out[0][0][i], (double)out[0][1][i]);
+  printf("  silu   largest relative error %.3g, at %.9g\n", silu.error, silu.at);
+  printf("  gelu   largest relative error %.3g times 1 + |exponent|, at %.9g\n", gelu.error, gelu.at);
+  CHECK(silu.error < 3e-7, "silu: relative error %g at %g", silu.error, silu.at);
+  CHECK(gelu.error < 3e-7, "gelu: relative error %g at %g", gelu.error, gelu.at);
+  release_arrays();
+}
+
+static void test_silu(int style) {
+  const size_t count = (size_t)random_size(400);
+  float *x = floats(count, style), *expected = floats(count, STYLES);
+  tables[0].silu(x, (int64_t)count, expected);
+  for (int t = 1; t < table_count; t++) {
+    UNDER_WAY(t, "silu of %zu, %s", count, style_names[style]);
+    float *out = t == 1 ? copy(x, count) : floats(count, STYLES); /* in place, too */
+    tables[t].silu(t == 1 ? out : x, (int64_t)count, out);
+    same_floats(expected, out, count);
+  }
+  release_arrays();
+}
+
+/* ---- Stored types ---- */
+
+/* What the 16 bits of IEEE half precision mean (IEEE 754, 3.4). */
+static float half_value(uint32_t half) {
+  const int32_t exponent = half >> 10 & 31, fraction = half & 1023;
+  const float size = exponent ? ldexpf((float)(1024 + fraction), exponent - 25) : ldexpf((float)fraction, -24);
+  if (exponent == 31) return fraction ? NAN : half >> 15 ? -INFINITY : INFINITY;
+  return half >> 15 ? -size : size;
+}
+
+static size_t type_size(int32_t type) { return type == DIT__F32 ? 4 : type == DIT__I8 ? 1 : 2; }
+
+static float stored_value(int32_t type, const uint8_t *x, size_t i, float scale) {
+  const uint8_t *at = x + i * type_size(type);
+  if (type == DIT__I8) return (float)(int8_t)*at * scale;
+  if (type == DIT__F16) return half_value((uint32_t)at[0] | (uint32_t)at[1] << 8);
+  if (type == DIT__BF16) return from_bits((uint32_t)at[0] << 16 | (uint32_t)at[1] << 24);
+  return from_bits((uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24);
+}
+
+/* Numbers of a type, at odd addresses sometimes; no infinities in f16. */
+static uint8_t *stored(int32_t type, size_t count, int style) {
+  const size_t extra = random_below(4) ? 0 : (size_t)random_below(4);
+  uint8_t *x = (uint8_t *)array_new(count * type_size(type) + extra);
+  for (size_t i = 0; i < count; i++) {
+    const uint32_t bits = to_bits(random_number(style)), half = random_word() & 0xbbff;
+    uint8_t *at = x + i * type_size(type);
+    if (type == DIT__F32) at[0] = (uint8_t)bits, at[1] = (uint8_t)(bits >> 8);
+    if (type == DIT__F32) at[2] = (uint8_t)(bits >> 16), at[3] = (uint8_t)(bits >> 24);
+    if (type == DIT__BF16) at[0] = (uint8_t)(bits >> 16), at[1] = (uint8_t)(bits >> 24);
+    if (type == DIT__F16) at[0] = (uint8_t)half, at[1] = (uint8_t)(half >> 8);
+    if (type == DIT__I8) at[0] = (uint8_t)(int8_t)(random_below(255) - 127);
+  }
+  return x;
+}
+
+static void test_convert(int style) {
+  const int32_t type = random_below(4);
+  const size_t count = (size_t)random_size(300);
+  const uint8_t *x = stored(type, count, style);
+  const float scale = random_number(PLAIN);
+  float *expected = floats(count, STYLES);
+  for (size_t i = 0; i < count; i++) expected[i] = stored_value(type, x, i, scale);
+  for (int t = 0; t < table_count; t++) {
+    UNDER_WAY(t, "convert type %d, %zu, %s", (int)type, count, style_names[style]);
+    float *out = floats(count, STYLES);
+    tables[t].convert(type, x, (int64_t)count, scale, out);
+    same_floats(expected, out, count);
+  }
+  release_arrays();
+}
+
+/* All that two bytes can say. */
+static void test_convert_all(int32_t type) {
+  uint8_t *x = (uint8_t *)array_new(65536 * 2);
+  for (uint32_t i = 0; i < 65536; i++) x[2 * i] = (uint8_t)i, x[2 * i + 1] = (uint8_t)(i >> 8);
+  for (int t = 0; t < table_count; t++) {
+    UNDER_WAY(t, "convert all of type %d", (int)type);
+    float *out = floats(65536, FLAT);
+    tables[t].convert(type, x, 65536, 0, out);
+    uint32_t wrong = 0, last = 0;
+    for (uint32_t i = 0; i < 65536; i++) {
+      const float value = stored_value(type, x, i, 0);
+      if (value == value ? to_bits(out[i]) == to_bits(value) : out[i] != out[i]) continue;
+      wrong++;
+      last = i;
+    }
+    CHECK(!wrong, "%s: %u of 65536 differ, as %#x: %a", under_way, wrong, last, (double)out[last]);
+  }
+  release_arrays();
+}
+
+/* Weights and their values, [row][k] in the order of products. */
+typedef struct matrix {
+  dit__weights w;
+  float *dense;
+} matrix;
+
+static matrix random_matrix(int32_t type, int32_t rows, int32_t k, int32_t taps, int style) {
+  matrix m;
+  m.w.stride = k + (random_below(2) ? 0 : random_below(9));
+  m.w.type = type;
+  m.w.rows = rows;
+  m.w.k = k;
+  m.w.taps = taps;
+  m.w.scale = type == DIT__I8 ? floats((size_t)rows, PLAIN) : NULL;
+  m.w.data = stored(type, (size_t)(rows - 1) * (size_t)m.w.stride + (size_t)k, style);
+  m.dense = floats((size_t)rows * (size_t)k, STYLES);
+  for (int32_t n = 0; n < rows; n++)
+    for (int32_t i = 0; i < k; i++) {
+      const size_t channels = (size_t)(k / taps), tap = (size_t)i / channels, channel = (size_t)i % channels;
+      m.dense[n * k + i] = stored_value(type, m.w.data, (size_t)n * (size_t)m.w.stride + channel * (size_t)taps + tap,
+                                        m.w.scale ? m.w.scale[n] : 0);
+    }
+  return m;
+}
+
+static size_t panel_floats(const dit__kernels *k, int32_t columns, int32_t depth) {
+  return (size_t)((columns + k->nr - 1) / k->nr) * (size_t)k->nr * (size_t)depth;
+}
+
+/* Panels of columns first..first+count-1, each with its own end. */
+static float *packed(const dit__kernels *k, const matrix *m, int32_t first, int32_t count) {
+  float *panels = floats(panel_floats(k, count, m->w.k), STYLES);
+  k->pack(&m->w, first, count, panels);
+  return panels;
+}
+
+static void test_pack(int style) {
+  const int32_t taps = random_below(2) ? 1 : 2 + random_below(8), rows = random_size(80);
+  const int32_t k = taps * random_size(taps > 1 ? 40 : 300), first = random_below(rows), count = rows - first;
+  const matrix m = random_matrix(random_below(4), rows, k, taps, style);
+  for (int t = 0; t < table_count; t++) {
+    UNDER_WAY(t, "pack rows %d..%d of %d of type %d, taps %d, %s", (int)first, (int)(rows - 1), (int)k, (int)m.w.type,
+              (int)taps, style_names[style]);
+    const int32_t nr = tables[t].nr;
+    float *expected = floats(panel_floats(&tables[t], count, k), STYLES);
+    for (int32_t n = 0; n < (count + nr - 1) / nr * nr; n++)
+      for (int32_t i = 0; i < k; i++)
+        expected[(n / nr * k + i) * nr + n % nr] = n < count ? m.dense[(first + n) * k + i] : 0;
+    same_floats(expected, packed(&tables[t], &m, first, count), panel_floats(&tables[t], count, k));
+  }
+  release_arrays();
+}
+
+static void test_pack_columns(int style) {
+  const int32_t columns = random_size(80), k = random_size(100), stride = columns + random_below(9);
+  const float *b = floats((size_t)((k - 1) * stride + columns), style);
+  for (int t = 0; t < table_count; t++) {
+    UNDER_WAY(t, "pack_columns %d of %d", (int)columns, (int)k);
+    const int32_t nr = tables[t].nr;
+    const size_t size = panel_floats(&tables[t], columns, k);
+    float *expected = floats(size, STYLES), *panels = floats(size, STYLES);
+    for (int32_t n = 0; n < (columns + nr - 1) / nr * nr; n++)
+      for (int32_t i = 0; i < k; i++) expected[(n / nr * k + i) * nr + n % nr] = n < columns ? b[i * stride + n] : 0;
+    tables[t].pack_columns(b, stride, k, columns, panels);
+    same_floats(expected, panels, size);
+  }
+  release_arrays();
+}
+
+/* ---- Products ---- */
+
+/* A product but for its panels, and where its rows begin and end. */
+typedef struct product_case {
+  dit__product p;
+  int32_t rows, columns, k;
+  int32_t in_place;
+  float *before; /* out, and the residual if that is the same */
+  size_t out_count;
+} product_case;
+
+/* Rows of a plain matrix, in lines with gaps. */
+static size_t plain_rows(product_case *c) {
+  dit__product *p = &c->p;
+  c->rows = random_size(70);
+  p->taps = 1;
+  p->channels = random_size(600);
+  p->line = random_below(2) ? c->rows : 1 + random_below(c->rows);
+  p->row_stride = p->channels + random_below(5);
+  p->line_stride = p->line * p->row_stride + random_below(50);
+  return (size_t)((c->rows - 1) / p->line * p->line_stride + (c->rows - 1) % p->line * p->row_stride + p->channels);
+}
+
+/* Neighbourhoods of 3x3 of a picture with its border, stride 1 or 2. */
+static size_t convolution_rows(product_case *c) {
+  dit__product *p = &c->p;
+  const int32_t stride = 1 + random_below(2), lines = 1 + random_below(5);
+  p->line = 1 + random_below(20);
+  p->taps = 9;
+  p->channels = random_size(80);
+  const int32_t width = (p->line - 1) * stride + 3, height = (lines - 1) * stride + 3;
+  p->row_stride = stride * p->channels;
+  p->line_stride = (ptrdiff_t)stride * width * p->channels;
+  for (int32_t tap = 0; tap < 9; tap++) p->tap_offset[tap] = (tap / 3 * width + tap % 3) * p->channels;
+  c->rows = lines * p->line;
+  return (size_t)(width * height * p->channels);
+}
+
+/* What follows the sums. The panels, partial sums and out are each table's own. */
+static void random_finish(product_case *c, int style) {
+  dit__product *p = &c->p;
+  p->finish = random_below(4);
+  p->bias = floats((size_t)c->columns, random_below(3) ? PLAIN : ZEROS);
+  p->out_stride = c->columns + random_below(5);
+  c->out_count = (size_t)((c->rows - 1) * p->out_stride + c->columns);
+  c->before = floats(c->out_count, style);
+  c->in_place = random_below(2);
+  p->residual_stride = c->in_place ? p->out_stride : c->columns + random_below(5);
+  if (p->finish >= DIT__RESIDUAL)
+    p->residual = c->in_place ? c->before : floats((size_t)((c->rows - 1) * p->residual_stride + c->columns), style);
+  if (p->finish != DIT__GATED) return;
+  const int32_t samples = 1 + random_below(3);
+  p->first_row = random_below(50);
+  p->rows_per_sample = 1 + random_below(c->rows + 10);
+  p->gate_stride = c->columns + random_below(5);
+  p->gate = floats((size_t)((samples - 1) * p->gate_stride + c->columns), style);
+  const int32_t count = (p->first_row + c->rows - 1) / p->rows_per_sample + 1;
+  int32_t *gate_rows = (int32_t *)array_new((size_t)count * sizeof(int32_t));
+  for (int32_t i = 0; i < count; i++) gate_rows[i] = random_below(samples);
+  p->gate_rows = gate_rows;
+}
+
+/* Columns first..first+count-1 of a case, into `out`. */
+static dit__product part_of(const product_case *c, int32_t first, int32_t count, float *out) {
+  dit__product p = c->p;
+  p.columns = count;
+  p.bias += first;
+  p.out = out + first;
+  p.partial = p.out;
+  p.partial_stride = p.out_stride;
+  if (p.residual) p.residual = c->in_place ? p.out : p.residual + first;
+  if (p.gate) p.gate += first;
+  return p;
+}
+
+/* docs/numerics.md, "Products", word by word; fmaf is the C library's. */
+static float defined_finish(const product_case *c, int32_t m, int32_t n, float sum) {
+  const dit__product *p = &c->p;
+  const float v = sum + p->bias[n];
+  if (p->finish == DIT__STORE) return v;
+  if (p->finish == DIT__GELU) return scalar_v_gelu(v);
+  const float x = p->residual[m * p->residual_stride + n];
+  if (p->finish == DIT__RESIDUAL) return x + v;
+  return fmaf(p->gate[p->gate_rows[(p->first_row + m) / p->rows_per_sample] * p->gate_stride + n], v, x);
+}
+
+static const float *row_start(const dit__product *p, int32_t m) {
+  return p->a + m / p->line * p->line_stride + m % p->line * p->row_stride;
+}
+
+static float defined_sum(const dit__product *p, const float *w, int32_t m) {
+  const int32_t k = p->taps * p->channels;
+  float sum = 0;
+  for (int32_t k0 = 0; k0 < k; k0 += 256) {
+    float s = 0;
+    for (int32_t i = k0; i < k && i < k0 + 256; i++)
+      s = fmaf(row_start(p, m)[p->tap_offset[i / p->channels] + i % p->channels], w[i], s);
+    sum = k0 ? sum + s : s;
+  }
+  return sum;
+}
+
+/* The sum in long double, and how far rounding may take a product of floats from it. */
+static int sum_is_near(const dit__product *p, const float *w, int32_t m, float got) {
+  const int32_t k = p->taps * p->channels;
+  long double sum = 0, size = 0;
+  for (int32_t i = 0; i < k; i++) {
+    const long double term =
+        (long double)row_start(p, m)[p->tap_offset[i / p->channels] + i % p->channels] * (long double)w[i];
+    sum += term;
+    size += fabsl(term);
+  }
+  const int32_t roundings = (k < 256 ? k : 256) + k / 256;
+  return fabsl((long double)got - sum) <= 0x1p-24L * roundings * size + 0x1p-149L * roundings;
+}
+
+static void check_product(const product_case *c, const matrix *w, const float *out) {
+  int equal = 1, near = 1;
+  for (int32_t m = 0; m < c->rows; m += 1 + random_below(4))
+    for (int32_t n = random_below(8); n < c->columns; n += 1 + random_below(16)) {
+      const float sum = defined_sum(&c->p, w->dense + n * c->k, m), value = defined_finish(c, m, n, sum);
+      equal &= to_bits(value) == to_bits(out[m * c->p.out_stride + n]);
+      near &= sum_is_near(&c->p, w->dense + n * c->k, m, sum);
+    }
+  CHECK(equal, "%s: other bits than the definition", under_way);
+  CHECK(near, "%s: far from the sum in long double", under_way);
+}
+
+static void run_product(const product_case *c, const matrix *w, int32_t split, const dit__kernels *k, float *out) {
+  float *scratch = floats((size_t)dit__product_scratch(), STYLES);
+  for (int32_t part = 0; part < 2; part++) {
+    const int32_t first = part ? split : 0, count = part ? c->columns - split : split, rows = random_below(c->rows + 1);
+    if (!count) continue;
+    dit__product p = part_of(c, first, count, out);
+    if (p.finish >= DIT__RESIDUAL || random_below(2)) {
+      p.partial_stride = count + random_below(3);
+      p.partial = floats((size_t)((c->rows - 1) * p.partial_stride + count), STYLES);
+    }
+    p.panels = packed(k, w, first, count);
+    k->product(&p, 0, rows, scratch);
+    k->product(&p, rows, c->rows - rows, scratch);
+  }
+}
+
+static void test_product(int style, int convolution) {
+  product_case c;
+  memset(&c, 0, sizeof c);
+  c.p.a = floats(convolution ? convolution_rows(&c) : plain_rows(&c), style);
+  c.columns = random_size(100);
+  c.k = c.p.taps * c.p.channels;
+  random_finish(&c, style);
+  const int32_t split = random_below(3) ? 0 : random_below(c.columns);
+  const matrix w = random_matrix(random_below(4), c.columns, c.k, c.p.taps, style);
+  float *out[MOST_TABLES];
+  for (int t = 0; t < table_count; t++) {
+    UNDER_WAY(t, "product %d x %d x %d (%d taps), line %d, split %d, type %d, finish %d, %s", (int)c.rows, (int)c.columns,
+              (int)c.k, (int)c.p.taps, (int)c.p.line, (int)split, (int)w.w.type, (int)c.p.finish, style_names[style]);
+    out[t] = copy(c.before, c.out_count);
+    run_product(&c, &w, split, &tables[t], out[t]);
+    if (t == 0) check_product(&c, &w, out[0]);
+    else same_floats(out[0], out[t], c.out_count);
+  }
+  release_arrays();
+}
+
+/* ---- Products in int8 ---- */
+
+/* docs/numerics.md, "Products in int8", with sums in 64 bits. */
+static float defined_i8(const dit__product_i8 *p, const matrix *w, int32_t m, int32_t n) {
+  const int8_t *row = (const int8_t *)w->w.data + n * w->w.stride;
+  int64_t dot = 0, total = 0;
+  for (int32_t i = 0; i < w->w.k; i++) {
+    dot += (int64_t)p->a[m * p->a_stride + i] * row[i];
+    total += row[i];
+  }
+  const float first = (float)dot * p->row_scale[m], second = (float)total * p->row_low[m];
+  return (first + second) * w->w.scale[n];
+}
+
+/* Rows of whole numbers 0..most, zeros behind k. */
+static uint8_t *quantised_rows(int32_t rows, int32_t k, ptrdiff_t stride, int32_t least) {
+  uint8_t *a = (uint8_t *)array_new((size_t)rows * (size_t)stride);
+  for (int32_t m = 0; m < rows; m++)
+    for (int32_t i = 0; i < stride; i++)
+      a[m * stride + i] = i < k ? (uint8_t)(least + random_below(128 - least)) : 0;
+  return a;
+}
+
+/* extreme 0: any numbers; 1: everything as large as it can be, which saturates pairs of signed 16 bits if anything does;
+ * 2: the same with both signs. */
+static void test_product_i8(int style, int extreme) {
+  product_case c;
+  memset(&c, 0, sizeof c);
+  c.rows = extreme ? 5 : random_size(40);
+  c.columns = extreme ? 21 : random_size(80);
+  c.k = extreme ? 4608 : random_size(700);
+  random_finish(&c, style);
+  matrix w = random_matrix(DIT__I8, c.columns, c.k, 1, PLAIN);
+  for (int32_t n = 0; n < c.columns && extreme; n++)
+    for (int32_t i = 0; i < c.k; i++)
+      ((uint8_t *)(uintptr_t)w.w.data)[n * w.w.stride + i] = (uint8_t)(extreme == 1 || (n + i) & 2 ? 127 : -127);
+  dit__product_i8 p;
+  memset(&p, 0, sizeof p);
+  p.k = (c.k + 3) / 4 * 4;
+  p.a_stride = p.k + 4 * random_below(3);
+  p.a = quantised_rows(c.rows, c.k, p.a_stride, extreme ? 127 : 0);
+  p.row_scale = floats((size_t)c.rows, PLAIN);
+  p.row_low = floats((size_t)c.rows, PLAIN);
+  const int32_t split = extreme ? 0 : random_below(c.columns), rows = random_below(c.rows + 1);
+  for (int t = 0; t < table_count; t++) {
+    const dit__kernels *k = &tables[t];
+    UNDER_WAY(t, "int8 product %d x %d x %d, split %d, finish %d, %s", (int)c.rows, (int)c.columns, (int)c.k, (int)split,
+              (int)c.p.finish, style_names[style]);
+    float *out = copy(c.before, c.out_count);
+    for (int32_t part = 0; part < 2; part++) {
+      const int32_t first = part ? split : 0, count = part ? c.columns - split : split;
+      if (!count) continue;
+      const size_t panels = (size_t)((count + k->nr_i8 - 1) / k->nr_i8);
+      uint8_t *to = (uint8_t *)array_new(panels * (size_t)k->nr_i8 * ((size_t)p.k + sizeof(float)));
+      k->pack_i8(&w.w, first, count, to);
+      p.panels = to;
+      p.weight_scale = w.w.scale + first;
+      p.to = part_of(&c, first, count, out);
+      k->product_i8(&p, 0, rows);
+      k->product_i8(&p, rows, c.rows - rows);
+    }
+    float *expected = copy(c.before, c.out_count);
+    for (int32_t m = 0; m < c.rows; m++)
+      for (int32_t n = 0; n < c.columns; n++)
+        expected[m * c.p.out_stride + n] = defined_finish(&c, m, n, defined_i8(&p, &w, m, n));
+    same_floats(expected, out, c.out_count);
+  }
+  release_arrays();
+}
+
+/* Random rows, quantised by each table: the same bytes, and within half a step of the truth. */
+static void test_quantize(int style) {
+  const int32_t rows = 1 + random_below(6), width = random_size(400), x_stride = width + random_below(5);
+  const int32_t q_stride = (width + 3) / 4 * 4;
+  const float *x = floats((size_t)((rows - 1) * x_stride + width), style);
+  uint8_t *q[MOST_TABLES];
+  float *scale[MOST_TABLES], *low[MOST_TABLES];
+  for (int t = 0; t < table_count; t++) {
+    UNDER_WAY(t, "quantize %d x %d, %s", (int)rows, (int)width, style_names[style]);
+    q[t] = (uint8_t *)array_new((size_t)(rows * q_stride));
+    scale[t] = floats((size_t)rows, STYLES);
+    low[t] = floats((size_t)rows, STYLES);
+    tables[t].quantize(x, x_stride, rows, width, q[t], q_stride, scale[t], low[t]);
+    for (int32_t r = 0; r < rows; r++) low[t][r] += 0.0f; /* either zero will do */
+    same_bytes(q[0], q[t], (size_t)(rows * q_stride));
+    same_floats(scale[0], scale[t], (size_t)rows);
+    same_floats(low[0], low[t], (size_t)rows);
+  }
+  int whole = 1, near = 1;
+  for (int32_t r = 0; r < rows; r++)
+    for (int32_t i = 0; i < q_stride; i++) {
+      const int32_t value = q[0][r * q_stride + i];
+      whole &= i < width ? value <= 127 : value == 0;
+      if (i >= width) continue;
+      const double step = scale[0][r], error = fabs(x[r * x_stride + i] - (low[0][r] + step * value));
+      near &= error <= step * (step > 0x1p-126 ? 0.5001 : 127); /* nobody asks for more of numbers near 1e-38 */
+    }
+  CHECK(whole, "%s: not 0..127, or not 0 behind the row", under_way);
+  CHECK(near, "%s: more than half a step from the truth", under_way);
+  release_arrays();
+}
+
+/* ---- Attention ---- */
+
+/* The case's softmax in double; the largest difference to `got`. */
+static double attention_error(const dit__attention *a, const float *keys, ptrdiff_t key_stride, const float *values,
+                              ptrdiff_t value_stride, int32_t query, const float *got, double *weight) {
+  double top = -1e300, total = 0, error = 0;
+  for (int32_t j = 0; j < a->tokens; j++) {
+    weight[j] = 0;
+    for (int32_t d = 0; d < a->dim; d++) weight[j] += (double)a->q[query * a->q_stride + d] * keys[j * key_stride + d];
+    weight[j] *= a->scale;
+    top = weight[j] > top ? weight[j] : top;
+  }
+  for (int32_t j = 0; j < a->tokens; j++) total += weight[j] = exp(weight[j] - top);
+  for (int32_t d = 0; d < a->dim; d++) {
+    double sum = 0;
+    for (int32_t j = 0; j < a->tokens; j++) sum += weight[j] * values[j * value_stride + d];
+    error = fmax(error, fabs(sum / total - got[query * a->out_stride + d]));
+  }
+  return error;
+}
+
+static worst attention_worst; /* of numbers up to 2 */
+
+static void test_attention(int style) {
+  dit__attention a;
+  memset(&a, 0, sizeof a);
+  a.tokens = random_size(random_below(2) ? 100 : 600);
+  a.dim = random_below(12) ? random_size(90) : random_size(560);
+  if (a.dim > 90) a.tokens = random_size(300);
+  a.scale = (float)(1 / sqrt((double)a.dim));
+  a.q_stride = a.dim + random_below(9);
+  a.out_stride = a.dim + random_below(9);
+  const int32_t value_stride = a.dim + random_below(9), most = random_size(60);
+  const int32_t first = random_below(a.tokens), left = a.tokens - first, count = left < most ? left : most;
+  const matrix keys = random_matrix(DIT__F32, a.tokens, a.dim, 1, style);
+  const float *values = floats((size_t)((a.tokens - 1) * value_stride + a.dim), style);
+  const size_t out_count = (size_t)((a.tokens - 1) * a.out_stride + a.dim);
+  float *before = floats(out_count, PLAIN), *expected = NULL;
+  a.q = floats((size_t)((a.tokens - 1) * a.q_stride + a.dim), style);
+  for (int t = 0; t < table_count; t++) {
+    const dit__kernels *k = &tables[t];
+    UNDER_WAY(t, "attention of %d tokens, %d channels, queries %d..%d, %s", (int)a.tokens, (int)a.dim, (int)first,
+              (int)(first + count - 1), style_names[style]);
+    float *panels = floats(panel_floats(k, a.dim, a.tokens), STYLES);
+    k->pack_columns(values, value_stride, a.tokens, a.dim, panels);
+    a.values = panels;
+    a.keys = packed(k, &keys, 0, a.tokens);
+    a.out = copy(before, out_count);
+    k->attention(&a, first, count, floats((size_t)dit__attention_scratch(a.dim), STYLES));
+    if (t == 0) expected = a.out;
+    else same_floats(expected, a.out, out_count);
+  }
+  double *weight = (double *)array_new((size_t)a.tokens * sizeof(double)), error = 0;
+  for (int32_t i = first; i < first + count && style == PLAIN; i += 5)
+    error = fmax(error, attention_error(&a, (const float *)(const void *)keys.dense, a.dim, values, value_stride, i, expected,
+                                        weight));
+  keep_worst(&attention_worst, error, a.tokens);
+  release_arrays();
+}
+
+/* ---- Rows ---- */
+
+static worst norm_worst; /* relative to the largest of 1 + scale, shift and the result */
+
+static void norm_error(const float *x, int32_t width, const float *shift, const float *scale, const float *got) {
+  double mean = 0, variance = 0;
+  for (int32_t i = 0; i < width; i++) mean += x[i];
+  mean /= width;
+  for (int32_t i = 0; i < width; i++) variance += (x[i] - mean) * (x[i] - mean);
+  const double factor = 1 / sqrt(variance / width + 1e-6);
+  if (factor > 2) return; /* of a row that is nearly constant, rounding is what is left */
+  for (int32_t i = 0; i < width; i++) {
+    const double y = (x[i] - mean) * factor, truth = y * (1.0 + scale[i]) + shift[i];
+    keep_worst(&norm_worst, fabs(got[i] - truth) / (1 + fabs(1.0 + scale[i]) + fabs(shift[i]) + fabs(truth)), width);
+  }
+}
+
+static void test_norm_modulate(int style) {
+  const int32_t rows = 1 + random_below(5), width = random_below(4) ? random_size(150) : random_size(1300);
+  const int32_t x_stride = width + random_below(5), out_stride = width + random_below(5);
+  const float *x = floats((size_t)((rows - 1) * x_stride + width), style);
+  const float *shift = floats((size_t)width, style), *scale = floats((size_t)width, style);
+  const size_t count = (size_t)((rows - 1) * out_stride + width);
+  float *before = floats(count, PLAIN), *expected = copy(before, count);
+  UNDER_WAY(0, "norm_modulate");
+  tables[0].norm_modulate(x, x_stride, rows, width, 1e-6f, shift, scale, expected, out_stride);
+  for (int t = 1; t < table_count; t++) {
+    UNDER_WAY(t, "norm_modulate %d x %d, %s", (int)rows, (int)width, style_names[style]);
+    float *out = copy(before, count);
+    tables[t].norm_modulate(x, x_stride, rows, width, 1e-6f, shift, scale, out, out_stride);
+    same_floats(expected, out, count);
+  }
+  for (int32_t r = 0; r < rows && style == PLAIN; r++)
+    norm_error(x + r * x_stride, width, shift, scale, expected + r * out_stride);
+  release_arrays();
+}
+
+static void test_affine(int style) {
+  const int32_t pixels = 1 + random_below(12), channels = random_size(100), silu = random_below(2);
+  const int32_t step = random_below(3) ? channels + random_below(9) : 0;
+  const float *x = floats((size_t)((pixels - 1) * step + channels), style);
+  const float *scale = floats((size_t)channels, PLAIN), *shift = floats((size_t)channels, style);
+  const size_t count = (size_t)(pixels * channels);
+  float *expected = floats(count, STYLES);
+  for (int32_t i = 0; i < pixels * channels; i++) {
+    const int32_t c = i % channels;
+    const float y = fmaf(x[i / channels * step + c], scale[c], shift[c]);
+    expected[i] = silu ? scalar_v_silu(y) : y;
+  }
+  for (int t = 0; t < table_count; t++) {
+    UNDER_WAY(t, "affine %d x %d, silu %d, %s", (int)pixels, (int)channels, (int)silu, style_names[style]);
+    float *out = floats(count, STYLES);
+    tables[t].affine(x, step, pixels, channels, scale, shift, silu, out);
+    same_floats(expected, out, count);
+  }
+  release_arrays();
+}
+
+static void test_channel_sums(int style) {
+  const int32_t pixels = 1 + random_below(40), channels = random_size(100);
+  const float *x = floats((size_t)(pixels * channels), style);
+  double *expected = (double *)array_new((size_t)channels * 2 * sizeof(double));
+  for (int32_t c = 0; c < channels; c++) {
+    expected[c] = expected[channels + c] = 0;
+    for (int32_t p = 0; p < pixels; p++) {
+      const double value = x[p * channels + c];
+      expected[c] += value;
+      expected[channels + c] += value * value;
+    }
+  }
+  for (int t = 0; t < table_count; t++) {
+    UNDER_WAY(t, "channel_sums %d x %d, %s", (int)pixels, (int)channels, style_names[style]);
+    double *sum = (double *)array_new((size_t)channels * sizeof(double));
+    double *squares = (double *)array_new((size_t)channels * sizeof(double));
+    tables[t].channel_sums(x, pixels, channels, sum, squares);
+    same_bytes(expected, sum, (size_t)channels * sizeof(double));
+    same_bytes(expected + channels, squares, (size_t)channels * sizeof(double));
+  }
+  release_arrays();
+}
+
+/* ---- All of it ---- */
+
+static void find_tables(void) {
+  static const int32_t isas[] = {DIT_ISA_AVX2, DIT_ISA_AVX512};
+  static const char *names[] = {"AVX2", "AVX-512"};
+  scalar_without_fma(&tables[0]);
+  CHECK(dit__kernels_get(DIT_ISA_SCALAR, &tables[1]), "the scalar table is always there");
+  for (int i = 0; i < 2; i++) {
+    char reason[60];
+    table_names[table_count] = names[i];
+    snprintf(reason, sizeof reason, "%s: not in this processor or build", names[i]);
+    if (dit__kernels_get(isas[i], &tables[table_count])) table_count++;
+    else SKIP(reason);
+  }
+}
+
+static void test_round(int style) {
+  test_convert(style);
+  test_pack(style);
+  test_pack_columns(style);
+  test_product(style, 0);
+  test_product(style, 1);
+  test_product_i8(style, 0);
+  test_quantize(style);
+  test_attention(style);
+  test_norm_modulate(style);
+  test_silu(style);
+  test_affine(style);
+  test_channel_sums(style);
+}
+
+int main(int argc, char **argv) {
+  int large = 0;
+  for (int i = 1; i < argc; i++) {
+    if (!strcmp(argv[i], "--long")) large = 1;
+    if (!strcmp(argv[i], "--seed") && i + 1 < argc) state = strtoull(argv[++i], NULL, 10);
+  }
+  signal(SIGSEGV, touched_a_guard);
+  signal(SIGBUS, touched_a_guard);
+  find_tables();
+  test_fma(large ? 1000000000 : 16000000);
+  test_exp(large ? 100000000 : 2000000);
+  test_activations(large ? 4000000 : 400000);
+  test_convert_all(DIT__F16);
+  test_convert_all(DIT__BF16);
+  test_product_i8(PLAIN, 1);
+  test_product_i8(PLAIN, 2);
+  for (int round = 0; round < (large ? 800 : 40); round++)
+    for (int style = 0; style < STYLES; style++) test_round(style);
+  printf("  attention   largest error %.3g, of numbers up to 2\n", attention_worst.error);
+  printf("  layer norm  largest relative error %.3g\n", norm_worst.error);
+  CHECK(attention_worst.error < 1e-6, "attention: error %g with %g tokens", attention_worst.error, attention_worst.at);
+  CHECK(norm_worst.error < 1e-6, "layer norm: error %g at width %g", norm_worst.error, norm_worst.at);
+  return test_end("test_kernels");
+}
