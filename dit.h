@@ -271,6 +271,19 @@ typedef struct dit_progress {
 /* May race with dit_job_advance, not with dit_job_end. Any thread. Errors: ARGUMENT. */
 DIT_API dit_status dit_job_progress(const dit_job *job, dit_progress *progress);
 
+/* Where the time of a job went so far, by kind of work. */
+typedef struct dit_profile_row {
+  const char *name; /* such as "attention"; static */
+  double seconds;   /* in dit_job_advance */
+  double gflop;     /* of multiplications and additions on weights and tokens, 2 a multiply-add; 0: not counted */
+  int64_t units;
+} dit_profile_row;
+
+/* Writes at most `capacity` rows and the number of all of them to *count; rows may be NULL with capacity 0. Not while
+ * advance runs. Errors: ARGUMENT. */
+DIT_API dit_status dit_job_profile(const dit_job *job, int32_t capacity, dit_profile_row *rows, int32_t *count,
+                                   dit_error *error);
+
 /* A rough picture of the present state, latent-sized (width / factor x height / factor), by the model's linear
  * latent-to-pixel map; cheap. Rows are `stride` bytes apart (0: packed). Not while advance runs.
  * Errors: ARGUMENT, UNSUPPORTED (the model has no map: dit-convert --fit-preview makes one). */

@@ -585,6 +585,15 @@ double dit__op_unit_flops(const dit__engine *engine, const dit__op *op) {
   }
 }
 
+double dit__op_useful_flops(const dit__engine *engine, const dit__op *op) {
+  double flops = 0;
+  if (op->kind == DIT__PRODUCT) flops = 2.0 * op->rows * (double)op->matrix->weights.k * op->matrix->weights.rows;
+  if (op->kind == DIT__CONVOLUTION)
+    flops = 2.0 * op->height * op->image_width * (double)op->matrix->weights.k * op->matrix->weights.rows;
+  if (op->kind == DIT__ATTENTION) flops = 4.0 * op->samples * op->heads * (double)op->tokens * op->tokens * op->dim;
+  return flops / (double)op_units(engine, op);
+}
+
 static size_t op_scratch(const dit__engine *engine, const dit__op *op) {
   switch (op->kind) {
     case DIT__PRODUCT: {

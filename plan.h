@@ -101,7 +101,8 @@ void dit__plan_open(dit__plan *plan, const dit__engine *engine, dit__op *ops);
 dit__op *dit__plan_add(dit__plan *plan, dit__kind kind); /* cleared; fill it before the next call */
 void dit__plan_close(dit__plan *plan);
 
-double dit__op_unit_flops(const dit__engine *engine, const dit__op *op); /* about, of its largest unit */
+double dit__op_unit_flops(const dit__engine *engine, const dit__op *op); /* about, of its largest unit, packing included */
+double dit__op_useful_flops(const dit__engine *engine, const dit__op *op); /* multiplications and additions, a unit's share */
 
 /* Runs one unit; 1 while there is more. */
 int32_t dit__plan_step(dit__plan *plan);

@@ -56,7 +56,9 @@ struct dit_job {
   int32_t step, window_step; /* step under way; first step of the window */
   int32_t picture;           /* being decoded */
   int32_t conditions;        /* of the group; the null class is the last if the job is guided */
-  double pace[DIT__KINDS + 1]; /* microseconds per flop of each kind, lately; the last: units of the job itself */
+  /* Of each kind of operation; the last: units of the job itself. */
+  double pace[DIT__KINDS + 1]; /* microseconds per flop, lately */
+  dit_profile_row profile[DIT__KINDS + 1];
   int64_t units_total, worked; /* worked: microseconds in dit_job_advance */
   /* Atomic, read by other threads: */
   intptr_t units, milliseconds, steps_done, ready, status, cancelled;
@@ -642,8 +644,9 @@ static void job_unit(dit_job *job) {
   dit__atomic_add(&job->units, 1);
 }
 
-/* What the next unit is made of, and about how large it is. */
-static int32_t job_next_kind(const dit_job *job, double *flops) {
+/* What the next unit is made of, about how large it is, and how much of that is arithmetic on weights and tokens. */
+static int32_t job_next_kind(const dit_job *job, double *flops, double *useful) {
+  *useful = 0;
   *flops = (double)job->shape.latent * job->count * 400;
   if (job->phase == JOB_PIXELS) *flops = (double)job->shape.picture * 16;
   if (job->phase == JOB_LOAD) *flops = (double)job->shape.picture * 16;
@@ -651,6 +654,7 @@ static int32_t job_next_kind(const dit_job *job, double *flops) {
     return DIT__KINDS;
   const dit__op *op = &job->plan.ops[job->plan.at];
   *flops = dit__op_unit_flops(&job->engine, op);
+  *useful = dit__op_useful_flops(&job->engine, op);
   return op->kind;
 }
 
@@ -659,13 +663,16 @@ static void job_work(dit_job *job, int64_t microseconds) {
   const int64_t start = dit__clock();
   int64_t now = start;
   for (int32_t first = 1; job->phase != JOB_DONE && !dit__atomic_load(&job->cancelled); first = 0) {
-    double flops;
-    const int32_t kind = job_next_kind(job, &flops);
+    double flops, useful;
+    const int32_t kind = job_next_kind(job, &flops, &useful);
     if (microseconds >= 0 && !first && (double)(now - start) + flops * job->pace[kind] >= (double)microseconds) break;
     job_unit(job);
     const int64_t end = dit__clock();
     const double pace = (double)(end - now) / flops;
     job->pace[kind] = pace > job->pace[kind] ? pace : 0.75 * job->pace[kind] + 0.25 * pace;
+    job->profile[kind].seconds += 1e-6 * (double)(end - now);
+    job->profile[kind].gflop += 1e-9 * useful;
+    job->profile[kind].units++;
     now = end;
   }
   job->worked += now - start;
@@ -709,6 +716,21 @@ dit_status dit_job_progress(const dit_job *job, dit_progress *progress) {
   const dit_status status = dit__struct_write(progress, &p, sizeof p, "dit_progress", NULL);
   dit__environment_leave(&saved);
   return status;
+}
+
+dit_status dit_job_profile(const dit_job *job, int32_t capacity, dit_profile_row *rows, int32_t *count, dit_error *error) {
+  static const char *const names[DIT__KINDS + 1] = {"products", "convolutions", "layer norms", "quantising", "attention",
+                                                    "group norms", "affine", "embedding and layout", "sampling"};
+  if (!job) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_job_profile: job is NULL");
+  if (!count) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_job_profile: count is NULL");
+  if (capacity < 0 || (capacity > 0 && !rows))
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_job_profile: capacity is %d, rows is %s", capacity, rows ? "given" : "NULL");
+  *count = DIT__KINDS + 1;
+  for (int32_t i = 0; i < *count && i < capacity; i++) {
+    rows[i] = job->profile[i];
+    rows[i].name = names[i];
+  }
+  return DIT_OK;
 }
 
 /* ---- Results ---- */
