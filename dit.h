@@ -217,7 +217,8 @@ typedef struct dit_params {
   const uint8_t *mask;       /* [count][height][width], with init_image: 255 is repainted, 0 is kept: such pixels come
                                 back as they went in, and the new ones fade in over `factor` pixels beside them */
   uint64_t seed;
-  int32_t width, height;     /* pixels (latent pixels without an autoencoder); 0: the model's own */
+  int32_t width, height;     /* pixels (latent pixels without an autoencoder), multiples of factor * patch, up to 1024
+                                latent pixels and 16384 pixels; 0: the model's own */
   int32_t steps;             /* passes of the network, 1..1000 */
   int32_t sampler;           /* DIT_SAMPLER_* */
   int32_t spacing;           /* DIT_SPACING_*; 0: DDIM uses DDIM's where a whole stride exists, else EVEN */
@@ -298,7 +299,8 @@ DIT_API void dit_job_cancel(dit_job *job);
 DIT_API dit_status dit_job_pixels(dit_job *job, int32_t picture, int32_t format, uint8_t *pixels, size_t stride,
                                   dit_error *error);
 
-/* The latent of a picture as it is now (final once it is ready), [C][h][w]. Not while advance runs. */
+/* The latent of a picture as it is now (final once it is ready, 0 before it is begun), [C][h][w]. Not while advance
+ * runs. */
 DIT_API dit_status dit_job_latent(dit_job *job, int32_t picture, float *latent, dit_error *error);
 
 /* Ends a job at any time; NULL is fine. Not while another call on the job runs. */

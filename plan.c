@@ -23,7 +23,7 @@ static void plan_share(int64_t total, int32_t parts, int32_t index, int64_t grai
 
 /* Tasks for `work` flops: not more than threads, and none smaller than what starting it costs. */
 static int32_t plan_tasks(const dit__engine *engine, double work, int64_t most) {
-  const int64_t worth = (int64_t)(work / 1e6) + 1;
+  const int64_t worth = (int64_t)(work / 3e6) + 1;
   return (int32_t)plan_most(1, plan_least(plan_least(engine->threads, worth), most));
 }
 
@@ -45,9 +45,9 @@ static plan_cut product_cut(const dit__engine *engine, const dit__op *op) {
   cut.packed = matrix->int8 ? matrix->panels_i8 != NULL : matrix->panels != NULL;
   const int64_t panels = plan_ceil(matrix->weights.rows, cut.nr), threads = engine->threads;
   const double column_flops = 2.0 * (double)op->rows * (double)k;
+  const int64_t least = plan_least(panels, threads), fit = plan_most(least, (int64_t)(PLAN_PACKED / cut.panel_bytes));
   int64_t most = (int64_t)(engine->unit_flops / (column_flops * cut.nr));
-  if (!cut.packed) most = plan_least(most, (int64_t)(PLAN_PACKED / cut.panel_bytes));
-  const int64_t least = plan_least(panels, threads);
+  if (!cut.packed) most = plan_least(most, fit);
   int64_t rows = op->rows;
   if (most < least) { /* then the rows are cut as well */
     most = least;
@@ -60,7 +60,7 @@ static plan_cut product_cut(const dit__engine *engine, const dit__op *op) {
   cut.column_chunks = (int32_t)plan_ceil(panels, each);
   cut.row_chunks = (int32_t)plan_ceil(op->rows, rows);
   cut.rows = (int32_t)plan_ceil(op->rows, cut.row_chunks);
-  if (!cut.packed) cut.pack_bytes = plan_round(cut.panel_bytes * (size_t)each);
+  if (!cut.packed) cut.pack_bytes = plan_round(cut.panel_bytes * (size_t)plan_least(panels, fit)); /* for any rows */
   if (op->finish >= DIT__RESIDUAL && k > DIT__BLOCK && !matrix->int8)
     cut.partial_bytes = plan_round((size_t)cut.rows * (size_t)cut.columns * 4);
   return cut;

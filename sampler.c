@@ -54,7 +54,8 @@ struct dit_job {
   int32_t phase;
   int32_t first, count;      /* pictures of the group under way */
   int32_t step, window_step; /* step under way; first step of the window */
-  int32_t picture;           /* being decoded */
+  int32_t picture;           /* being encoded or decoded */
+  int32_t begun;             /* pictures that have a latent */
   int32_t conditions;        /* of the group; the null class is the last if the job is guided */
   /* Of each kind of operation; the last: units of the job itself. */
   double pace[DIT__KINDS + 1]; /* microseconds per flop, lately */
@@ -153,7 +154,7 @@ static void job_needs_add(job_needs *needs, const dit__plan *plan, const dit__ar
 }
 
 /* What the plans of a shape need at most: one by one, nothing is kept. Smaller groups and windows, which may come last,
- * are measured too, for they are cut in other ways. */
+ * are measured too, for they are cut in other ways; fewer conditions than the most need no more. */
 static job_needs job_measure(const dit_model *model, const dit_params *p, const job_shape *shape) {
   float *const nowhere = (float *)(void *)dit__nowhere;
   const job_buffers buffers = {nowhere, nowhere, nowhere, nowhere, nowhere, (const int32_t *)nowhere, dit__nowhere};
@@ -164,13 +165,13 @@ static job_needs job_measure(const dit_model *model, const dit_params *p, const 
   dit__plan plan;
   dit__arena arena;
   dit__engine_open(&engine, model, p->threads, NULL);
-  for (int i = 0; i < 2; i++)
-    for (int32_t conditions = 1; windows[i] && conditions <= shape->conditions; conditions++) {
-      const dit__rows wanted = {windows[i], conditions, 0, 0, NULL, NULL};
-      dit__plan_open(&plan, &engine, NULL);
-      job_plan_modulation(&plan, &arena, model, &wanted, &buffers);
-      job_needs_add(&needs, &plan, &arena);
-    }
+  for (int i = 0; i < 2; i++) {
+    const dit__rows wanted = {windows[i], shape->conditions, 0, 0, NULL, NULL};
+    if (!windows[i]) continue;
+    dit__plan_open(&plan, &engine, NULL);
+    job_plan_modulation(&plan, &arena, model, &wanted, &buffers);
+    job_needs_add(&needs, &plan, &arena);
+  }
   for (int i = 0; i < 2; i++)
     for (int32_t guided = 0; groups[i] && guided <= shape->guided; guided++) {
       dit__plan_open(&plan, &engine, NULL);
@@ -411,8 +412,6 @@ static dit_status job_start(const dit_model *model, const dit_params *params, di
   dit__engine_open(&job->engine, model, p.threads, (uint8_t *)job_at(job, shape.scratch));
   job_copy(job);
   dit__schedule(p.steps, p.spacing, p.sampler, p.eta, (dit_schedule_row *)job_at(job, shape.schedule), NULL);
-  memset(job_at(job, shape.latents), 0, (size_t)(shape.latent * p.count) * sizeof(float));
-  memset(job_at(job, shape.clean), 0, (size_t)(shape.latent * p.count) * sizeof(float));
   job->wanted.mix = p.mix;
   job->wanted.timesteps = (double *)job_at(job, shape.times);
   job->wanted.condition = (dit__condition *)job_at(job, shape.condition);
@@ -471,10 +470,12 @@ static void job_begin(dit_job *job) {
   for (int32_t i = job->first; i < job->first + job->count; i++) {
     float *x = job_floats(job, job->shape.latents) + i * latent, *init = job_floats(job, job->shape.init) + i * latent;
     job_noise(job, i, x);
+    memset(job_floats(job, job->shape.clean) + i * latent, 0, (size_t)latent * sizeof(float));
     if (!job->params.init_image) continue;
     for (int64_t k = 0; k < latent; k++) init[k] = (float)((double)init[k] * job->model->vae.scaling);
     if (job->shape.first_step) dit__edit_noised(row->alpha_cumprod, latent, init, x, x);
   }
+  job->begun = job->first + job->count;
 }
 
 /* eps = uncond + guidance * (cond - uncond) on the leading channels, in double, in place of the conditional one. */
@@ -658,6 +659,13 @@ static int32_t job_next_kind(const dit_job *job, double *flops, double *useful) 
   return op->kind;
 }
 
+/* Microseconds a flop of a kind of unit; of one that was not run yet, as slow as the slowest that was. */
+static double job_pace(const dit_job *job, int32_t kind) {
+  double pace = job->pace[kind];
+  for (int32_t i = 0; i <= DIT__KINDS && job->pace[kind] == 0; i++) pace = job->pace[i] > pace ? job->pace[i] : pace;
+  return pace;
+}
+
 /* Units until the time is up: at least one, and none that is expected to end too late. */
 static void job_work(dit_job *job, int64_t microseconds) {
   const int64_t start = dit__clock();
@@ -665,7 +673,7 @@ static void job_work(dit_job *job, int64_t microseconds) {
   for (int32_t first = 1; job->phase != JOB_DONE && !dit__atomic_load(&job->cancelled); first = 0) {
     double flops, useful;
     const int32_t kind = job_next_kind(job, &flops, &useful);
-    if (microseconds >= 0 && !first && (double)(now - start) + flops * job->pace[kind] >= (double)microseconds) break;
+    if (microseconds >= 0 && !first && (double)(now - start) + flops * job_pace(job, kind) >= (double)microseconds) break;
     job_unit(job);
     const int64_t end = dit__clock();
     const double pace = (double)(end - now) / flops;
@@ -804,7 +812,7 @@ dit_status dit_job_preview(dit_job *job, int32_t picture, int32_t format, uint8_
     for (int32_t c = 0; c < channels; c++) {
       const float *map = job->model->preview + c * (latents + 1);
       float value = map[latents];
-      for (int32_t k = 0; k < latents; k++) value += map[k] * clean[k * area + i];
+      for (int32_t k = 0; k < latents && picture < job->begun; k++) value += map[k] * clean[k * area + i];
       native[c] = job_byte(value);
     }
     job_convert(native, channels, format,
@@ -818,7 +826,9 @@ dit_status dit_job_latent(dit_job *job, int32_t picture, float *latent, dit_erro
   const dit_status status = job_check(job, "dit_job_latent", picture, error);
   if (status) return status;
   if (!latent) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_job_latent: latent is NULL");
-  memcpy(latent, job_floats(job, job->shape.latents) + picture * job->shape.latent, (size_t)job->shape.latent * sizeof(float));
+  const size_t size = (size_t)job->shape.latent * sizeof(float);
+  if (picture < job->begun) memcpy(latent, job_floats(job, job->shape.latents) + picture * job->shape.latent, size);
+  else memset(latent, 0, size);
   return DIT_OK;
 }
 

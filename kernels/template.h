@@ -502,7 +502,7 @@ static TARGET void LAYER(quantize)(const float *x, ptrdiff_t x_stride, int32_t r
       float lane[VL];
       vf t = v_mul(v_sub(LAYER(part)(x, i, width), v_set(low)), v_set(inverse));
       v_store(lane, v_sub(v_add(t, v_set(0x1.8p+23f)), v_set(0x1.8p+23f)));
-      for (int j = 0; j < VL && i + j < q_stride; j++) q[i + j] = i + j < width ? (uint8_t)lane[j] : 0;
+      for (int j = 0; j < VL && i + j < q_stride; j++) q[i + j] = i + j < width && lane[j] > 0 ? (uint8_t)lane[j] : 0; /* NaN: 0 */
     }
   }
 }

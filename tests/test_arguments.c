@@ -292,7 +292,7 @@ static void test_open(void) {
 static void test_params(void) {
   dit_error error;
   static const int32_t classes[2] = {5, -1}, wrong[][2] = {{7, 0}, {0, -2}, {0, INT32_MAX}, {INT32_MIN, 0}, {1, 1000}};
-  static const uint8_t image[PICTURE] = {0};
+  static const uint8_t image[2 * PICTURE] = {0};
   const dit_params good = {.struct_size = sizeof good, .count = 2, .classes = classes, .steps = 5};
   dit_params p;
   static const int32_t far[] = {-1, INT32_MIN, INT32_MAX, 65537};
@@ -317,7 +317,10 @@ static void test_params(void) {
     BAD(guidance_to, reals[i], DIT_ERROR_ARGUMENT, "guidance_to");
     BAD(eta, reals[i], DIT_ERROR_ARGUMENT, "eta");
     BAD(mix, reals[i], DIT_ERROR_ARGUMENT, "mix");
-    BAD(strength, reals[i], DIT_ERROR_ARGUMENT, "strength");
+    p = good;
+    p.init_image = image;
+    p.strength = reals[i];
+    REFUSED(DIT_ERROR_ARGUMENT, "strength", try_params(&p, &error));
     BAD(reserved, reals[i], DIT_ERROR_ARGUMENT, "reserved");
     BAD(classes, wrong[i], DIT_ERROR_ARGUMENT, "classes");
     BAD(classes_b, wrong[i], DIT_ERROR_ARGUMENT, "classes_b");
@@ -332,9 +335,8 @@ static void test_params(void) {
   BAD(spacing, DIT_SPACING_TRAILING, DIT_ERROR_UNSUPPORTED, "TRAILING");
   BAD(generator, DIT_GENERATOR_TORCH, DIT_ERROR_UNSUPPORTED, "TORCH");
   BAD(generator, DIT_GENERATOR_PHILOX, DIT_ERROR_UNSUPPORTED, "PHILOX");
-  BAD(init_image, image, DIT_ERROR_UNSUPPORTED, "init_image");
-  BAD(mask, image, DIT_ERROR_UNSUPPORTED, "mask");
-  BAD(strength, 0.5f, DIT_ERROR_UNSUPPORTED, "strength");
+  BAD(mask, image, DIT_ERROR_ARGUMENT, "mask");
+  BAD(strength, 0.5f, DIT_ERROR_ARGUMENT, "strength");
   p = good;
   p.guidance_from = 0.6f;
   p.guidance_to = 0.4f;
@@ -398,6 +400,17 @@ static void test_jobs(void) {
   REFUSED(DIT_ERROR_ARGUMENT, "size", dit_generate(tiny, &p, DIT_PIXELS_RGB, pixels, 0, &error));
   CHECK(!memcmp(pixels, untouched, sizeof pixels) && !memcmp(latent, same, sizeof latent),
         "a refusal changes the output");
+  dit_profile_row rows[2] = {{"x", 5, 5, 5}, {"x", 5, 5, 5}};
+  int32_t count = -5;
+  REFUSED(DIT_ERROR_ARGUMENT, "job", dit_job_profile(NULL, 2, rows, &count, &error));
+  REFUSED(DIT_ERROR_ARGUMENT, "count", dit_job_profile(job, 2, rows, NULL, &error));
+  REFUSED(DIT_ERROR_ARGUMENT, "rows", dit_job_profile(job, 2, NULL, &count, &error));
+  REFUSED(DIT_ERROR_ARGUMENT, "capacity", dit_job_profile(job, -1, rows, &count, &error));
+  CHECK(count == -5 && rows[0].units == 5, "a refusal changes the output");
+  CHECK(dit_job_profile(job, 0, NULL, &count, NULL) == DIT_OK && count > 1, "dit_job_profile: %d rows", count);
+  CHECK(dit_job_profile(job, 1, rows, &count, NULL) == DIT_OK && rows[0].name && *rows[0].name &&
+            rows[0].seconds >= 0 && rows[1].units == 5,
+        "dit_job_profile of one row");
   CHECK(dit_job_progress(NULL, &progress) == DIT_ERROR_ARGUMENT && dit_job_progress(job, NULL) == DIT_ERROR_ARGUMENT &&
             progress.units_total == 0,
         "dit_job_progress");

@@ -243,7 +243,7 @@ if have timeout; then
     check "SIG${signal%:*}: says so" has 'stopped' err
     check "SIG${signal%:*}: nothing is left" nothing_written
   done
-  timeout -s INT --preserve-status 0.2 sh -c 'trap "" INT; exec "$@"' sh "$dit" -c all -n 8 -s 20 -o ignored.png >out 2>err
+  timeout -s INT --preserve-status 0.2 sh -c 'trap "" INT; exec "$@"' sh "$dit" -c potion -n 8 -s 40 -o ignored.png >out 2>err
   check "a signal that was ignored stays ignored" [ -s ignored.png ]
 else
   skip "no timeout: signals are not tested"
@@ -252,9 +252,9 @@ fi
 # ---- Terminals ----
 
 if have script && script -qec true /dev/null </dev/null >/dev/null 2>&1; then
-  script -qec "'$dit' -c all -n 8 -s 20 -o sheet.png" /dev/null </dev/null >out 2>&1
+  script -qec "'$dit' -c potion -n 8 -s 100 -o sheet.png" /dev/null </dev/null >out 2>&1
   check "on a terminal one line is redrawn" has "$(printf '\r')step [0-9]* of [0-9]*, [0-9]* %" out
-  check "on a terminal the result stays" has 'sheet.png: 128 pictures' out
+  check "on a terminal the result stays" has 'sheet.png: 8 pictures' out
   rm -f sheet.png
   script -qec "'$dit' -c potion -s 1 -o -; echo status \$?" /dev/null </dev/null >out 2>&1
   check "-o - on a terminal: refused" has 'status 2' out

@@ -86,7 +86,7 @@ static void on_worker(void *user, int leaving) {
 enum { PICTURE = 16 * 16 * 4, LATENT = 4 * 8 * 8 };
 
 typedef struct results {
-  uint8_t pixels[2][PICTURE], generated[2][PICTURE], preview[8 * 8 * 4];
+  uint8_t pixels[2][PICTURE], generated[2][PICTURE], edited[2][PICTURE], preview[8 * 8 * 4];
   float latent[LATENT], noise[100], out[4 * LATENT], image[PICTURE], mean[LATENT], logvar[LATENT];
   dit_schedule_row rows[10];
   dit_info info;
@@ -96,6 +96,7 @@ typedef struct results {
 typedef struct inputs {
   float latent[2 * LATENT], image[PICTURE], times[2];
   int32_t classes[2], classes_b[2];
+  uint8_t start[2 * PICTURE], mask[2 * PICTURE / 4];
 } inputs;
 
 static uint8_t *bytes;
@@ -120,6 +121,8 @@ static void calls_of_job(const dit_model *model, const inputs *in, results *r) {
   dit_job *job = NULL;
   dit_progress progress;
   size_t memory = 0;
+  dit_profile_row profile[64];
+  int32_t rows = 0;
   memset(&p, 0, sizeof p);
   p.struct_size = sizeof p;
   p.count = 2;
@@ -145,10 +148,15 @@ static void calls_of_job(const dit_model *model, const inputs *in, results *r) {
   CALL(dit_job_progress(job, &progress));
   CALL(dit_job_advance(job, -1, NULL));
   CALL(dit_job_progress(job, &progress));
+  CALL(dit_job_profile(job, 64, profile, &rows, NULL));
   for (int32_t i = 0; i < 2; i++) CALL(dit_job_pixels(job, i, DIT_PIXELS_RGBA_PREMULTIPLIED, r->pixels[i], 0, NULL));
   CALL(dit_job_latent(job, 1, r->latent, NULL));
   CALL(dit_job_end(job));
   CALL(dit_generate(model, &p, DIT_PIXELS_NATIVE, r->generated[0], sizeof r->generated, NULL));
+  p.init_image = in->start;
+  p.mask = in->mask;
+  p.strength = 0.7f;
+  CALL(dit_generate(model, &p, DIT_PIXELS_NATIVE, r->edited[0], sizeof r->edited, NULL));
 }
 
 static void calls_of_parts(const dit_model *model, const inputs *in, results *r) {
@@ -220,6 +228,8 @@ static void make_inputs(inputs *in) {
       in->image[i - 2 * LATENT] = value / 3;
   }
   for (int i = 0; i < LATENT; i += 3) in->latent[i] *= 1e-39f; /* subnormal */
+  for (int i = 0; i < 2 * PICTURE; i++) in->start[i] = (uint8_t)(i * 2654435761u >> 24);
+  for (int i = 0; i < PICTURE / 2; i++) in->mask[i] = i % 16 < 7 ? 0 : 255;
   in->times[0] = 0;
   in->times[1] = 999;
   in->classes[1] = 3;
@@ -247,6 +257,7 @@ static void test_mode(const mode *m, int hook, const inputs *in, const results *
   CHECK(!worker_changes, "'%s': %d tasks change a worker's mode or flags", m->name, worker_changes);
   CHECK(!memcmp(r.pixels, plain->pixels, sizeof r.pixels) && !memcmp(r.generated, plain->generated, sizeof r.generated),
         "'%s': other pictures", m->name);
+  CHECK(!memcmp(r.edited, plain->edited, sizeof r.edited), "'%s': other pictures from a start picture", m->name);
   CHECK(!memcmp(r.latent, plain->latent, sizeof r.latent), "'%s': another latent", m->name);
   CHECK(!memcmp(r.out, plain->out, sizeof r.out), "'%s': dit_denoise", m->name);
   CHECK(!memcmp(r.image, plain->image, sizeof r.image), "'%s': dit_vae_decode", m->name);

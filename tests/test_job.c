@@ -435,7 +435,7 @@ static void test_q8(void) {
     options.threads = i < 4 ? i + 2 : 1;
     options.parallel_for = i < 4 ? host_threads : NULL;
     options.isa = i >= 4 && i < 8 ? i - 3 : 0;
-    options.memory_limit = i == 8 ? all * 2 / 3 : 0;
+    options.memory_limit = i == 8 ? all * 3 / 4 : 0;
     options.compute = i == 9 ? DIT_COMPUTE_F32 : 0;
     if (dit_model_open_memory(bytes, size, &options, &model, NULL)) continue; /* an instruction set that is not there */
     generate(model, &p, pixels, sizeof pixels);
@@ -624,6 +624,83 @@ static void test_meanings(const dit_model *model) {
   q.seeds = NULL;
   q.seed = seeds[0];
   CHECK(same_latents(model, &p, &q) == 1, "seed is not seeds[0]");
+}
+
+/* ---- Start pictures and masks: the same promises ---- */
+
+static void test_edits(void) {
+  static uint8_t start[COUNT * PICTURE], mask[COUNT * SIDE * SIDE], truth[COUNT * PICTURE], pixels[COUNT * PICTURE];
+  static host h;
+  dit_options options = host_options(&h);
+  dit_params p = base_params();
+  dit_error error = {0};
+  dit_progress progress = {.struct_size = sizeof progress};
+  dit_job *job;
+  size_t all = 0;
+  options.threads = 1;
+  dit_model *model = open_tiny(&options);
+  for (int i = 0; i < COUNT * PICTURE; i++) start[i] = (uint8_t)(i * 2654435761u >> 24);
+  for (int i = 0; i < COUNT * SIDE * SIDE; i++) mask[i] = i % SIDE < 6 ? 0 : 255;
+  p.init_image = start;
+  for (int masked = 0; masked < 2; masked++) {
+    p.mask = masked ? mask : NULL;
+    p.strength = masked ? 1 : 0.6f;
+    generate(model, &p, truth, sizeof truth);
+    CHECK(memcmp(truth, expected, sizeof truth) != 0, "a start picture changes nothing");
+    const long calls = h.calls;
+    CHECK(dit_job_memory(model, &p, &all, &error) == DIT_OK && dit_job_start(model, &p, &job, &error) == DIT_OK, "%s",
+          error.message);
+    CHECK(h.calls == calls + 1 && h.last == all,
+          "a job with a start picture: %zu bytes told, %zu asked for in %ld calls", all, h.last, h.calls - calls);
+    start[0] ^= 255; /* copied */
+    finish(job, 0);
+    start[0] ^= 255;
+    CHECK(job_equals(job, truth, COUNT), "with a start picture a budget of 0 changes the pictures");
+    CHECK(dit_job_progress(job, &progress) == DIT_OK && progress.units == progress.units_total &&
+              progress.step == progress.steps && progress.pictures_ready == COUNT,
+          "progress with a start picture: %d of %d units, step %d of %d", (int)progress.units,
+          (int)progress.units_total, progress.step, progress.steps);
+    dit_job_end(job);
+    for (int i = 0; i < COUNT; i++) {
+      dit_params one = p;
+      one.count = 1;
+      one.classes = &classes[i];
+      one.seeds = &seeds[i];
+      one.init_image = start + i * PICTURE;
+      one.mask = masked ? mask + i * SIDE * SIDE : NULL;
+      generate(model, &one, pixels, PICTURE);
+      CHECK(!memcmp(pixels, truth + i * PICTURE, PICTURE), "start picture %d alone differs from the same in a batch",
+            i);
+    }
+    for (int part = 5; part < 8; part++) {
+      dit_options limited = one_thread();
+      dit_model *other;
+      limited.memory_limit = all * (unsigned)part / 8;
+      limited.threads = part;
+      other = open_tiny(&limited);
+      if (dit_job_memory(other, &p, &all, NULL) == DIT_OK) {
+        generate(other, &p, pixels, sizeof pixels);
+        CHECK(!memcmp(pixels, truth, sizeof truth), "memory_limit or threads change pictures with a start picture");
+      }
+      dit_model_close(other);
+    }
+    int64_t total = 1;
+    for (int64_t at = 0; at < total; at += 11) {
+      if (!CHECK(dit_job_start(model, &p, &job, NULL) == DIT_OK, "dit_job_start")) break;
+      for (int64_t i = 0; i < at; i++) dit_job_advance(job, 0, NULL);
+      dit_job_cancel(job);
+      CHECK(dit_job_advance(job, -1, NULL) == DIT_CANCELLED, "cancelled at unit %d", (int)at);
+      dit_job_progress(job, &progress);
+      total = progress.units_total;
+      dit_job_end(job);
+    }
+  }
+  int kept = 1;
+  for (int i = 0; i < COUNT * SIDE * SIDE; i++)
+    if (!mask[i]) kept &= !memcmp(truth + i * 4, start + i * 4, 4);
+  CHECK(kept, "pixels whose mask is 0 are not those of the start picture");
+  dit_model_close(model);
+  CHECK(h.count == 0 && h.wrong == 0, "%d blocks left", h.count);
 }
 
 /* ---- Progress, cancelling, state ---- */
@@ -1095,6 +1172,7 @@ int main(void) {
   test_q8();
   test_sampler(tiny);
   test_meanings(tiny);
+  test_edits();
   test_progress(tiny);
   test_totals();
   test_cancel(tiny);
