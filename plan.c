@@ -23,7 +23,7 @@ static void plan_share(int64_t total, int32_t parts, int32_t index, int64_t grai
 
 /* Tasks for `work` flops: not more than threads, and none smaller than what starting it costs. */
 static int32_t plan_tasks(const dit__engine *engine, double work, int64_t most) {
-  const int64_t worth = (int64_t)(work / 3e6) + 1;
+  const int64_t worth = (int64_t)(work / 1e6) + 1;
   return (int32_t)plan_most(1, plan_least(plan_least(engine->threads, worth), most));
 }
 

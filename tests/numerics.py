@@ -464,6 +464,32 @@ def to_bytes(x):
     return np.floor(np.clip(127.5 * x.astype(D) + 128, 0, 255)).astype(np.uint8)
 
 
+# ---- Start pictures and masks ----
+
+
+def load_picture(picture):
+    """[height][width][channels] bytes -> [channels][height][width]"""
+    image = (picture.astype(D) / 127.5 - 1).astype(F)
+    if picture.shape[2] == 4:
+        image[picture[:, :, 3] == 0, :3] = 0
+    return image.transpose(2, 0, 1)
+
+
+def mask_weights(mask, factor):
+    height, width = mask.shape[0] // factor, mask.shape[1] // factor
+    sums = mask.reshape(height, factor, width, factor).astype(np.int64).sum((1, 3))
+    return (sums.astype(D) / (255.0 * factor * factor)).astype(F)
+
+
+def compose(new, old, mask, factor):
+    depth = np.where(mask == 0, 0, factor)
+    for row, column in np.argwhere(mask > 0):
+        away = np.abs(np.argwhere(mask == 0) - (row, column)).max(1)
+        depth[row, column] = min([factor] + list(away))
+    weight, whole = (mask.astype(np.int64) * depth)[:, :, None], 255 * factor
+    return ((new.astype(np.int64) * weight + old * (whole - weight) + whole // 2) // whole).astype(np.uint8)
+
+
 # ---- Schedules and jobs ----
 
 EVEN, DDIM = 1, 2  # spacings
@@ -532,18 +558,25 @@ def sampler_step(row, last, sampler, variance, clip, x, eps, v, noise):
     return (mean + deviation * noise).astype(F)
 
 
-def job(dit, p, picture):
+def job(dit, vae, p, picture):
     """The final latent of a picture, and the clean latent of its last step."""
     channels, size = dit.in_channels, dit.latent_size
     shape = (channels, size, size)
     count = channels * size * size
     seed, steps = p["seed"] + picture, p["steps"]
-    x = normals(seed, 0, count).reshape(shape)
+    x = noise0 = normals(seed, 0, count).reshape(shape)
+    rows, first = schedule(steps, p["spacing"], p.get("eta", 0)), 0
+    if "init_image" in p:
+        first = steps - max(1, int(float(F(p["strength"])) * steps + 0.5))
+        init = (vae.encode(load_picture(p["init_image"][picture]))[0].astype(D) * vae.scaling).astype(F)
+        mixed = lambda a: np.sqrt(D(a)) * init.astype(D) + np.sqrt(1 - D(a)) * noise0.astype(D)
+        if first:
+            x = mixed(rows[first]["a"]).astype(F)
     null = dit.null_class
     row_of = lambda c: null if c < 0 else c
     a = row_of(p["classes"][picture])
     label = dit.label(a, row_of(p["classes_b"][picture]), p["mix"]) if p.get("classes_b") else dit.label(a)
-    for k, row in enumerate(schedule(steps, p["spacing"], p.get("eta", 0))):
+    for k, row in list(enumerate(rows))[first:]:
         out = dit.denoise(x, row["t"], label)
         at = (k + 0.5) / steps
         if p["guidance"] != 1 and p.get("from", 0) <= at <= p.get("to", 1):
@@ -555,6 +588,9 @@ def job(dit, p, picture):
         clean = (np.sqrt(1 / D(row["a"])) * x.astype(D) - np.sqrt(1 / D(row["a"]) - 1) * eps.astype(D)).astype(F)
         noise = normals(seed, (k + 1) * count, count).reshape(shape).astype(D)
         x = sampler_step(row, k == steps - 1, p["sampler"], p.get("variance"), p.get("clip", 1) == 2, x, eps, v, noise)
+        if "mask" in p:
+            weight = mask_weights(p["mask"][picture], 2**(len(vae.widths) - 1)).astype(D)
+            x = np.where(weight < 1, (weight * x.astype(D) + (1 - weight) * mixed(row["b"])).astype(F), x)
     return x, clean
 
 
@@ -633,9 +669,10 @@ class Model:
         """Latents, pixels and previews of all pictures; image: channels and pixels per latent pixel."""
         count = len(p["classes"])
         arrays = {n: np.array(p[n], np.int32) for n in ("classes", "classes_b") if p.get(n)}
+        arrays.update({n: np.ascontiguousarray(p[n]) for n in ("init_image", "mask") if n in p})
         given = Params(struct_size=ctypes.sizeof(Params), count=count, seed=p["seed"], steps=p["steps"], sampler=p["sampler"],
                        spacing=p["spacing"], variance=p.get("variance") or 0, clip=p.get("clip", 1), eta=p.get("eta", 0),
-                       guidance=p["guidance"], guidance_channels=p["guided"], mix=p.get("mix", 0),
+                       guidance=p["guidance"], guidance_channels=p["guided"], mix=p.get("mix", 0), strength=p.get("strength", 0),
                        guidance_from=p.get("from", 0), guidance_to=p.get("to", 1),
                        **{n: a.ctypes.data for n, a in arrays.items()})
         handle = PTR()
@@ -725,6 +762,14 @@ def check_jobs(folder):
             ("DDIM with noise, clipped, guidance on all, in an interval, mixed classes", learned,
              dict(sampler=DDIM_SAMPLER, spacing=DDIM, steps=4, eta=0.6, clip=2, guidance=1.7, guided=4, classes=[0, 2], seed=2**40,
                   classes_b=[1, -1], mix=0.3, **{"from": 0.25, "to": 0.7}))]
+    pictures = (np.abs(normals(77, 0, 2 * 8 * 8 * 4)) * 100).clip(0, 255).astype(np.uint8).reshape(2, 8, 8, 4)
+    pictures[:, ::3, ::2, 3] = 0
+    masks = np.zeros((2, 8, 8), np.uint8)
+    masks[0, 2:7, 1:7], masks[1, :, 3:], masks[1, 4, 4:6] = 255, 200, 0
+    start = dict(spacing=EVEN, steps=4, guidance=2, guided=3, classes=[1, 0], seed=31, init_image=pictures)
+    jobs += [("DDIM from pictures", learned, dict(start, sampler=DDIM_SAMPLER, strength=0.6)),
+             ("DDPM within masks", learned, dict(start, sampler=DDPM_SAMPLER, strength=0.75, mask=masks, variance=LEARNED)),
+             ("DDIM within masks, whole strength", learned, dict(start, sampler=DDIM_SAMPLER, strength=1, mask=masks))]
     for name, model, p in jobs:
         compare_job(name, model, p)
     learned.close()
@@ -740,11 +785,14 @@ def compare_job(name, model, p):
     vae = Autoencoder(model.file) if "vae.groups" in model.file.keys else None
     results = model.job(p, dit, (4, 2) if vae else None)
     for i, (latent, pixels, preview) in enumerate(results):
-        x, clean = job(dit, p, i)
+        x, clean = job(dit, vae, p, i)
         same("%s: latent %d" % (name, i), x, latent)
         if not vae:
             continue
-        same("%s: pixels %d" % (name, i), to_bytes(vae.decode(x, 1.0 / vae.scaling)).transpose(1, 2, 0), pixels)
+        ours = to_bytes(vae.decode(x, 1.0 / vae.scaling)).transpose(1, 2, 0)
+        if "mask" in p:
+            ours = compose(ours, p["init_image"][i], p["mask"][i], 2)
+        same("%s: pixels %d" % (name, i), ours, pixels)
         table = np.array(model.file.keys["dit.preview"], D).astype(F).reshape(4, -1)
         values = np.broadcast_to(table[:, -1, None, None], (4,) + clean.shape[1:])
         for k in range(len(clean)):
