@@ -223,6 +223,14 @@ static void samplers(void) {
                                     "vae:blocks=8+12,layers=1,groups=4,in=4,out=4,latent=4", DIT_TYPE_F32, 0);
   sample("job-ddpm", model, ddpm, 1);
   sample("job-ddim", model, ddim, 1);
+  uint8_t pictures[2][8][8][4], masks[2][8][8];
+  for (size_t i = 0; i < sizeof pictures; i++) ((uint8_t *)pictures)[i] = (uint8_t)(i * i * 37 >> 3);
+  for (size_t i = 0; i < sizeof masks; i++) ((uint8_t *)masks)[i] = i % 8 < 2 ? 0 : i % 11 == 0 ? 100 : 255;
+  dit_params edited = ddim;
+  edited.init_image = &pictures[0][0][0][0];
+  edited.mask = &masks[0][0][0];
+  edited.strength = 0.75f;
+  sample("job-masked", model, edited, 1);
   dit_model_close(model);
   model =
       open_synthetic("dit:hidden=24,depth=1,heads=2,patch=1,latent=4,in=3,classes=3,sigma=0", NULL, DIT_TYPE_F32, 0);

@@ -12,17 +12,26 @@ for test in "$@"; do
   { "$test" 2>&1; echo $? >"$log.status"; } | tee "$log"
   read -r status <"$log.status"
   line=$(tail -n 1 "$log" | grep '^[A-Za-z0-9_ -]*: [0-9][0-9]* passed, [0-9][0-9]* failed')
+  problem=
   case $status:$line in
-    *:) line="$test: 0 passed, 1 failed"; echo "  FAILED: ended with status $status and without a closing line"; echo "$line" ;;
-    0:* | *:*", 0 failed"*)
-      if [ "$status" != 0 ]; then line="$test: 0 passed, 1 failed"; echo "  FAILED: exit status $status"; echo "$line"; fi ;;
+    *:) problem="ended with status $status and without a closing line" ;;
+    0:* | *:*" 0 failed"*) [ "$status" = 0 ] || problem="exit status $status" ;;
   esac
+  if [ -n "$problem" ]; then
+    line="$test: 0 passed, 1 failed"
+    echo "  FAILED: $problem"
+    echo "$line"
+  fi
   took=$(($(date +%s) - start))
   [ "$took" -lt 5 ] || echo "  ($took s)"
   echo "$line" >>"$log.sum"
 done
 awk -v seconds=$(($(date +%s) - began)) '
-  { sub(/^.*: /, ""); for (i = 1; i <= NF; i += 2) sum[$(i + 1) ~ /^passed/ ? "passed" : $(i + 1) ~ /^failed/ ? "failed" : "skipped"] += $i }
+  {
+    sub(/^.*: /, "")
+    gsub(/,/, "")
+    for (i = 1; i < NF; i += 2) sum[$(i + 1)] += $i
+  }
   END {
     printf "%d tests, %d s\n", NR, seconds
     printf "%d passed, %d failed", sum["passed"], sum["failed"]
