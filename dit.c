@@ -30,7 +30,9 @@ static void dit_conditions(const dit__op *op, const dit__kernels *kernels, int64
   const float *time = (const float *)op->argument[1];
   const dit__transformer *dit = (const dit__transformer *)op->argument[2];
   float *label = (float *)(uintptr_t)op->argument[3], *other = label + dit->hidden;
-  const size_t row_size = (size_t)dit->hidden * (dit->labels.type == DIT__F32 ? 4 : dit->labels.type == DIT__I8 ? 1 : 2);
+  const size_t row_size = (size_t)dit->hidden * (dit->labels.type == DIT__F32  ? 4
+                                                 : dit->labels.type == DIT__I8 ? 1
+                                                                               : 2);
   (void)unit;
   for (int32_t i = 0; i < rows->conditions; i++) {
     const dit__condition *condition = &rows->condition[i];
@@ -65,8 +67,8 @@ static dit__op *dit_call(dit__plan *plan, void (*call)(const dit__op *, const di
 }
 
 /* out [rows][..] = finish(x [rows][k] * matrix). */
-static dit__op *dit_product(dit__plan *plan, const dit__matrix *matrix, int32_t rows, const float *x, ptrdiff_t x_stride,
-                            float *out, ptrdiff_t out_stride, dit__finish finish) {
+static dit__op *dit_product(dit__plan *plan, const dit__matrix *matrix, int32_t rows, const float *x,
+                            ptrdiff_t x_stride, float *out, ptrdiff_t out_stride, dit__finish finish) {
   dit__op *op = dit__plan_add(plan, DIT__PRODUCT);
   op->matrix = matrix;
   op->rows = rows;
@@ -99,8 +101,10 @@ void dit__plan_modulation(dit__plan *plan, dit__arena *arena, const dit__transfo
   op->argument[2] = dit;
   op->argument[3] = label;
   for (int32_t i = 0; i < dit->depth; i++)
-    dit_product(plan, &dit->blocks[i].modulation, count, condition, hidden, modulation + 6 * hidden * i, size, DIT__STORE);
-  dit_product(plan, &dit->final_modulation, count, condition, hidden, modulation + 6 * hidden * dit->depth, size, DIT__STORE);
+    dit_product(plan, &dit->blocks[i].modulation, count, condition, hidden, modulation + 6 * hidden * i, size,
+                DIT__STORE);
+  dit_product(plan, &dit->final_modulation, count, condition, hidden, modulation + 6 * hidden * dit->depth, size,
+              DIT__STORE);
   dit__arena_give(arena, features);
   dit__arena_give(arena, inner);
   dit__arena_give(arena, time);
@@ -117,7 +121,8 @@ enum { PASS_BATCH, PASS_LATENTS, PASS_HEIGHT, PASS_WIDTH };
 static void dit_patchify(const dit__op *op, const dit__kernels *kernels, int64_t unit) {
   const dit__transformer *dit = (const dit__transformer *)op->argument[1];
   const int64_t height = op->number[PASS_HEIGHT], width = op->number[PASS_WIDTH], p = dit->patch;
-  const float *latent = (const float *)op->argument[0] + unit % op->number[PASS_LATENTS] * dit->channels * height * width;
+  const float *latent =
+      (const float *)op->argument[0] + unit % op->number[PASS_LATENTS] * dit->channels * height * width;
   float *to = op->result + unit * (height / p) * (width / p) * dit->channels * p * p;
   (void)kernels;
   for (int64_t row = 0; row < height; row += p)
@@ -229,7 +234,8 @@ static void dit_layer(const dit_pass *pass, const dit__matrix *matrix, const flo
   op->modulation_stride = (ptrdiff_t)dit__modulation_size(pass->dit);
 }
 
-/* x += gate * attention(norm(x)); x += gate * mlp(norm(x)) (figure 3, adaLN-Zero). Chunks: shift, scale, gate of each. */
+/* x += gate * attention(norm(x)); x += gate * mlp(norm(x)) (figure 3, adaLN-Zero). Chunks: shift, scale, gate of each.
+ */
 static void dit_block(const dit_pass *pass, int32_t index) {
   const dit__transformer *dit = pass->dit;
   const dit__block *block = &dit->blocks[index];
@@ -335,23 +341,29 @@ static void denoise_plan(dit__plan *plan, dit__arena *arena, const dit_model *mo
   const uint64_t size = (uint64_t)dit__modulation_size(&model->dit);
   float *modulation = (float *)dit__arena_take(arena, size * (uint64_t)call->count, sizeof(float));
   dit__plan_modulation(plan, arena, &model->dit, &call->rows, modulation);
-  dit__plan_pass(plan, arena, &model->dit, call->count, call->count, call->height, call->width, call->latent, modulation,
-                 call->modulation_rows, call->out);
+  dit__plan_pass(plan, arena, &model->dit, call->count, call->count, call->height, call->width, call->latent,
+                 modulation, call->modulation_rows, call->out);
   dit__plan_close(plan);
 }
 
-static dit_status denoise_check(const dit_model *model, int32_t count, int32_t height, int32_t width, const float *latent,
-                                const float *timesteps, const int32_t *classes, const float *out, dit_error *error) {
+static dit_status denoise_check(const dit_model *model, int32_t count, int32_t height, int32_t width,
+                                const float *latent, const float *timesteps, const int32_t *classes, const float *out,
+                                dit_error *error) {
   if (!model) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_denoise: model is NULL");
   const dit__transformer *dit = &model->dit;
   if (!dit->present) return dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_denoise: the model has no transformer");
   if (!latent || !timesteps || !out)
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_denoise: %s is NULL", !latent ? "latent" : !timesteps ? "timesteps" : "out");
-  if (count < 1 || count > 65536) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_denoise: count is %d; it must be 1 to 65536", count);
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_denoise: %s is NULL",
+                     !latent      ? "latent"
+                     : !timesteps ? "timesteps"
+                                  : "out");
+  if (count < 1 || count > 65536)
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_denoise: count is %d; it must be 1 to 65536", count);
   const dit_status status = dit__check_size(model, "dit_denoise", height, width, error);
   if (status) return status;
   if ((int64_t)count * (height / dit->patch) * (width / dit->patch) > 1 << 24)
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_denoise: count %d is too large for this size; call it in parts", count);
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_denoise: count %d is too large for this size; call it in parts",
+                     count);
   for (int32_t i = 0; i < count; i++) {
     if (!(timesteps[i] >= 0 && timesteps[i] <= 1000))
       return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_denoise: timesteps[%d] must be within 0 and 1000", i);
@@ -361,27 +373,30 @@ static dit_status denoise_check(const dit_model *model, int32_t count, int32_t h
   return DIT_OK;
 }
 
-dit_status dit__check_class(const dit_model *model, const char *what, int32_t index, int32_t class_id, dit_error *error) {
+dit_status dit__check_class(const dit_model *model, const char *what, int32_t index, int32_t class_id,
+                            dit_error *error) {
   const dit__transformer *dit = &model->dit;
   if (class_id == -1 && dit->null_class < 0)
-    return dit__fail(error, DIT_ERROR_UNSUPPORTED, "%s[%d] is -1, but the model was trained without a null class", what, index);
+    return dit__fail(error, DIT_ERROR_UNSUPPORTED, "%s[%d] is -1, but the model was trained without a null class", what,
+                     index);
   if (class_id < -1 || (class_id >= dit->classes && class_id != dit->null_class))
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "%s[%d] is %d; the model has classes 0 to %d, and -1 for none", what, index,
-                     class_id, dit->classes - 1);
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "%s[%d] is %d; the model has classes 0 to %d, and -1 for none", what,
+                     index, class_id, dit->classes - 1);
   return DIT_OK;
 }
 
 dit_status dit__check_size(const dit_model *model, const char *what, int32_t height, int32_t width, dit_error *error) {
   const int32_t patch = model->dit.patch;
   if (height < patch || width < patch || height > 1024 || width > 1024 || height % patch || width % patch)
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: a latent of %d x %d; width and height must be multiples of %d, up to 1024",
-                     what, width, height, patch);
+    return dit__fail(error, DIT_ERROR_ARGUMENT,
+                     "%s: a latent of %d x %d; width and height must be multiples of %d, up to 1024", what, width,
+                     height, patch);
   return DIT_OK;
 }
 
 /* Fills the rows of a call: sample i has timestep i and condition i. */
-static void denoise_rows(const dit_model *model, const denoise_call *call, const float *timesteps, const int32_t *classes,
-                         double *time, dit__condition *condition) {
+static void denoise_rows(const dit_model *model, const denoise_call *call, const float *timesteps,
+                         const int32_t *classes, double *time, dit__condition *condition) {
   for (int32_t i = 0; i < call->count; i++) {
     time[i] = (double)timesteps[i];
     condition[i].a = classes && classes[i] >= 0 ? classes[i] : model->dit.null_class;
@@ -415,7 +430,8 @@ dit_status dit_denoise(const dit_model *model, int32_t count, int32_t height, in
   const size_t conditions = dit__layout_add(&layout, (uint64_t)count, sizeof(dit__condition));
   const size_t rows = dit__layout_add(&layout, (uint64_t)count, sizeof(int32_t));
   const size_t scratch = dit__layout_add(&layout, plan.scratch, 1), workspace = dit__layout_add(&layout, arena.peak, 1);
-  uint8_t *block = layout.overflow || arena.overflow ? NULL : (uint8_t *)dit__allocate(&model->options, layout.size, 64);
+  uint8_t *block =
+      layout.overflow || arena.overflow ? NULL : (uint8_t *)dit__allocate(&model->options, layout.size, 64);
   if (block) {
     call.rows.timesteps = (double *)(void *)(block + times);
     call.rows.condition = (dit__condition *)(void *)(block + conditions);
@@ -430,5 +446,6 @@ dit_status dit_denoise(const dit_model *model, int32_t count, int32_t height, in
     dit__release(&model->options, block, layout.size);
   }
   dit__environment_leave(&saved);
-  return block ? DIT_OK : dit__fail(error, DIT_ERROR_MEMORY, "dit_denoise: no memory for %zu bytes of workspace", layout.size);
+  return block ? DIT_OK
+               : dit__fail(error, DIT_ERROR_MEMORY, "dit_denoise: no memory for %zu bytes of workspace", layout.size);
 }

@@ -164,14 +164,14 @@ typedef struct dit_info {
   int32_t steps, sampler, spacing, guidance_channels, variance, clip; /* recommended; see dit_params */
   float guidance;                                                     /* recommended */
   float scaling_factor;                                               /* transformer's latent / autoencoder's latent */
-  int32_t has_preview;  /* 1: dit_job_preview works */
+  int32_t has_preview;                                                /* 1: dit_job_preview works */
   int32_t reserved;
-  uint64_t parameters;  /* weights in the file */
-  uint64_t file_size;   /* bytes */
-  uint64_t memory;      /* bytes that the model itself allocated; the mapped file is not counted */
-  char variant[32];     /* such as "DiT-XL/2", or "DiT 192x8x3/2" for a geometry without a name */
-  char name[96];        /* as the file says; empty if it does not */
-  char license[96];     /* licence of the weights as the file says; empty if it does not */
+  uint64_t parameters; /* weights in the file */
+  uint64_t file_size;  /* bytes */
+  uint64_t memory;     /* bytes that the model itself allocated; the mapped file is not counted */
+  char variant[32];    /* such as "DiT-XL/2", or "DiT 192x8x3/2" for a geometry without a name */
+  char name[96];       /* as the file says; empty if it does not */
+  char license[96];    /* licence of the weights as the file says; empty if it does not */
 } dit_info;
 
 /* Fills `info` up to its struct_size. Any thread. Errors: ARGUMENT. */
@@ -190,7 +190,9 @@ enum { DIT_SAMPLER_DDPM = 1, DIT_SAMPLER_DDIM = 2 };
 enum {
   DIT_SPACING_EVEN = 1, /* the official "N": from 0 to 999 in even strides, rounded */
   DIT_SPACING_DDIM = 2, /* the official "ddimN": 0, s, 2s, ... with the smallest whole s that gives N steps */
-  DIT_SPACING_LEADING = 3, DIT_SPACING_TRAILING = 4, DIT_SPACING_LINSPACE = 5 /* diffusers'; not in this version */
+  DIT_SPACING_LEADING = 3,
+  DIT_SPACING_TRAILING = 4,
+  DIT_SPACING_LINSPACE = 5 /* diffusers'; not in this version */
 };
 enum { DIT_GENERATOR_DIT = 1, DIT_GENERATOR_TORCH = 2, DIT_GENERATOR_PHILOX = 3 }; /* 2 and 3: not in this version */
 enum { DIT_VARIANCE_LEARNED = 1, DIT_VARIANCE_FIXED_LARGE = 2, DIT_VARIANCE_FIXED_SMALL = 3 };
@@ -200,7 +202,7 @@ enum {
   DIT_PIXELS_RGB = 1,    /* of an RGBA model: composed over black */
   DIT_PIXELS_RGBA = 2,   /* straight alpha; 255 if the model has none */
   DIT_PIXELS_RGBA_PREMULTIPLIED = 3,
-  DIT_PIXELS_BGRA = 4    /* straight alpha */
+  DIT_PIXELS_BGRA = 4 /* straight alpha */
 };
 
 /* What to make. NULL or zeroes mean the model's own recommendation. Arrays are the caller's, and are copied by
@@ -232,10 +234,10 @@ typedef struct dit_params {
                                 model's */
   float guidance_from, guidance_to; /* guide only in this part of the schedule, in [0,1], 0 being the noisy end; 0,0:
                                        all of it */
-  float eta;                 /* DDIM: 0 is deterministic, 1 adds as much noise as DDPM */
-  float mix;                 /* 0..1, with classes_b */
-  float strength;            /* 0..1, with init_image: the part of the schedule the picture is noised to; 0 is 1, where
-                                nothing of it is left (but for a mask) */
+  float eta;                        /* DDIM: 0 is deterministic, 1 adds as much noise as DDPM */
+  float mix;                        /* 0..1, with classes_b */
+  float strength; /* 0..1, with init_image: the part of the schedule the picture is noised to; 0 is 1, where
+                     nothing of it is left (but for a mask) */
   float reserved;
 } dit_params;
 
@@ -261,12 +263,12 @@ DIT_API dit_status dit_job_advance(dit_job *job, int64_t microseconds, dit_error
 
 typedef struct dit_progress {
   uint32_t struct_size;
-  dit_status status;      /* DIT_MORE, DIT_OK or DIT_CANCELLED */
-  int32_t step, steps;    /* sampling steps finished and in all, summed over groups of pictures */
+  dit_status status;   /* DIT_MORE, DIT_OK or DIT_CANCELLED */
+  int32_t step, steps; /* sampling steps finished and in all, summed over groups of pictures */
   int64_t units, units_total;
   int64_t microseconds_left; /* of dit_job_advance, at the pace so far; -1: not known yet */
-  float fraction;         /* of the work, 0..1 */
-  int32_t pictures_ready; /* pictures 0..pictures_ready-1 have their pixels */
+  float fraction;            /* of the work, 0..1 */
+  int32_t pictures_ready;    /* pictures 0..pictures_ready-1 have their pixels */
 } dit_progress;
 
 /* May race with dit_job_advance, not with dit_job_end. Any thread. Errors: ARGUMENT. */
@@ -335,15 +337,15 @@ DIT_API dit_status dit_vae_encode(const dit_model *model, int32_t count, int32_t
 /* One step of a schedule, in the order in which the sampler takes them: the noisiest first. beta and what follows are
  * those of the respaced process (Nichol & Dhariwal 2021, section 4; official diffusion/respace.py). */
 typedef struct dit_schedule_row {
-  double timestep;                      /* as the network sees it */
-  double alpha_cumprod;                 /* product of 1 - beta up to here */
-  double alpha_cumprod_prev;            /* the same after this step; 1 at the last */
+  double timestep;           /* as the network sees it */
+  double alpha_cumprod;      /* product of 1 - beta up to here */
+  double alpha_cumprod_prev; /* the same after this step; 1 at the last */
   double beta;
-  double posterior_variance;            /* beta * (1 - alpha_cumprod_prev) / (1 - alpha_cumprod) */
-  double posterior_log_variance;        /* its logarithm; the last step has the last but one's, or 0 if it is alone */
-  double posterior_mean_x0;             /* mean = this * x0 ... */
-  double posterior_mean_x;              /* ... + this * x */
-  double ddim_sigma;                    /* of params->eta (Song et al. 2020, equation 16) */
+  double posterior_variance;     /* beta * (1 - alpha_cumprod_prev) / (1 - alpha_cumprod) */
+  double posterior_log_variance; /* its logarithm; the last step has the last but one's, or 0 if it is alone */
+  double posterior_mean_x0;      /* mean = this * x0 ... */
+  double posterior_mean_x;       /* ... + this * x */
+  double ddim_sigma;             /* of params->eta (Song et al. 2020, equation 16) */
 } dit_schedule_row;
 
 /* The schedule of params->steps, spacing, eta (0..1) and, for spacing 0, sampler (0: DDPM); others are ignored. Linear

@@ -6,7 +6,8 @@
 
 #include "edit.h"
 
-/* image [channels][area] = bytes [area][channels] / 127.5 - 1; colour is 0 where alpha is 0, for there it means nothing. */
+/* image [channels][area] = bytes [area][channels] / 127.5 - 1; colour is 0 where alpha is 0, for there it means
+ * nothing. */
 void dit__edit_image(const uint8_t *bytes, int64_t area, int32_t channels, float *image) {
   for (int64_t i = 0; i < area; i++, bytes += channels)
     for (int32_t c = 0; c < channels; c++) {
@@ -40,7 +41,9 @@ void dit__edit_keep(double alpha_cumprod, int32_t channels, int64_t area, const 
   }
 }
 
-static uint8_t edit_nearer(uint8_t depth, uint8_t neighbour) { return neighbour + 1 < depth ? (uint8_t)(neighbour + 1) : depth; }
+static uint8_t edit_nearer(uint8_t depth, uint8_t neighbour) {
+  return neighbour + 1 < depth ? (uint8_t)(neighbour + 1) : depth;
+}
 
 /* Chessboard distances in two passes: from above and the left, then from below and the right. */
 void dit__edit_depths(const uint8_t *mask, int32_t height, int32_t width, int32_t most, uint8_t *depth) {

@@ -17,12 +17,12 @@ void dit__edit_noised(double alpha_cumprod, int64_t count, const float *clean, c
 void dit__edit_keep(double alpha_cumprod, int32_t channels, int64_t area, const float *weights, const float *clean,
                     const float *noise, float *x);
 
-/* How far each pixel lies inside what is repainted, in steps to the nearest kept one (diagonals count 1), at most `most`
- * (up to 254). */
+/* How far each pixel lies inside what is repainted, in steps to the nearest kept one (diagonals count 1), at most
+ * `most` (up to 254). */
 void dit__edit_depths(const uint8_t *mask, int32_t height, int32_t width, int32_t most, uint8_t *depth);
 
-/* Puts repainted pixels [area][channels] together with the old ones: kept ones come back as they were, and from there the
- * new ones fade in over `fade` pixels. */
+/* Puts repainted pixels [area][channels] together with the old ones: kept ones come back as they were, and from there
+ * the new ones fade in over `fade` pixels. */
 void dit__edit_compose(const uint8_t *mask, const uint8_t *depth, const uint8_t *old, int64_t area, int32_t channels,
                        int32_t fade, uint8_t *pixels);
 

@@ -15,7 +15,8 @@ void dit__environment_enter(dit__environment *saved) {
   __asm__ volatile("fldcw %0" : : "m"(standard));
   saved->words[1] = control;
 #endif
-  _mm_setcsr(0x1f80); /* all exceptions masked, nearest, no flush-to-zero, no denormals-are-zero (Intel SDM 1, 10.2.3) */
+  _mm_setcsr(
+      0x1f80); /* all exceptions masked, nearest, no flush-to-zero, no denormals-are-zero (Intel SDM 1, 10.2.3) */
 }
 
 void dit__environment_leave(const dit__environment *saved) {

@@ -12,8 +12,10 @@ static void error_clean(char *message) {
     const int extra = *at < 0x80 ? 0 : *at < 0xc2 ? -1 : *at < 0xe0 ? 1 : *at < 0xf0 ? 2 : *at < 0xf5 ? 3 : -1;
     int i = 1;
     while (i <= extra && (at[i] & 0xc0) == 0x80) i++; /* ends at the terminator */
-    if (extra < 0 || i <= extra || *at < 0x20 || *at == 0x7f) *at++ = '?';
-    else at += i;
+    if (extra < 0 || i <= extra || *at < 0x20 || *at == 0x7f)
+      *at++ = '?';
+    else
+      at += i;
   }
 }
 

@@ -49,8 +49,8 @@ dit_status dit__fail(dit_error *error, dit_status status, const char *format, ..
 
 /* ---- structs.c: structs with a struct_size ---- */
 
-/* Copies a caller's struct into ours of `size` bytes: missing members become zero, unknown ones must be zero. NULL gives
- * all zero. `what` names the struct. */
+/* Copies a caller's struct into ours of `size` bytes: missing members become zero, unknown ones must be zero. NULL
+ * gives all zero. `what` names the struct. */
 dit_status dit__struct_read(void *to, size_t size, const void *from, const char *what, dit_error *error);
 /* Copies ours into a caller's, not beyond his struct_size, which stays. */
 dit_status dit__struct_write(void *to, const void *from, size_t size, const char *what, dit_error *error);
@@ -58,7 +58,7 @@ dit_status dit__struct_write(void *to, const void *from, size_t size, const char
 /* ---- math.c: elementary functions in double, the same bits everywhere; no fused operation ---- */
 
 double dit__exp(double x);
-double dit__log(double x); /* x > 0 */
+double dit__log(double x);                                /* x > 0 */
 void dit__sincos(double x, double *sine, double *cosine); /* |x| < 1e6 */
 
 /* ---- random.c ---- */
@@ -72,8 +72,10 @@ void dit__philox(const uint32_t counter[4], const uint32_t key[2], uint32_t word
 enum { DIT__TIMESTEPS = 1000 };
 
 /* Rows of a schedule, in the order in which they are taken; the number of them, or a negative status. `rows` has room
- * for `steps`, or is NULL: only checked. spacing 0 chooses by sampler: DDIM takes DIT_SPACING_DDIM where a whole stride exists, else EVEN. */
-int32_t dit__schedule(int32_t steps, int32_t spacing, int32_t sampler, float eta, dit_schedule_row *rows, dit_error *error);
+ * for `steps`, or is NULL: only checked. spacing 0 chooses by sampler: DDIM takes DIT_SPACING_DDIM where a whole stride
+ * exists, else EVEN. */
+int32_t dit__schedule(int32_t steps, int32_t spacing, int32_t sampler, float eta, dit_schedule_row *rows,
+                      dit_error *error);
 int32_t dit__spacing_choice(int32_t steps, int32_t spacing, int32_t sampler); /* what 0 becomes */
 
 /* One step on the n numbers of a latent, in place. `last`: no noise is added. eps and v: the network's output (v NULL

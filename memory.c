@@ -22,8 +22,10 @@ void dit__layout_open(dit__layout *layout) {
 
 size_t dit__layout_add(dit__layout *layout, uint64_t count, size_t size) {
   const size_t at = layout->size, bytes = memory_round(count, size, &layout->overflow);
-  if (bytes > SIZE_MAX / 2 - at) layout->overflow = 1;
-  else layout->size += bytes;
+  if (bytes > SIZE_MAX / 2 - at)
+    layout->overflow = 1;
+  else
+    layout->size += bytes;
   return at;
 }
 

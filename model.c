@@ -22,7 +22,8 @@ static void *model_take(model_loader *loader, size_t size) {
   dit__taken *block = (dit__taken *)dit__allocate(&loader->model->options, size + header, 64);
   if (!block) {
     if (!loader->status)
-      loader->status = dit__fail(loader->error, DIT_ERROR_MEMORY, "no memory for %zu bytes of the model's tables", size);
+      loader->status =
+          dit__fail(loader->error, DIT_ERROR_MEMORY, "no memory for %zu bytes of the model's tables", size);
     return NULL;
   }
   block->next = loader->model->taken;
@@ -35,20 +36,23 @@ static void *model_take(model_loader *loader, size_t size) {
 
 /* ---- Keys ---- */
 
-static int64_t model_integer(model_loader *loader, const char *key, int64_t low, int64_t high, int64_t otherwise, int needed) {
+static int64_t model_integer(model_loader *loader, const char *key, int64_t low, int64_t high, int64_t otherwise,
+                             int needed) {
   int64_t value = otherwise;
   if (loader->status) return value;
   const int found = dit__gguf_integer(loader->model->gguf, key, low, high, &value, loader->error);
   if (found < 0) loader->status = DIT_ERROR_FORMAT;
   if (!found && needed)
-    loader->status = dit__fail(loader->error, DIT_ERROR_FORMAT, "key %s is missing; was the file made by dit-convert?", key);
+    loader->status =
+        dit__fail(loader->error, DIT_ERROR_FORMAT, "key %s is missing; was the file made by dit-convert?", key);
   return value;
 }
 
 static double model_real(model_loader *loader, const char *key, double otherwise) {
   double value = otherwise;
   if (loader->status) return value;
-  if (dit__gguf_real(loader->model->gguf, key, &value, loader->error) < 0) loader->status = DIT_ERROR_FORMAT;
+  if (dit__gguf_real(loader->model->gguf, key, &value, loader->error) < 0)
+    loader->status = DIT_ERROR_FORMAT;
   else if (!(value > -1e9 && value < 1e9))
     loader->status = dit__fail(loader->error, DIT_ERROR_FORMAT, "key %s: not a reasonable number", key);
   return value;
@@ -87,7 +91,8 @@ static int32_t model_choice(model_loader *loader, const char *key, const char *n
 
 /* ---- Tensors ---- */
 
-static const dit__gguf_tensor *model_tensor(model_loader *loader, const char *name, uint32_t rank, const uint64_t *shape) {
+static const dit__gguf_tensor *model_tensor(model_loader *loader, const char *name, uint32_t rank,
+                                            const uint64_t *shape) {
   if (loader->status) return NULL;
   const dit__gguf_tensor *tensor = dit__gguf_find(loader->model->gguf, name);
   if (!tensor) {
@@ -105,7 +110,8 @@ static const dit__gguf_tensor *model_tensor(model_loader *loader, const char *na
         at += (size_t)snprintf(text[which] + at, sizeof text[which] - at, "%s%llu", i ? "," : "",
                                (unsigned long long)(which ? tensor->shape[i] : shape[i]));
     }
-    loader->status = dit__fail(loader->error, DIT_ERROR_FORMAT, "tensor %s has shape [%s], expected [%s]", name, text[1], text[0]);
+    loader->status =
+        dit__fail(loader->error, DIT_ERROR_FORMAT, "tensor %s has shape [%s], expected [%s]", name, text[1], text[0]);
     return NULL;
   }
   return tensor;
@@ -151,7 +157,8 @@ static void model_weights(model_loader *loader, const char *name, uint32_t rank,
   char scale[80];
   snprintf(scale, sizeof scale, "%s.scale", name);
   if (taps > 1 || rank != 2) {
-    loader->status = dit__fail(loader->error, DIT_ERROR_FORMAT, "tensor %s: only matrices of the transformer can be q8", name);
+    loader->status =
+        dit__fail(loader->error, DIT_ERROR_FORMAT, "tensor %s: only matrices of the transformer can be q8", name);
     return;
   }
   out->scale = model_vector(loader, scale, (int64_t)shape[0]);
@@ -183,7 +190,8 @@ static void model_pack(model_loader *loader, dit__matrix *matrix, model_use use)
 }
 
 /* A linear layer: NAME.weight [rows][k] and NAME.bias [rows]. */
-static void model_linear(model_loader *loader, const char *name, int64_t rows, int64_t k, model_use use, dit__matrix *out) {
+static void model_linear(model_loader *loader, const char *name, int64_t rows, int64_t k, model_use use,
+                         dit__matrix *out) {
   char full[96];
   const uint64_t shape[2] = {(uint64_t)rows, (uint64_t)k};
   memset(out, 0, sizeof *out);
@@ -196,8 +204,8 @@ static void model_linear(model_loader *loader, const char *name, int64_t rows, i
 }
 
 /* A convolution: NAME.weight [rows][channels][side][side] and NAME.bias. With one tap its k are in the file's order. */
-static void model_kernel(model_loader *loader, const char *name, int64_t rows, int64_t channels, int64_t side, int32_t taps,
-                         dit__matrix *out) {
+static void model_kernel(model_loader *loader, const char *name, int64_t rows, int64_t channels, int64_t side,
+                         int32_t taps, dit__matrix *out) {
   char full[96];
   const uint64_t shape[4] = {(uint64_t)rows, (uint64_t)channels, (uint64_t)side, (uint64_t)side};
   memset(out, 0, sizeof *out);
@@ -234,12 +242,14 @@ static void model_transformer_geometry(model_loader *loader) {
   const int64_t timesteps = model_integer(loader, "dit.timesteps", 1, 1 << 20, 1000, 0);
   if (loader->status) return;
   if (dit->hidden % dit->heads || dit->hidden % 4 || dit->latent_size % dit->patch)
-    loader->status = dit__fail(loader->error, DIT_ERROR_FORMAT,
-                               "geometry: hidden_size %d must be a multiple of heads %d and of 4, latent_size %d of patch %d",
-                               dit->hidden, dit->heads, dit->latent_size, dit->patch);
+    loader->status =
+        dit__fail(loader->error, DIT_ERROR_FORMAT,
+                  "geometry: hidden_size %d must be a multiple of heads %d and of 4, latent_size %d of patch %d",
+                  dit->hidden, dit->heads, dit->latent_size, dit->patch);
   else if (begin != 0.0001 || end != 0.02 || timesteps != 1000)
-    loader->status = dit__fail(loader->error, DIT_ERROR_UNSUPPORTED,
-                               "dit.beta_start, dit.beta_end and dit.timesteps must be 0.0001, 0.02 and 1000 in this version");
+    loader->status =
+        dit__fail(loader->error, DIT_ERROR_UNSUPPORTED,
+                  "dit.beta_start, dit.beta_end and dit.timesteps must be 0.0001, 0.02 and 1000 in this version");
 }
 
 static void model_transformer(model_loader *loader) {
@@ -333,13 +343,15 @@ static void model_half(model_loader *loader, int decoder, const int32_t *widths,
       snprintf(name, sizeof name, "vae.%s.%s_blocks.%d.resnets.%d", side, decoder ? "up" : "down", i, j);
       model_resnet(loader, name, in, half->width[i], &half->level[i][j]);
     }
-    snprintf(name, sizeof name, "vae.%s.%s_blocks.%d.%ssamplers.0.conv", side, decoder ? "up" : "down", i, decoder ? "up" : "down");
+    snprintf(name, sizeof name, "vae.%s.%s_blocks.%d.%ssamplers.0.conv", side, decoder ? "up" : "down", i,
+             decoder ? "up" : "down");
     if (i < last) model_convolution(loader, name, half->width[i], half->width[i], 3, &half->resample[i]);
   }
   snprintf(name, sizeof name, "vae.%s", side);
   model_norm(loader, name, ".conv_norm_out", half->width[last], &half->norm_out);
   snprintf(name, sizeof name, "vae.%s.conv_out", side);
-  model_convolution(loader, name, decoder ? vae->image_channels : 2 * vae->channels, half->width[last], 3, &half->conv_out);
+  model_convolution(loader, name, decoder ? vae->image_channels : 2 * vae->channels, half->width[last], 3,
+                    &half->conv_out);
 }
 
 /* Whether the file has a part: by its first tensor or its last, so that a file that lacks one of them is refused. */
@@ -357,7 +369,8 @@ static void model_autoencoder(model_loader *loader) {
   const int encoder = model_has(gguf, "vae.encoder.conv_in.weight", "vae.encoder.conv_out.weight");
   if (found < 0) loader->status = DIT_ERROR_FORMAT;
   if (!found && (decoder || encoder))
-    loader->status = dit__fail(loader->error, DIT_ERROR_FORMAT, "key vae.block_channels is missing; was the file made by dit-convert?");
+    loader->status = dit__fail(loader->error, DIT_ERROR_FORMAT,
+                               "key vae.block_channels is missing; was the file made by dit-convert?");
   if (!found || loader->status) return;
   vae->groups = (int32_t)model_integer(loader, "vae.groups", 1, 256, 0, 1);
   if (!loader->status && (levels < 1 || levels > DIT__LEVELS_MOST))
@@ -365,9 +378,11 @@ static void model_autoencoder(model_loader *loader) {
                                (unsigned long long)levels, DIT__LEVELS_MOST);
   for (uint64_t i = 0; i < levels && !loader->status; i++) {
     int64_t width = 0;
-    if (!dit__gguf_array_integer(gguf, "vae.block_channels", i, &width) || width < 1 || width > 4096 || width % vae->groups)
-      loader->status = dit__fail(loader->error, DIT_ERROR_FORMAT,
-                                 "key vae.block_channels: each must be a number of 1 to 4096 and a multiple of vae.groups");
+    if (!dit__gguf_array_integer(gguf, "vae.block_channels", i, &width) || width < 1 || width > 4096 ||
+        width % vae->groups)
+      loader->status =
+          dit__fail(loader->error, DIT_ERROR_FORMAT,
+                    "key vae.block_channels: each must be a number of 1 to 4096 and a multiple of vae.groups");
     widths[i] = (int32_t)width;
   }
   const int32_t layers = (int32_t)model_integer(loader, "vae.layers", 1, DIT__LAYERS_MOST - 1, 0, 1);
@@ -378,7 +393,8 @@ static void model_autoencoder(model_loader *loader) {
   vae->scaling = model_real(loader, "vae.scaling_factor", 0.18215);
   if (loader->status) return;
   if (!(vae->scaling >= 1e-6 && vae->scaling <= 1e6)) {
-    loader->status = dit__fail(loader->error, DIT_ERROR_FORMAT, "key vae.scaling_factor must be one millionth to one million");
+    loader->status =
+        dit__fail(loader->error, DIT_ERROR_FORMAT, "key vae.scaling_factor must be one millionth to one million");
     return;
   }
   if (decoder) {
@@ -406,7 +422,8 @@ static void model_recommendation(model_loader *loader) {
   if (!loader->status && !(info->guidance >= 0 && info->guidance <= 1000))
     loader->status = dit__fail(loader->error, DIT_ERROR_FORMAT, "key dit.guidance must be 0 to 1000");
   if (!loader->status && info->guidance_channels == 0)
-    loader->status = dit__fail(loader->error, DIT_ERROR_FORMAT, "key dit.guidance_channels must be 1 to %d, or -1", dit->channels);
+    loader->status =
+        dit__fail(loader->error, DIT_ERROR_FORMAT, "key dit.guidance_channels must be 1 to %d, or -1", dit->channels);
   if (info->guidance_channels < 0) info->guidance_channels = dit->channels;
   if (dit->null_class < 0) info->guidance = 1;
   info->variance = dit->out_channels > dit->channels ? DIT_VARIANCE_LEARNED : DIT_VARIANCE_FIXED_LARGE;
@@ -456,7 +473,8 @@ static void model_preview(model_loader *loader) {
   for (int64_t i = 0; i < wanted && map; i++) {
     double value = 0;
     if ((uint64_t)wanted != count || !dit__gguf_array_real(model->gguf, "dit.preview", (uint64_t)i, &value)) {
-      loader->status = dit__fail(loader->error, DIT_ERROR_FORMAT, "key dit.preview: expected %lld numbers", (long long)wanted);
+      loader->status =
+          dit__fail(loader->error, DIT_ERROR_FORMAT, "key dit.preview: expected %lld numbers", (long long)wanted);
       return;
     }
     map[i] = (float)value;
@@ -475,8 +493,10 @@ static void model_variant(dit_info *info) {
       return;
     }
   if (info->has_transformer)
-    snprintf(info->variant, sizeof info->variant, "DiT %dx%dx%d/%d", info->hidden_size, info->depth, info->heads, info->patch);
-  else snprintf(info->variant, sizeof info->variant, "AutoencoderKL");
+    snprintf(info->variant, sizeof info->variant, "DiT %dx%dx%d/%d", info->hidden_size, info->depth, info->heads,
+             info->patch);
+  else
+    snprintf(info->variant, sizeof info->variant, "AutoencoderKL");
 }
 
 static void model_describe(model_loader *loader) {
@@ -509,8 +529,9 @@ static void model_describe(model_loader *loader) {
   }
   model_preview(loader);
   info->has_preview = model->preview != NULL;
-  const dit__weights *sample = dit->present ? &dit->blocks[0].qkv.weights : vae->decoder ? &vae->decoder->conv_in.weights
-                                                                                         : &vae->encoder->conv_in.weights;
+  const dit__weights *sample = dit->present   ? &dit->blocks[0].qkv.weights
+                               : vae->decoder ? &vae->decoder->conv_in.weights
+                                              : &vae->encoder->conv_in.weights;
   info->weight_type = sample->type + DIT_TYPE_F32;
   model_text(loader, "general.name", info->name, sizeof info->name);
   model_text(loader, "general.license", info->license, sizeof info->license);
@@ -525,17 +546,21 @@ static dit_status model_options(dit_model *model, const dit_options *options, di
   if (status) return status;
   if (o->threads < 0 || o->threads > 1024)
     return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_options: threads is %d; it must be 0 to 1024", o->threads);
-  if (o->isa < 0 || o->isa > DIT_ISA_AVX512) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_options: isa %d does not exist", o->isa);
+  if (o->isa < 0 || o->isa > DIT_ISA_AVX512)
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_options: isa %d does not exist", o->isa);
   if (o->compute < 0 || o->compute > DIT_COMPUTE_BF16)
     return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_options: compute %d does not exist", o->compute);
   if (o->compute == DIT_COMPUTE_BF16)
-    return dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_options: computing in bf16 is not in this version; use f32 or int8");
-  if (o->load < 0 || o->load > DIT_LOAD_READ) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_options: load %d does not exist", o->load);
+    return dit__fail(error, DIT_ERROR_UNSUPPORTED,
+                     "dit_options: computing in bf16 is not in this version; use f32 or int8");
+  if (o->load < 0 || o->load > DIT_LOAD_READ)
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_options: load %d does not exist", o->load);
   if (o->reserved) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_options: reserved must be 0");
   if (!o->allocate != !o->release)
     return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_options: allocate and release must be given together");
   if (!dit__kernels_get(o->isa, &model->kernels))
-    return dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_options: this build or processor lacks instruction set %d", o->isa);
+    return dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_options: this build or processor lacks instruction set %d",
+                     o->isa);
   if (!o->load) o->load = DIT_LOAD_MAP;
   if (!o->threads) {
 #ifdef _OPENMP
@@ -564,17 +589,20 @@ static void model_load(model_loader *loader) {
   char architecture[16] = "";
   model_text(loader, "general.architecture", architecture, sizeof architecture);
   if (!loader->status && strcmp(architecture, "dit"))
-    loader->status = dit__fail(loader->error, DIT_ERROR_FORMAT,
-                               "general.architecture is '%s', not 'dit': the file holds another kind of model", architecture);
+    loader->status =
+        dit__fail(loader->error, DIT_ERROR_FORMAT,
+                  "general.architecture is '%s', not 'dit': the file holds another kind of model", architecture);
   if (!loader->status && model_integer(loader, "dit.format", 1, 1 << 20, 1, 0) != 1)
     loader->status = dit__fail(loader->error, DIT_ERROR_UNSUPPORTED, "dit.format: the file needs a newer libdit");
   model_compute(loader);
   model->dit.present = model_has(model->gguf, "x_embedder.proj.weight", "final_layer.linear.weight");
   if (model->dit.present && !loader->status) {
     model_transformer_geometry(loader);
-    if (!loader->status) model->dit.blocks = (dit__block *)model_take(loader, (size_t)model->dit.depth * sizeof(dit__block));
+    if (!loader->status)
+      model->dit.blocks = (dit__block *)model_take(loader, (size_t)model->dit.depth * sizeof(dit__block));
   }
-  for (loader->pack = 0; loader->pack < 2 && !loader->status; loader->pack++) { /* first checked and measured, then loaded */
+  for (loader->pack = 0; loader->pack < 2 && !loader->status;
+       loader->pack++) { /* first checked and measured, then loaded */
     model->info.parameters = 0;
     if (model->dit.present) model_transformer(loader);
     if (!loader->status) model_autoencoder(loader);
@@ -582,11 +610,14 @@ static void model_load(model_loader *loader) {
   if (loader->status) return;
   const int vae = model->vae.decoder || model->vae.encoder;
   if (!model->dit.present && !vae)
-    loader->status = dit__fail(loader->error, DIT_ERROR_FORMAT, "the file holds neither a transformer nor an autoencoder");
+    loader->status =
+        dit__fail(loader->error, DIT_ERROR_FORMAT, "the file holds neither a transformer nor an autoencoder");
   else if (model->dit.present && vae && model->dit.channels != model->vae.channels)
-    loader->status = dit__fail(loader->error, DIT_ERROR_FORMAT, "the transformer has %d latent channels, the autoencoder %d",
-                               model->dit.channels, model->vae.channels);
-  else model_describe(loader);
+    loader->status =
+        dit__fail(loader->error, DIT_ERROR_FORMAT, "the transformer has %d latent channels, the autoencoder %d",
+                  model->dit.channels, model->vae.channels);
+  else
+    model_describe(loader);
   model->unit_flops = loader->packed <= MODEL_PACKED ? 0.05e9 : 1e9;
 }
 
@@ -603,8 +634,8 @@ static void model_free(dit_model *model) {
 }
 
 /* Opens a path, or memory if path is NULL. */
-static dit_status model_open(const char *path, const void *data, size_t size, const dit_options *options, dit_model **out,
-                             dit_error *error) {
+static dit_status model_open(const char *path, const void *data, size_t size, const dit_options *options,
+                             dit_model **out, dit_error *error) {
   dit_model start;
   memset(&start, 0, sizeof start);
   *out = NULL;
@@ -621,7 +652,8 @@ static dit_status model_open(const char *path, const void *data, size_t size, co
     model->file.bytes = (const uint8_t *)data;
     model->file.size = size;
   }
-  if (!loader.status) loader.status = dit__gguf_open(model->file.bytes, model->file.size, &model->options, &model->gguf, error);
+  if (!loader.status)
+    loader.status = dit__gguf_open(model->file.bytes, model->file.size, &model->options, &model->gguf, error);
   if (!loader.status) model_load(&loader);
   if (loader.status) {
     if (path && error && error->status == loader.status && strncmp(error->message, path, strlen(path))) {

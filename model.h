@@ -14,11 +14,11 @@ typedef struct dit__block {
 typedef struct dit__transformer {
   int32_t present;
   int32_t hidden, depth, heads, patch, latent_size, channels, out_channels, mlp, classes, null_class;
-  dit__matrix embed;          /* [hidden][channels * patch * patch] */
-  dit__weights positions;     /* [latent_size/patch squared][hidden] */
-  dit__matrix time0, time2;   /* timestep embedding */
-  dit__weights labels;        /* [classes (+ 1)][hidden] */
-  dit__block *blocks;         /* [depth] */
+  dit__matrix embed;        /* [hidden][channels * patch * patch] */
+  dit__weights positions;   /* [latent_size/patch squared][hidden] */
+  dit__matrix time0, time2; /* timestep embedding */
+  dit__weights labels;      /* [classes (+ 1)][hidden] */
+  dit__block *blocks;       /* [depth] */
   dit__matrix final_linear, final_modulation;
 } dit__transformer;
 
@@ -74,7 +74,7 @@ struct dit_model {
   dit__transformer dit;
   dit__vae vae;
   dit_info info;
-  const char **labels; /* [info.label_count] */
+  const char **labels;  /* [info.label_count] */
   const float *preview; /* [image_channels][channels + 1], or NULL */
   double unit_flops;
 };
@@ -87,7 +87,8 @@ void dit__model_hold(const dit_model *model); /* one reference more; dit_model_c
 /* ---- dit.c ---- */
 
 /* Whether class_id (element `index` of what `what` names) and a latent's size suit the model. */
-dit_status dit__check_class(const dit_model *model, const char *what, int32_t index, int32_t class_id, dit_error *error);
+dit_status dit__check_class(const dit_model *model, const char *what, int32_t index, int32_t class_id,
+                            dit_error *error);
 dit_status dit__check_size(const dit_model *model, const char *what, int32_t height, int32_t width, dit_error *error);
 
 /* Numbers of one row of modulation: six chunks a block, two at the end, each `hidden` long. */
@@ -111,8 +112,8 @@ typedef struct dit__rows {
 void dit__plan_modulation(dit__plan *plan, dit__arena *arena, const dit__transformer *dit, const dit__rows *rows,
                           float *modulation);
 
-/* Appends a pass over `batch` samples: sample s reads latent[s % latents] [C][height][width], modulation row rows[s], and
- * gives out [batch][out_channels][height][width]. */
+/* Appends a pass over `batch` samples: sample s reads latent[s % latents] [C][height][width], modulation row rows[s],
+ * and gives out [batch][out_channels][height][width]. */
 void dit__plan_pass(dit__plan *plan, dit__arena *arena, const dit__transformer *dit, int32_t batch, int32_t latents,
                     int32_t height, int32_t width, const float *latent, const float *modulation,
                     const int32_t *modulation_rows, float *out);

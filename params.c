@@ -49,7 +49,8 @@ static dit_status params_later(const dit_params *p, dit_error *error) {
 /* Start pictures, and what needs one. */
 static dit_status params_edit(const dit_model *model, dit_params *p, dit_error *error) {
   if (p->init_image && !(model->vae.encoder && model->vae.decoder))
-    return dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_params: init_image needs a model with an encoder and a decoder");
+    return dit__fail(error, DIT_ERROR_UNSUPPORTED,
+                     "dit_params: init_image needs a model with an encoder and a decoder");
   if (!p->init_image && p->mask) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_params: mask without init_image");
   if (!p->init_image && p->strength != 0 && p->strength != 1)
     return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_params: strength without init_image");
@@ -61,7 +62,8 @@ static dit_status params_classes(const dit_model *model, const dit_params *p, di
   dit_status status = DIT_OK;
   if (p->classes_b && !p->classes) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_params: classes_b without classes");
   if (!p->classes) return dit__check_class(model, "dit_params: classes", 0, -1, error);
-  for (int32_t i = 0; i < p->count && !status; i++) status = dit__check_class(model, "dit_params: classes", i, p->classes[i], error);
+  for (int32_t i = 0; i < p->count && !status; i++)
+    status = dit__check_class(model, "dit_params: classes", i, p->classes[i], error);
   for (int32_t i = 0; p->classes_b && i < p->count && !status; i++)
     status = dit__check_class(model, "dit_params: classes_b", i, p->classes_b[i], error);
   return status;
@@ -81,7 +83,8 @@ static dit_status params_sampler(const dit_model *model, dit_params *p, dit_erro
   if (!p->variance) p->variance = info->variance;
   if (!p->clip) p->clip = info->clip;
   if (p->variance == DIT_VARIANCE_LEARNED && !info->learned_sigma)
-    return dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_params: variance is LEARNED, but the model does not predict it");
+    return dit__fail(error, DIT_ERROR_UNSUPPORTED,
+                     "dit_params: variance is LEARNED, but the model does not predict it");
   return DIT_OK;
 }
 
@@ -92,7 +95,8 @@ static dit_status params_guidance(const dit_model *model, dit_params *p, dit_err
   if (p->guidance_channels == -1) p->guidance_channels = info->latent_channels;
   if (p->guidance_from == 0 && p->guidance_to == 0) p->guidance_to = 1;
   if (p->guidance != 1 && model->dit.null_class < 0)
-    return dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_params: guidance needs a null class, and the model was trained without; use 1");
+    return dit__fail(error, DIT_ERROR_UNSUPPORTED,
+                     "dit_params: guidance needs a null class, and the model was trained without; use 1");
   return params_range("guidance_channels", p->guidance_channels, 1, info->latent_channels, error);
 }
 
@@ -100,7 +104,8 @@ static dit_status params_fill(const dit_model *model, const dit_params *params, 
   dit_params p;
   dit_status status = dit__struct_read(&p, sizeof p, params, "dit_params", error);
   if (status) return status;
-  if (!model->dit.present) return dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_params: the model has no transformer, so it cannot sample");
+  if (!model->dit.present)
+    return dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_params: the model has no transformer, so it cannot sample");
   status = params_ranges(&p, error);
   if (!status) status = params_later(&p, error);
   if (status) return status;
@@ -109,11 +114,11 @@ static dit_status params_fill(const dit_model *model, const dit_params *params, 
   if (!p.width) p.width = model->info.width;
   if (!p.height) p.height = model->info.height;
   if (p.width % factor || p.height % factor)
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_params: %d x %d pixels; width and height must be multiples of %d", p.width,
-                     p.height, factor * model->dit.patch);
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_params: %d x %d pixels; width and height must be multiples of %d",
+                     p.width, p.height, factor * model->dit.patch);
   if (factor > 1 && (p.width > DIT__SIDE_MOST || p.height > DIT__SIDE_MOST))
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_params: %d x %d pixels; width and height must be at most %d", p.width, p.height,
-                     DIT__SIDE_MOST);
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_params: %d x %d pixels; width and height must be at most %d",
+                     p.width, p.height, DIT__SIDE_MOST);
   status = dit__check_size(model, "dit_params", p.height / factor, p.width / factor, error);
   if (!status) status = params_classes(model, &p, error);
   if (!status) status = params_sampler(model, &p, error);

@@ -6,6 +6,7 @@
 
 #include "plan.h"
 
+enum { PLAN_TASK_ROWS = 96 };
 enum { PLAN_PACKED = 4 << 20, PLAN_BAND = 3 << 20, PLAN_HEADS = 8 << 20 }; /* bytes of scratch aimed at */
 
 static size_t plan_round(size_t size) { return (size + 63) / 64 * 64; }
@@ -61,8 +62,7 @@ static plan_cut product_cut(const dit__engine *engine, const dit__op *op) {
   cut.row_chunks = (int32_t)plan_ceil(op->rows, rows);
   cut.rows = (int32_t)plan_ceil(op->rows, cut.row_chunks);
   if (!cut.packed) cut.pack_bytes = plan_round(cut.panel_bytes * (size_t)plan_least(panels, fit)); /* for any rows */
-  if (op->finish >= DIT__RESIDUAL && k > DIT__BLOCK && !matrix->int8)
-    cut.partial_bytes = plan_round((size_t)cut.rows * (size_t)cut.columns * 4);
+  if (k > DIT__BLOCK && !matrix->int8) cut.partial_bytes = plan_round((size_t)cut.rows * (size_t)cut.columns * 4);
   return cut;
 }
 
@@ -81,12 +81,14 @@ static void DIT_CALL pack_task(void *context, int32_t index) {
   if (!count) return;
   uint8_t *to = run->panels + (size_t)(first / run->nr) * run->panel_bytes;
   const int32_t column = run->column + (int32_t)first;
-  if (run->matrix->int8) run->kernels->pack_i8(&run->matrix->weights, column, (int32_t)count, to);
-  else run->kernels->pack(&run->matrix->weights, column, (int32_t)count, (float *)(void *)to);
+  if (run->matrix->int8)
+    run->kernels->pack_i8(&run->matrix->weights, column, (int32_t)count, to);
+  else
+    run->kernels->pack(&run->matrix->weights, column, (int32_t)count, (float *)(void *)to);
 }
 
-static void pack_columns(const dit__engine *engine, const dit__matrix *matrix, int32_t column, int32_t columns, int32_t nr,
-                         size_t panel_bytes, uint8_t *panels) {
+static void pack_columns(const dit__engine *engine, const dit__matrix *matrix, int32_t column, int32_t columns,
+                         int32_t nr, size_t panel_bytes, uint8_t *panels) {
   pack_run run = {engine->kernels, matrix, panels, column, columns, 1, nr, panel_bytes};
   run.tasks = plan_tasks(engine, 16.0 * columns * matrix->weights.k, plan_ceil(columns, nr));
   dit__parallel(engine, run.tasks, pack_task, &run);
@@ -108,14 +110,16 @@ static void DIT_CALL product_task(void *context, int32_t index) {
   const product_run *run = (const product_run *)context;
   dit__product_i8 part = run->product;
   int64_t first = 0, count = run->rows, column = 0, columns = run->columns;
-  if (run->by_rows) plan_share(run->rows, run->tasks, index, 12, &first, &count);
-  else plan_share(run->columns, run->tasks, index, run->nr, &column, &columns);
+  if (run->by_rows)
+    plan_share(run->rows, run->tasks, index, 12, &first, &count);
+  else
+    plan_share(run->columns, run->tasks, index, run->nr, &column, &columns);
   if (!count || !columns) return;
   const uint8_t *panels = run->panels + (size_t)(column / run->nr) * run->panel_bytes;
   part.to.columns = (int32_t)columns;
   part.to.bias += column;
   part.to.out += column;
-  part.to.partial += column;
+  part.to.partial += column * part.to.partial_rows;
   if (part.to.residual) part.to.residual += column;
   if (part.to.gate) part.to.gate += column;
   if (run->int8) {
@@ -130,8 +134,9 @@ static void DIT_CALL product_task(void *context, int32_t index) {
 }
 
 static void product_compute(const dit__engine *engine, product_run *run, double k) {
-  const int64_t panels = plan_ceil(run->columns, run->nr);
-  run->by_rows = panels < engine->threads;
+  const int64_t panels =
+      plan_ceil(run->columns, run->nr); /* by rows, if each task gets enough to pack them once only */
+  run->by_rows = panels < engine->threads || run->rows >= engine->threads * PLAN_TASK_ROWS;
   run->tasks = plan_tasks(engine, 2.0 * run->rows * run->columns * k, run->by_rows ? plan_ceil(run->rows, 12) : panels);
   dit__parallel(engine, run->tasks, product_task, run);
 }
@@ -139,7 +144,8 @@ static void product_compute(const dit__engine *engine, product_run *run, double 
 static void product_unit(const dit__engine *engine, const dit__op *op, int64_t unit) {
   const plan_cut cut = product_cut(engine, op);
   const dit__matrix *matrix = op->matrix;
-  const int32_t column = (int32_t)(unit / cut.row_chunks) * cut.columns, row = (int32_t)(unit % cut.row_chunks) * cut.rows;
+  const int32_t column = (int32_t)(unit / cut.row_chunks) * cut.columns,
+                row = (int32_t)(unit % cut.row_chunks) * cut.rows;
   const int32_t columns = (int32_t)plan_least(cut.columns, matrix->weights.rows - column);
   const int32_t rows = (int32_t)plan_least(cut.rows, op->rows - row);
   const uint8_t *panels = engine->scratch;
@@ -168,12 +174,8 @@ static void product_unit(const dit__engine *engine, const dit__op *op, int64_t u
   to->bias = matrix->bias + column;
   to->out = op->out + row * op->out_stride + column;
   to->out_stride = op->out_stride;
-  to->partial = to->out;
-  to->partial_stride = op->out_stride;
-  if (cut.partial_bytes) {
-    to->partial = (float *)(void *)(engine->scratch + cut.pack_bytes);
-    to->partial_stride = cut.columns;
-  }
+  to->partial = (float *)(void *)(engine->scratch + cut.pack_bytes);
+  to->partial_rows = cut.rows;
   to->finish = op->finish;
   if (op->finish >= DIT__RESIDUAL) to->residual = op->residual + row * op->out_stride + column;
   to->residual_stride = op->out_stride;
@@ -227,7 +229,7 @@ static band_cut convolution_cut(const dit__engine *engine, const dit__op *op) {
   cut.pack_units = matrix->panels == NULL;
   if (!matrix->panels) cut.pack_bytes = plan_round(cut.panel_bytes * (size_t)panels);
   cut.band_bytes = plan_round((size_t)cut.in_rows * (size_t)cut.in_width * (size_t)op->channels * 4);
-  if (op->finish >= DIT__RESIDUAL && k > DIT__BLOCK)
+  if (k > DIT__BLOCK)
     cut.partial_bytes = plan_round((size_t)cut.rows * (size_t)op->image_width * (size_t)cut.columns * 4);
   return cut;
 }
@@ -254,11 +256,14 @@ static void band_row(const band_run *run, int32_t row, float *to) {
   float *inside = to + left * channels;
   if (op->upsample) {
     const float *from = op->x + (ptrdiff_t)(row / 2) * (columns / 2) * channels;
-    for (int32_t i = 0; i < columns; i++) memcpy(inside + (ptrdiff_t)i * channels, from + (ptrdiff_t)(i / 2) * channels, pixel);
+    for (int32_t i = 0; i < columns; i++)
+      memcpy(inside + (ptrdiff_t)i * channels, from + (ptrdiff_t)(i / 2) * channels, pixel);
   } else {
     const float *from = op->x + (ptrdiff_t)row * columns * channels;
-    if (op->scale) run->kernels->affine(from, channels, columns, channels, op->scale, op->shift, op->silu, inside);
-    else memcpy(inside, from, (size_t)columns * pixel);
+    if (op->scale)
+      run->kernels->affine(from, channels, columns, channels, op->scale, op->shift, op->silu, inside);
+    else
+      memcpy(inside, from, (size_t)columns * pixel);
   }
   memset(inside + (ptrdiff_t)columns * channels, 0, pixel);
 }
@@ -285,7 +290,8 @@ static void convolution_unit(const dit__engine *engine, const dit__op *op, int64
   const int32_t rows = (int32_t)plan_least(cut.rows, op->height - row);
   float *band = (float *)(void *)(engine->scratch + cut.pack_bytes);
   if (column == 0) {
-    band_run gather = {engine->kernels, op, band, row * op->stride - (op->stride == 2 ? 0 : 1), cut.in_rows, cut.in_width, 1};
+    band_run gather = {engine->kernels, op,           band, row * op->stride - (op->stride == 2 ? 0 : 1),
+                       cut.in_rows,     cut.in_width, 1};
     gather.rows = (rows - 1) * op->stride + 3;
     gather.tasks = plan_tasks(engine, 16.0 * gather.rows * cut.in_width * op->channels, gather.rows);
     dit__parallel(engine, gather.tasks, band_task, &gather);
@@ -311,8 +317,8 @@ static void convolution_unit(const dit__engine *engine, const dit__op *op, int64
   to->bias = matrix->bias + column;
   to->out = op->out + at;
   to->out_stride = op->out_stride;
-  to->partial = cut.partial_bytes ? (float *)(void *)(engine->scratch + cut.pack_bytes + cut.band_bytes) : to->out;
-  to->partial_stride = cut.partial_bytes ? cut.columns : op->out_stride;
+  to->partial = (float *)(void *)(engine->scratch + cut.pack_bytes + cut.band_bytes);
+  to->partial_rows = cut.rows * op->image_width;
   run.scratch = engine->scratch + cut.pack_bytes + cut.band_bytes + cut.partial_bytes;
   to->finish = op->finish;
   if (op->finish >= DIT__RESIDUAL) to->residual = op->residual + at;
@@ -457,7 +463,8 @@ static head_cut attention_cut(const dit__engine *engine, const dit__op *op) {
   cut.keys_bytes = plan_round((size_t)(plan_ceil(op->tokens, nr) * nr * op->dim) * 4);
   cut.values_bytes = plan_round((size_t)(plan_ceil(op->dim, nr) * nr * op->tokens) * 4);
   cut.task_bytes = plan_round((size_t)dit__attention_scratch(op->dim) * 4);
-  int64_t most = plan_least((int64_t)(engine->unit_flops / flops), (int64_t)(PLAN_HEADS / (cut.keys_bytes + cut.values_bytes)));
+  int64_t most =
+      plan_least((int64_t)(engine->unit_flops / flops), (int64_t)(PLAN_HEADS / (cut.keys_bytes + cut.values_bytes)));
   most = plan_most(1, plan_least(most, all));
   if (most > engine->threads) most = most / engine->threads * engine->threads;
   cut.heads = most;
@@ -490,7 +497,8 @@ static void DIT_CALL head_pack_task(void *context, int32_t index) {
     uint8_t *keys = run->packed + (size_t)(i / 2) * (run->cut.keys_bytes + run->cut.values_bytes);
     const float *rows = head_rows(op, run->head + i / 2, i % 2 ? 2 : 1);
     if (i % 2) {
-      run->kernels->pack_columns(rows, op->x_stride, op->tokens, op->dim, (float *)(void *)(keys + run->cut.keys_bytes));
+      run->kernels->pack_columns(rows, op->x_stride, op->tokens, op->dim,
+                                 (float *)(void *)(keys + run->cut.keys_bytes));
     } else {
       const dit__weights as_weights = {(const uint8_t *)rows, NULL, op->x_stride, DIT__F32, op->tokens, op->dim, 1};
       run->kernels->pack(&as_weights, 0, op->tokens, (float *)(void *)keys);
@@ -609,7 +617,8 @@ static size_t op_scratch(const dit__engine *engine, const dit__op *op) {
       return (size_t)cut.heads * (cut.keys_bytes + cut.values_bytes) + (size_t)engine->threads * cut.task_bytes;
     }
     case DIT__GROUP_NORM:
-      return ((size_t)op->rows * (size_t)op->groups + (size_t)engine->threads * (size_t)op->channels) * 2 * sizeof(double);
+      return ((size_t)op->rows * (size_t)op->groups + (size_t)engine->threads * (size_t)op->channels) * 2 *
+             sizeof(double);
     default: return 0;
   }
 }

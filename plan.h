@@ -1,5 +1,5 @@
-/* Plans: what dit.c and vae.c make of tensors, and what plan.c makes kernels do. A plan is a list of operations; each is
- * cut into units (at most the engine's flops: what dit_job_advance does at a time), each unit into tasks that share
+/* Plans: what dit.c and vae.c make of tensors, and what plan.c makes kernels do. A plan is a list of operations; each
+ * is cut into units (at most the engine's flops: what dit_job_advance does at a time), each unit into tasks that share
  * nothing but what they read. How they are cut never changes a bit. */
 #ifndef DIT_PLAN_H
 #define DIT_PLAN_H
@@ -10,10 +10,10 @@
 /* A linear layer or convolution as the model holds it. */
 typedef struct dit__matrix {
   dit__weights weights;
-  const float *bias;         /* [rows] */
-  const float *panels;       /* packed when the model was opened, or NULL */
-  const uint8_t *panels_i8;  /* likewise, for int8 */
-  int32_t int8;              /* 1: products with it are int8 */
+  const float *bias;        /* [rows] */
+  const float *panels;      /* packed when the model was opened, or NULL */
+  const uint8_t *panels_i8; /* likewise, for int8 */
+  int32_t int8;             /* 1: products with it are int8 */
   int32_t reserved;
 } dit__matrix;
 
@@ -40,7 +40,7 @@ typedef struct dit__op dit__op;
 
 struct dit__op {
   int32_t kind;
-  int32_t rows; /* PRODUCT, NORM, QUANTIZE, AFFINE: rows of x; GROUP_NORM: of pixels */
+  int32_t rows;  /* PRODUCT, NORM, QUANTIZE, AFFINE: rows of x; GROUP_NORM: of pixels */
   int32_t width; /* numbers of a row of x; GROUP_NORM: pixels of a row */
   int32_t channels;
   const dit__matrix *matrix; /* PRODUCT, CONVOLUTION */
@@ -48,7 +48,7 @@ struct dit__op {
   ptrdiff_t x_stride;
   float *out;
   ptrdiff_t out_stride;
-  const float *residual; /* of the rows of out, out_stride apart; may be out */
+  const float *residual;    /* of the rows of out, out_stride apart; may be out */
   dit__quantized quantized; /* PRODUCT with int8: x; QUANTIZE: out */
   int32_t finish;
   int32_t rows_per_sample;
@@ -101,8 +101,10 @@ void dit__plan_open(dit__plan *plan, const dit__engine *engine, dit__op *ops);
 dit__op *dit__plan_add(dit__plan *plan, dit__kind kind); /* cleared; fill it before the next call */
 void dit__plan_close(dit__plan *plan);
 
-double dit__op_unit_flops(const dit__engine *engine, const dit__op *op); /* about, of its largest unit, packing included */
-double dit__op_useful_flops(const dit__engine *engine, const dit__op *op); /* multiplications and additions, a unit's share */
+double dit__op_unit_flops(const dit__engine *engine,
+                          const dit__op *op); /* about, of its largest unit, packing included */
+double dit__op_useful_flops(const dit__engine *engine,
+                            const dit__op *op); /* multiplications and additions, a unit's share */
 
 /* Runs one unit; 1 while there is more. */
 int32_t dit__plan_step(dit__plan *plan);

@@ -66,7 +66,9 @@ intptr_t dit__atomic_add(intptr_t *value, intptr_t summand) {
 #endif
 }
 intptr_t dit__atomic_load(const intptr_t *value) { return dit__atomic_add((intptr_t *)value, 0); }
-void dit__atomic_store(intptr_t *value, intptr_t to) { InterlockedExchangePointer((void *volatile *)value, (void *)to); }
+void dit__atomic_store(intptr_t *value, intptr_t to) {
+  InterlockedExchangePointer((void *volatile *)value, (void *)to);
+}
 #else
 intptr_t dit__atomic_add(intptr_t *value, intptr_t summand) {
   return __atomic_add_fetch(value, summand, __ATOMIC_SEQ_CST);
@@ -138,8 +140,10 @@ dit_status dit__file_open(const char *path, int32_t load, const dit_options *hoo
 }
 
 void dit__file_close(dit__file *file, const dit_options *hooks) {
-  if (file->block && file->load == DIT_LOAD_READ) dit__release(hooks, file->block, file->size);
-  else if (file->block) UnmapViewOfFile(file->block);
+  if (file->block && file->load == DIT_LOAD_READ)
+    dit__release(hooks, file->block, file->size);
+  else if (file->block)
+    UnmapViewOfFile(file->block);
   file->block = NULL;
 }
 
@@ -160,7 +164,8 @@ int32_t dit__processors(void) {
   return count < 1 ? 1 : count > 4096 ? 4096 : (int32_t)count;
 }
 
-static dit_status read_whole(int descriptor, const char *path, const dit_options *hooks, dit__file *file, dit_error *error) {
+static dit_status read_whole(int descriptor, const char *path, const dit_options *hooks, dit__file *file,
+                             dit_error *error) {
   uint8_t *block = (uint8_t *)dit__allocate(hooks, file->size, 64);
   if (!block) return dit__fail(error, DIT_ERROR_MEMORY, "%s: no memory for %zu bytes", path, file->size);
   for (size_t done = 0; done < file->size;) {
@@ -169,7 +174,8 @@ static dit_status read_whole(int descriptor, const char *path, const dit_options
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) {
       dit__release(hooks, block, file->size);
-      return dit__fail(error, DIT_ERROR_IO, "%s: %s", path, got ? strerror(errno) : "the file shrank while it was read");
+      return dit__fail(error, DIT_ERROR_IO, "%s: %s", path,
+                       got ? strerror(errno) : "the file shrank while it was read");
     }
     done += (size_t)got;
   }
@@ -199,8 +205,10 @@ dit_status dit__file_open(const char *path, int32_t load, const dit_options *hoo
       status = read_whole(descriptor, path, hooks, file, error);
     } else {
       void *block = mmap(NULL, file->size, PROT_READ, MAP_SHARED, descriptor, 0);
-      if (block == MAP_FAILED) status = dit__fail(error, DIT_ERROR_IO, "%s: cannot be mapped: %s", path, strerror(errno));
-      else file->bytes = (const uint8_t *)(file->block = block);
+      if (block == MAP_FAILED)
+        status = dit__fail(error, DIT_ERROR_IO, "%s: cannot be mapped: %s", path, strerror(errno));
+      else
+        file->bytes = (const uint8_t *)(file->block = block);
     }
   }
   close(descriptor);
@@ -208,8 +216,10 @@ dit_status dit__file_open(const char *path, int32_t load, const dit_options *hoo
 }
 
 void dit__file_close(dit__file *file, const dit_options *hooks) {
-  if (file->block && file->load == DIT_LOAD_READ) dit__release(hooks, file->block, file->size);
-  else if (file->block) munmap(file->block, file->size);
+  if (file->block && file->load == DIT_LOAD_READ)
+    dit__release(hooks, file->block, file->size);
+  else if (file->block)
+    munmap(file->block, file->size);
   file->block = NULL;
 }
 

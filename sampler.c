@@ -13,8 +13,8 @@
 #include "edit.h"
 #include "model.h"
 
-enum { JOB_ROWS = 2048 };            /* tokens of a group's pass, about */
-enum { JOB_WINDOW = 32 << 20 };      /* bytes of modulation of a window */
+enum { JOB_ROWS = 2048 };       /* tokens of a group's pass, about */
+enum { JOB_WINDOW = 32 << 20 }; /* bytes of modulation of a window */
 
 typedef enum job_phase {
   JOB_LOAD,
@@ -30,12 +30,12 @@ typedef enum job_phase {
 
 /* How a job is laid out: sizes that follow from parameters, and where its parts lie in its one block. */
 typedef struct job_shape {
-  int32_t height, width;      /* of the latent */
-  int32_t group, conditions;  /* pictures of a group; conditions of one at most */
-  int32_t window;             /* steps of modulation at a time */
-  int32_t guided;             /* 1: some steps have two passes */
-  int32_t first_step;         /* steps before are left out: strength */
-  int64_t latent, picture;    /* numbers of a latent; bytes of a picture */
+  int32_t height, width;     /* of the latent */
+  int32_t group, conditions; /* pictures of a group; conditions of one at most */
+  int32_t window;            /* steps of modulation at a time */
+  int32_t guided;            /* 1: some steps have two passes */
+  int32_t first_step;        /* steps before are left out: strength */
+  int64_t latent, picture;   /* numbers of a latent; bytes of a picture */
   size_t classes, classes_b, seeds, noise, step_noise, init_image, mask; /* copies of the caller's arrays */
   size_t schedule, latents, clean, fresh, output, image, pixels;
   size_t init, weights, depth; /* encoded start pictures; masks of latents; depths of one mask */
@@ -117,8 +117,8 @@ static void job_plan_modulation(dit__plan *plan, dit__arena *arena, const dit_mo
   dit__plan_close(plan);
 }
 
-static void job_plan_pass(dit__plan *plan, dit__arena *arena, const dit_model *model, const job_shape *shape, int32_t count,
-                          int32_t guided, const job_buffers *b) {
+static void job_plan_pass(dit__plan *plan, dit__arena *arena, const dit_model *model, const job_shape *shape,
+                          int32_t count, int32_t guided, const job_buffers *b) {
   dit__arena_open(arena, b->workspace);
   dit__plan_pass(plan, arena, &model->dit, count * (1 + guided), count, shape->height, shape->width, b->latents,
                  b->modulation, b->rows, b->output);
@@ -128,7 +128,8 @@ static void job_plan_pass(dit__plan *plan, dit__arena *arena, const dit_model *m
 static void job_plan_decode(dit__plan *plan, dit__arena *arena, const dit_model *model, const job_shape *shape,
                             const job_buffers *b) {
   dit__arena_open(arena, b->workspace);
-  dit__plan_decode(plan, arena, &model->vae, shape->height, shape->width, b->latents, 1.0 / model->vae.scaling, b->image);
+  dit__plan_decode(plan, arena, &model->vae, shape->height, shape->width, b->latents, 1.0 / model->vae.scaling,
+                   b->image);
   dit__plan_close(plan);
 }
 
@@ -194,7 +195,8 @@ static job_needs job_measure(const dit_model *model, const dit_params *p, const 
 /* Lays a job out with groups of `group` pictures and windows of `window` steps. */
 static void job_lay_out(const dit_model *model, const dit_params *p, job_shape *shape) {
   const uint64_t count = (uint64_t)p->count, latent = (uint64_t)shape->latent, group = (uint64_t)shape->group;
-  const uint64_t passes = 1 + (uint64_t)shape->guided, out = latent / (uint64_t)model->dit.channels * (uint64_t)model->dit.out_channels;
+  const uint64_t passes = 1 + (uint64_t)shape->guided,
+                 out = latent / (uint64_t)model->dit.channels * (uint64_t)model->dit.out_channels;
   const uint64_t rows = (uint64_t)shape->window * (uint64_t)shape->conditions;
   const uint64_t picture = (uint64_t)shape->picture, area = (uint64_t)p->width * (uint64_t)p->height;
   const int decodes = model->vae.decoder != NULL;
@@ -246,7 +248,8 @@ static dit_status job_shape_choose(const dit_model *model, const dit_params *p, 
   shape->latent = (int64_t)dit->channels * shape->height * shape->width;
   shape->picture = (int64_t)model->vae.image_channels * p->height * p->width;
   if (p->init_image) shape->first_step = p->steps - job_strength_steps(p);
-  for (int32_t i = 0; p->guidance != 1 && p->classes && i < p->count; i++) /* without a class both passes are the same */
+  for (int32_t i = 0; p->guidance != 1 && p->classes && i < p->count;
+       i++) /* without a class both passes are the same */
     if (p->classes[i] != -1 || p->classes_b) shape->guided = 1;
   const int64_t tokens = (int64_t)(shape->height / dit->patch) * (shape->width / dit->patch) * (1 + shape->guided);
   const int64_t fit = JOB_ROWS / tokens, row = dit__modulation_size(dit) * (int64_t)sizeof(float);
@@ -258,7 +261,8 @@ static dit_status job_shape_choose(const dit_model *model, const dit_params *p, 
     shape->window = window < 1 ? 1 : window < steps ? (int32_t)window : steps;
     for (;; shape->window = (shape->window + 1) / 2) {
       job_lay_out(model, p, shape);
-      if (shape->overflow) return dit__fail(error, DIT_ERROR_MEMORY, "dit_params: a job of this size does not fit the address space");
+      if (shape->overflow)
+        return dit__fail(error, DIT_ERROR_MEMORY, "dit_params: a job of this size does not fit the address space");
       if (!model->options.memory_limit || shape->size <= model->options.memory_limit) return DIT_OK;
       if (shape->window == 1) break;
     }
@@ -288,10 +292,13 @@ dit_status dit_job_memory(const dit_model *model, const dit_params *params, size
 
 static job_buffers job_buffers_of(dit_job *job) {
   const job_shape *shape = &job->shape;
-  const job_buffers b = {job_floats(job, shape->latents) + job->first * shape->latent, job_floats(job, shape->output),
-                         job_floats(job, shape->image), job_floats(job, shape->modulation),
+  const job_buffers b = {job_floats(job, shape->latents) + job->first * shape->latent,
+                         job_floats(job, shape->output),
+                         job_floats(job, shape->image),
+                         job_floats(job, shape->modulation),
                          job_floats(job, shape->init) + (job->params.init_image ? job->picture * shape->latent : 0),
-                         (int32_t *)job_at(job, shape->rows), (uint8_t *)job_at(job, shape->workspace)};
+                         (int32_t *)job_at(job, shape->rows),
+                         (uint8_t *)job_at(job, shape->workspace)};
   return b;
 }
 
@@ -300,15 +307,20 @@ static void job_copy(dit_job *job) {
   dit_params *p = &job->params;
   const job_shape *shape = &job->shape;
   const size_t count = (size_t)p->count, latent = (size_t)shape->latent * sizeof(float);
-  if (p->classes) p->classes = (const int32_t *)memcpy(job_at(job, shape->classes), p->classes, count * sizeof(int32_t));
-  if (p->classes_b) p->classes_b = (const int32_t *)memcpy(job_at(job, shape->classes_b), p->classes_b, count * sizeof(int32_t));
+  if (p->classes)
+    p->classes = (const int32_t *)memcpy(job_at(job, shape->classes), p->classes, count * sizeof(int32_t));
+  if (p->classes_b)
+    p->classes_b = (const int32_t *)memcpy(job_at(job, shape->classes_b), p->classes_b, count * sizeof(int32_t));
   if (p->seeds) p->seeds = (const uint64_t *)memcpy(job_at(job, shape->seeds), p->seeds, count * sizeof(uint64_t));
   if (p->noise) p->noise = (const float *)memcpy(job_at(job, shape->noise), p->noise, count * latent);
   if (p->step_noise)
-    p->step_noise = (const float *)memcpy(job_at(job, shape->step_noise), p->step_noise, (size_t)p->steps * count * latent);
+    p->step_noise =
+        (const float *)memcpy(job_at(job, shape->step_noise), p->step_noise, (size_t)p->steps * count * latent);
   if (p->init_image)
-    p->init_image = (const uint8_t *)memcpy(job_at(job, shape->init_image), p->init_image, count * (size_t)shape->picture);
-  if (p->mask) p->mask = (const uint8_t *)memcpy(job_at(job, shape->mask), p->mask, count * (size_t)p->width * (size_t)p->height);
+    p->init_image =
+        (const uint8_t *)memcpy(job_at(job, shape->init_image), p->init_image, count * (size_t)shape->picture);
+  if (p->mask)
+    p->mask = (const uint8_t *)memcpy(job_at(job, shape->mask), p->mask, count * (size_t)p->width * (size_t)p->height);
 }
 
 /* The group that begins at picture `first`: its conditions, and for each pass the place of its condition. */
@@ -363,7 +375,8 @@ static int64_t job_group_units(dit_job *job) {
     job_open_encode(job, &arena);
     units += (job->plan.units + 1) * job->count;
   }
-  for (job->window_step = job->shape.first_step; job->window_step < job->params.steps; job->window_step += job->shape.window) {
+  for (job->window_step = job->shape.first_step; job->window_step < job->params.steps;
+       job->window_step += job->shape.window) {
     dit__plan_open(&job->plan, &job->engine, NULL);
     job_open_modulation(job, &arena);
     units += job->plan.units;
@@ -373,7 +386,8 @@ static int64_t job_group_units(dit_job *job) {
     job_open_pass(job, &arena, guided);
     pass[guided] = job->plan.units;
   }
-  for (int32_t step = job->shape.first_step; step < job->params.steps; step++) units += pass[job_step_guided(job, step)] + 1;
+  for (int32_t step = job->shape.first_step; step < job->params.steps; step++)
+    units += pass[job_step_guided(job, step)] + 1;
   if (decodes) {
     dit__plan_open(&job->plan, &job->engine, NULL);
     job_open_decode(job, &arena);
@@ -451,16 +465,19 @@ static void job_load(dit_job *job) {
   const int64_t area = (int64_t)p->width * p->height;
   dit__edit_image(p->init_image + job->picture * job->shape.picture, area, channels, job_floats(job, job->shape.image));
   if (p->mask)
-    dit__edit_weights(p->mask + job->picture * area, job->shape.height, job->shape.width, job->model->vae.factor,
-                      job_floats(job, job->shape.weights) + (int64_t)job->picture * job->shape.height * job->shape.width);
+    dit__edit_weights(
+        p->mask + job->picture * area, job->shape.height, job->shape.width, job->model->vae.factor,
+        job_floats(job, job->shape.weights) + (int64_t)job->picture * job->shape.height * job->shape.width);
 }
 
 /* What a picture starts from: noise from the caller, or from its own stream. */
 static void job_noise(const dit_job *job, int32_t picture, float *noise) {
   const dit_params *p = &job->params;
   const int64_t latent = job->shape.latent;
-  if (p->noise) memcpy(noise, p->noise + picture * latent, (size_t)latent * sizeof(float));
-  else dit__normal(p->seeds ? p->seeds[picture] : p->seed + (uint64_t)picture, 0, latent, noise);
+  if (p->noise)
+    memcpy(noise, p->noise + picture * latent, (size_t)latent * sizeof(float));
+  else
+    dit__normal(p->seeds ? p->seeds[picture] : p->seed + (uint64_t)picture, 0, latent, noise);
 }
 
 /* The group's start: noise alone, or start pictures noised to their point of the schedule. */
@@ -509,13 +526,16 @@ static void job_update(dit_job *job) {
     if (p->step_noise)
       memcpy(noise, p->step_noise + ((int64_t)job->step * p->count + picture) * latent, (size_t)latent * sizeof(float));
     else if (dit__sampler_needs_noise(row, last, p->sampler))
-      dit__normal(p->seeds ? p->seeds[picture] : p->seed + (uint64_t)picture, (uint64_t)(job->step + 1) * (uint64_t)latent, latent, noise);
-    dit__sampler_step(row, last, p->sampler, p->variance, p->clip, latent, x, eps, out > latent ? eps + latent : NULL, noise);
+      dit__normal(p->seeds ? p->seeds[picture] : p->seed + (uint64_t)picture,
+                  (uint64_t)(job->step + 1) * (uint64_t)latent, latent, noise);
+    dit__sampler_step(row, last, p->sampler, p->variance, p->clip, latent, x, eps, out > latent ? eps + latent : NULL,
+                      noise);
     if (!p->mask) continue;
     const int64_t area = (int64_t)shape->height * shape->width;
     job_noise(job, picture, noise);
-    dit__edit_keep(row->alpha_cumprod_prev, job->model->dit.channels, area, job_floats(job, shape->weights) + picture * area,
-                   job_floats(job, shape->init) + picture * latent, noise, x);
+    dit__edit_keep(row->alpha_cumprod_prev, job->model->dit.channels, area,
+                   job_floats(job, shape->weights) + picture * area, job_floats(job, shape->init) + picture * latent,
+                   noise, x);
   }
 }
 
@@ -532,7 +552,8 @@ static void job_pixels(dit_job *job) {
   for (int64_t i = 0; i < area; i++)
     for (int64_t c = 0; c < channels; c++) to[i * channels + c] = job_byte(image[c * area + i]);
   if (!job->params.mask) return;
-  const uint8_t *mask = job->params.mask + job->picture * area, *old = job->params.init_image + job->picture * job->shape.picture;
+  const uint8_t *mask = job->params.mask + job->picture * area,
+                *old = job->params.init_image + job->picture * job->shape.picture;
   uint8_t *depth = (uint8_t *)job_at(job, job->shape.depth);
   const int32_t fade = job->model->vae.factor;
   dit__edit_depths(mask, job->params.height, job->params.width, fade, depth);
@@ -544,13 +565,15 @@ static void job_window(dit_job *job) {
   const dit_schedule_row *row = (const dit_schedule_row *)job_at(job, job->shape.schedule);
   double *times = (double *)job_at(job, job->shape.times);
   job->window_step = job->step;
-  for (int32_t s = 0; s < job->shape.window && job->step + s < job->params.steps; s++) times[s] = row[job->step + s].timestep;
+  for (int32_t s = 0; s < job->shape.window && job->step + s < job->params.steps; s++)
+    times[s] = row[job->step + s].timestep;
 }
 
 static void job_rows(dit_job *job, int32_t guided) {
   int32_t *rows = (int32_t *)job_at(job, job->shape.rows);
   const int32_t *place = rows + job->shape.group * (1 + job->shape.guided);
-  for (int32_t i = 0; i < job->count * (1 + guided); i++) rows[i] = (job->step - job->window_step) * job->conditions + place[i];
+  for (int32_t i = 0; i < job->count * (1 + guided); i++)
+    rows[i] = (job->step - job->window_step) * job->conditions + place[i];
 }
 
 /* Opens the plan of the phase that now begins. */
@@ -592,19 +615,25 @@ static void job_next_group(dit_job *job) {
 
 /* Pictures up to `ready` are finished; the next is decoded, or the next group begins. */
 static void job_next_picture(dit_job *job) {
-  if (job->phase == JOB_PIXELS) job->picture++;
-  else job->picture = job->first;
+  if (job->phase == JOB_PIXELS)
+    job->picture++;
+  else
+    job->picture = job->first;
   if (!job->model->vae.decoder) job->picture = job->first + job->count;
   dit__atomic_store(&job->ready, job->picture);
-  if (job->picture < job->first + job->count) job_enter(job, JOB_DECODE);
-  else job_next_group(job);
+  if (job->picture < job->first + job->count)
+    job_enter(job, JOB_DECODE);
+  else
+    job_next_group(job);
 }
 
 static void job_next_step(dit_job *job) {
   job->step++;
   dit__atomic_add(&job->steps_done, 1);
-  if (job->step == job->params.steps) job_next_picture(job);
-  else job_enter(job, job->step == job->window_step + job->shape.window ? JOB_MODULATION : JOB_PASS);
+  if (job->step == job->params.steps)
+    job_next_picture(job);
+  else
+    job_enter(job, job->step == job->window_step + job->shape.window ? JOB_MODULATION : JOB_PASS);
 }
 
 /* One unit of work. */
@@ -673,7 +702,8 @@ static void job_work(dit_job *job, int64_t microseconds) {
   for (int32_t first = 1; job->phase != JOB_DONE && !dit__atomic_load(&job->cancelled); first = 0) {
     double flops, useful;
     const int32_t kind = job_next_kind(job, &flops, &useful);
-    if (microseconds >= 0 && !first && (double)(now - start) + flops * job_pace(job, kind) >= (double)microseconds) break;
+    if (microseconds >= 0 && !first && (double)(now - start) + flops * job_pace(job, kind) >= (double)microseconds)
+      break;
     job_unit(job);
     const int64_t end = dit__clock();
     const double pace = (double)(end - now) / flops;
@@ -694,8 +724,10 @@ dit_status dit_job_advance(dit_job *job, int64_t microseconds, dit_error *error)
     dit__environment_enter(&saved);
     job_work(job, microseconds);
     dit__environment_leave(&saved);
-    if (job->phase == JOB_DONE) dit__atomic_store(&job->status, DIT_OK);
-    else if (dit__atomic_load(&job->cancelled)) dit__atomic_store(&job->status, DIT_CANCELLED);
+    if (job->phase == JOB_DONE)
+      dit__atomic_store(&job->status, DIT_OK);
+    else if (dit__atomic_load(&job->cancelled))
+      dit__atomic_store(&job->status, DIT_CANCELLED);
   }
   const dit_status status = (dit_status)dit__atomic_load(&job->status);
   return status == DIT_CANCELLED ? dit__fail(error, status, "the job was cancelled") : status;
@@ -719,20 +751,24 @@ dit_status dit_job_progress(const dit_job *job, dit_progress *progress) {
   p.units_total = job->units_total;
   p.fraction = (float)((double)p.units / (double)p.units_total);
   const double spent = (double)dit__atomic_load(&job->milliseconds) * 1000;
-  p.microseconds_left = p.units == 0 || spent == 0 ? -1 : (int64_t)(spent / (double)p.units * (double)(p.units_total - p.units));
+  p.microseconds_left =
+      p.units == 0 || spent == 0 ? -1 : (int64_t)(spent / (double)p.units * (double)(p.units_total - p.units));
   p.pictures_ready = (int32_t)dit__atomic_load(&job->ready);
   const dit_status status = dit__struct_write(progress, &p, sizeof p, "dit_progress", NULL);
   dit__environment_leave(&saved);
   return status;
 }
 
-dit_status dit_job_profile(const dit_job *job, int32_t capacity, dit_profile_row *rows, int32_t *count, dit_error *error) {
-  static const char *const names[DIT__KINDS + 1] = {"products", "convolutions", "layer norms", "quantising", "attention",
-                                                    "group norms", "affine", "embedding and layout", "sampling"};
+dit_status dit_job_profile(const dit_job *job, int32_t capacity, dit_profile_row *rows, int32_t *count,
+                           dit_error *error) {
+  static const char *const names[DIT__KINDS + 1] = {"products",  "convolutions", "layer norms", "quantising",
+                                                    "attention", "group norms",  "affine",      "embedding and layout",
+                                                    "sampling"};
   if (!job) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_job_profile: job is NULL");
   if (!count) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_job_profile: count is NULL");
   if (capacity < 0 || (capacity > 0 && !rows))
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_job_profile: capacity is %d, rows is %s", capacity, rows ? "given" : "NULL");
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_job_profile: capacity is %d, rows is %s", capacity,
+                     rows ? "given" : "NULL");
   *count = DIT__KINDS + 1;
   for (int32_t i = 0; i < *count && i < capacity; i++) {
     rows[i] = job->profile[i];
@@ -756,14 +792,16 @@ static uint8_t job_times(uint8_t colour, uint8_t alpha) { return (uint8_t)((colo
 static void job_convert(const uint8_t *from, int32_t channels, int32_t format, uint8_t *to) {
   const uint8_t alpha = channels == 4 ? from[3] : 255;
   const int premultiplied = format == DIT_PIXELS_RGB || format == DIT_PIXELS_RGBA_PREMULTIPLIED;
-  for (int c = 0; c < 3; c++) to[format == DIT_PIXELS_BGRA ? 2 - c : c] = premultiplied ? job_times(from[c], alpha) : from[c];
+  for (int c = 0; c < 3; c++)
+    to[format == DIT_PIXELS_BGRA ? 2 - c : c] = premultiplied ? job_times(from[c], alpha) : from[c];
   if (format == DIT_PIXELS_NATIVE ? channels == 4 : format != DIT_PIXELS_RGB) to[3] = alpha;
 }
 
 static dit_status job_check(const dit_job *job, const char *what, int32_t picture, dit_error *error) {
   if (!job) return dit__fail(error, DIT_ERROR_STATE, "%s: job is NULL", what);
   if (picture < 0 || picture >= job->params.count)
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: picture is %d; the job has pictures 0 to %d", what, picture, job->params.count - 1);
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: picture is %d; the job has pictures 0 to %d", what, picture,
+                     job->params.count - 1);
   return DIT_OK;
 }
 
@@ -771,19 +809,22 @@ static dit_status job_check_pixels(const dit_job *job, const char *what, int32_t
                                    const uint8_t *pixels, size_t row, size_t *stride, dit_error *error) {
   const dit_status status = job_check(job, what, picture, error);
   if (status) return status;
-  if (!job_pixel_size(job->model, format)) return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: format %d does not exist", what, format);
+  if (!job_pixel_size(job->model, format))
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: format %d does not exist", what, format);
   if (!pixels) return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: pixels is NULL", what);
   row *= (size_t)job_pixel_size(job->model, format);
   if (!*stride) *stride = row;
-  if (*stride < row) return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: stride is %zu bytes, but a row has %zu", what, *stride, row);
+  if (*stride < row)
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: stride is %zu bytes, but a row has %zu", what, *stride, row);
   return DIT_OK;
 }
 
-dit_status dit_job_pixels(dit_job *job, int32_t picture, int32_t format, uint8_t *pixels, size_t stride, dit_error *error) {
+dit_status dit_job_pixels(dit_job *job, int32_t picture, int32_t format, uint8_t *pixels, size_t stride,
+                          dit_error *error) {
   if (job && !job->model->vae.decoder)
     return dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_job_pixels: the model has no decoder; take dit_job_latent");
-  const dit_status status =
-      job_check_pixels(job, "dit_job_pixels", picture, format, pixels, job ? (size_t)job->params.width : 0, &stride, error);
+  const dit_status status = job_check_pixels(job, "dit_job_pixels", picture, format, pixels,
+                                             job ? (size_t)job->params.width : 0, &stride, error);
   if (status) return status;
   if (picture >= dit__atomic_load(&job->ready))
     return dit__fail(error, DIT_ERROR_STATE, "dit_job_pixels: picture %d is not ready; call dit_job_advance", picture);
@@ -795,12 +836,13 @@ dit_status dit_job_pixels(dit_job *job, int32_t picture, int32_t format, uint8_t
   return DIT_OK;
 }
 
-dit_status dit_job_preview(dit_job *job, int32_t picture, int32_t format, uint8_t *pixels, size_t stride, dit_error *error) {
+dit_status dit_job_preview(dit_job *job, int32_t picture, int32_t format, uint8_t *pixels, size_t stride,
+                           dit_error *error) {
   if (job && !job->model->preview)
     return dit__fail(error, DIT_ERROR_UNSUPPORTED,
                      "dit_job_preview: the model has no linear map; dit-convert --fit-preview adds one");
-  const dit_status status =
-      job_check_pixels(job, "dit_job_preview", picture, format, pixels, job ? (size_t)job->shape.width : 0, &stride, error);
+  const dit_status status = job_check_pixels(job, "dit_job_preview", picture, format, pixels,
+                                             job ? (size_t)job->shape.width : 0, &stride, error);
   if (status) return status;
   dit__environment saved;
   dit__environment_enter(&saved);
@@ -816,7 +858,8 @@ dit_status dit_job_preview(dit_job *job, int32_t picture, int32_t format, uint8_
       native[c] = job_byte(value);
     }
     job_convert(native, channels, format,
-                pixels + (size_t)(i / job->shape.width) * stride + (size_t)(i % job->shape.width) * (size_t)job_pixel_size(job->model, format));
+                pixels + (size_t)(i / job->shape.width) * stride +
+                    (size_t)(i % job->shape.width) * (size_t)job_pixel_size(job->model, format));
   }
   dit__environment_leave(&saved);
   return DIT_OK;
@@ -827,8 +870,10 @@ dit_status dit_job_latent(dit_job *job, int32_t picture, float *latent, dit_erro
   if (status) return status;
   if (!latent) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_job_latent: latent is NULL");
   const size_t size = (size_t)job->shape.latent * sizeof(float);
-  if (picture < job->begun) memcpy(latent, job_floats(job, job->shape.latents) + picture * job->shape.latent, size);
-  else memset(latent, 0, size);
+  if (picture < job->begun)
+    memcpy(latent, job_floats(job, job->shape.latents) + picture * job->shape.latent, size);
+  else
+    memset(latent, 0, size);
   return DIT_OK;
 }
 
@@ -842,17 +887,19 @@ dit_status dit_generate(const dit_model *model, const dit_params *params, int32_
   dit_status status = dit_params_resolve(model, params, &p, error);
   if (status) return status;
   if (!model->vae.decoder) return dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_generate: the model has no decoder");
-  if (!job_pixel_size(model, format)) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_generate: format %d does not exist", format);
+  if (!job_pixel_size(model, format))
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_generate: format %d does not exist", format);
   if (!pixels) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_generate: pixels is NULL");
   const uint64_t picture = (uint64_t)p.width * (uint64_t)p.height * (uint64_t)job_pixel_size(model, format);
   if (size < picture * (uint64_t)p.count)
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_generate: size is %zu bytes, but %d pictures need %llu", size, p.count,
-                     (unsigned long long)(picture * (uint64_t)p.count));
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_generate: size is %zu bytes, but %d pictures need %llu", size,
+                     p.count, (unsigned long long)(picture * (uint64_t)p.count));
   status = dit_job_start(model, params, &job, error);
   if (status) return status;
   do status = dit_job_advance(job, -1, error);
   while (status == DIT_MORE);
-  for (int32_t i = 0; i < p.count && !status; i++) status = dit_job_pixels(job, i, format, pixels + picture * (uint64_t)i, 0, error);
+  for (int32_t i = 0; i < p.count && !status; i++)
+    status = dit_job_pixels(job, i, format, pixels + picture * (uint64_t)i, 0, error);
   dit_job_end(job);
   return status;
 }

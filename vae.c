@@ -163,8 +163,8 @@ static void vae_to_planes(const dit__op *op, const dit__kernels *kernels, int64_
     }
 }
 
-static dit__op *vae_planes(vae_run *run, void (*call)(const dit__op *, const dit__kernels *, int64_t), const float *from,
-                           int32_t channels, float *to) {
+static dit__op *vae_planes(vae_run *run, void (*call)(const dit__op *, const dit__kernels *, int64_t),
+                           const float *from, int32_t channels, float *to) {
   dit__op *op = dit__plan_add(run->plan, DIT__CALL);
   const double flops = 16.0 * run->height * run->width * channels;
   op->call = call;
@@ -268,8 +268,10 @@ typedef struct vae_call {
 
 static void vae_plan(dit__plan *plan, dit__arena *arena, const vae_call *call) {
   const dit__vae *vae = &call->model->vae;
-  if (call->decode) dit__plan_decode(plan, arena, vae, call->height, call->width, call->from, 1, call->image);
-  else dit__plan_encode(plan, arena, vae, call->height, call->width, call->from, call->mean, call->logvar);
+  if (call->decode)
+    dit__plan_decode(plan, arena, vae, call->height, call->width, call->from, 1, call->image);
+  else
+    dit__plan_encode(plan, arena, vae, call->height, call->width, call->from, call->mean, call->logvar);
   dit__plan_close(plan);
 }
 
@@ -290,8 +292,8 @@ static dit_status vae_compute(vae_call call, dit_error *error) {
   const int overflow = layout.overflow || arena.overflow;
   uint8_t *block = overflow ? NULL : (uint8_t *)dit__allocate(&call.model->options, layout.size, 64);
   if (!block)
-    return dit__fail(error, DIT_ERROR_MEMORY, "dit_vae_%scode: no memory for %zu bytes of workspace", call.decode ? "de" : "en",
-                     layout.size);
+    return dit__fail(error, DIT_ERROR_MEMORY, "dit_vae_%scode: no memory for %zu bytes of workspace",
+                     call.decode ? "de" : "en", layout.size);
   engine.scratch = block + scratch;
   const ptrdiff_t in = (ptrdiff_t)call.height * call.width * (call.decode ? vae->channels : vae->image_channels);
   const ptrdiff_t image = (ptrdiff_t)call.height * call.width * vae->factor * vae->factor * vae->image_channels;
@@ -315,9 +317,11 @@ static dit_status vae_call_run(const vae_call *call, const char *what, dit_error
   const int32_t most = !call->decode ? 8192 : factor > DIT__SIDE_MOST / 1024 ? DIT__SIDE_MOST / factor : 1024;
   if (call->count < 1 || call->count > 65536)
     return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: count is %d; it must be 1 to 65536", what, call->count);
-  if (call->height < unit || call->width < unit || call->height % unit || call->width % unit || call->height > most || call->width > most)
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: a size of %d x %d; width and height must be multiples of %d, up to %d", what,
-                     call->width, call->height, unit, most);
+  if (call->height < unit || call->width < unit || call->height % unit || call->width % unit || call->height > most ||
+      call->width > most)
+    return dit__fail(error, DIT_ERROR_ARGUMENT,
+                     "%s: a size of %d x %d; width and height must be multiples of %d, up to %d", what, call->width,
+                     call->height, unit, most);
   const char *missing = call->from ? NULL : call->decode ? "latent is" : "image is";
   if (!missing && call->decode && !call->image) missing = "image is";
   if (!missing && !call->decode && !call->mean && !call->logvar) missing = "mean and logvar are";

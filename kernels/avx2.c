@@ -27,6 +27,7 @@ typedef struct avx2_pair {
 } avx2_pair;
 
 #define v_prefetch(p) _mm_prefetch((const char *)(p), _MM_HINT_T0)
+#define v_prefetch_far(p) _mm_prefetch((const char *)(p), _MM_HINT_T1)
 #define v_zero() _mm256_setzero_ps()
 #define v_set(x) _mm256_set1_ps(x)
 #define v_load(p) _mm256_loadu_ps(p)
@@ -58,8 +59,7 @@ typedef struct avx2_pair {
 #define i_broadcast(p) avx2_broadcast4(p)
 #define i_float(x) _mm256_cvtepi32_ps(x)
 /* 0..127 times -127..127: pairs reach at most 32258 and cannot saturate. */
-#define i_dot(sum, a, b) \
-  _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(a, b), _mm256_set1_epi16(1)))
+#define i_dot(sum, a, b) _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(a, b), _mm256_set1_epi16(1)))
 
 static inline TARGET __m256i avx2_mask(int32_t n) {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
@@ -80,16 +80,19 @@ static inline TARGET __m256 avx2_load_bf16(const uint8_t *p) {
 /* Transposes 8x8: neighbours, then pairs, then halves. */
 static inline INLINE TARGET void avx2_turn(__m256 *x) {
   __m256 y[8], z[8];
-  UNROLL for (int i = 0; i < 8; i += 2) {
+  UNROLL
+  for (int i = 0; i < 8; i += 2) {
     y[i] = _mm256_unpacklo_ps(x[i], x[i + 1]);
     y[i + 1] = _mm256_unpackhi_ps(x[i], x[i + 1]);
   }
-  UNROLL for (int i = 0; i < 8; i += 4)
-    UNROLL for (int j = 0; j < 2; j++) {
-      z[i + 2 * j] = _mm256_shuffle_ps(y[i + j], y[i + j + 2], 0x44);
-      z[i + 2 * j + 1] = _mm256_shuffle_ps(y[i + j], y[i + j + 2], 0xee);
-    }
-  UNROLL for (int i = 0; i < 4; i++) {
+  UNROLL
+  for (int i = 0; i < 8; i += 4) UNROLL
+  for (int j = 0; j < 2; j++) {
+    z[i + 2 * j] = _mm256_shuffle_ps(y[i + j], y[i + j + 2], 0x44);
+    z[i + 2 * j + 1] = _mm256_shuffle_ps(y[i + j], y[i + j + 2], 0xee);
+  }
+  UNROLL
+  for (int i = 0; i < 4; i++) {
     x[i] = _mm256_permute2f128_ps(z[i], z[i + 4], 0x20);
     x[i + 4] = _mm256_permute2f128_ps(z[i], z[i + 4], 0x31);
   }

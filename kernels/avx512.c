@@ -24,6 +24,7 @@ typedef struct avx512_pair {
 } avx512_pair;
 
 #define v_prefetch(p) _mm_prefetch((const char *)(p), _MM_HINT_T0)
+#define v_prefetch_far(p) _mm_prefetch((const char *)(p), _MM_HINT_T1)
 #define v_zero() _mm512_setzero_ps()
 #define v_set(x) _mm512_set1_ps(x)
 #define v_load(p) _mm512_loadu_ps(p)
@@ -63,22 +64,26 @@ static inline TARGET __m512 avx512_load_bf16(const uint8_t *p) {
 /* Transposes 16x16: neighbours, then pairs, then quarters twice. */
 static inline INLINE TARGET void avx512_turn(__m512 *x) {
   __m512 y[16], z[16];
-  UNROLL for (int i = 0; i < 16; i += 2) {
+  UNROLL
+  for (int i = 0; i < 16; i += 2) {
     y[i] = _mm512_unpacklo_ps(x[i], x[i + 1]);
     y[i + 1] = _mm512_unpackhi_ps(x[i], x[i + 1]);
   }
-  UNROLL for (int i = 0; i < 16; i += 4)
-    UNROLL for (int j = 0; j < 2; j++) {
-      z[i + 2 * j] = _mm512_shuffle_ps(y[i + j], y[i + j + 2], 0x44);
-      z[i + 2 * j + 1] = _mm512_shuffle_ps(y[i + j], y[i + j + 2], 0xee);
-    }
-  UNROLL for (int i = 0; i < 4; i++) {
+  UNROLL
+  for (int i = 0; i < 16; i += 4) UNROLL
+  for (int j = 0; j < 2; j++) {
+    z[i + 2 * j] = _mm512_shuffle_ps(y[i + j], y[i + j + 2], 0x44);
+    z[i + 2 * j + 1] = _mm512_shuffle_ps(y[i + j], y[i + j + 2], 0xee);
+  }
+  UNROLL
+  for (int i = 0; i < 4; i++) {
     y[i] = _mm512_shuffle_f32x4(z[i], z[i + 4], 0x88);
     y[i + 4] = _mm512_shuffle_f32x4(z[i], z[i + 4], 0xdd);
     y[i + 8] = _mm512_shuffle_f32x4(z[i + 8], z[i + 12], 0x88);
     y[i + 12] = _mm512_shuffle_f32x4(z[i + 8], z[i + 12], 0xdd);
   }
-  UNROLL for (int i = 0; i < 4; i++) {
+  UNROLL
+  for (int i = 0; i < 4; i++) {
     x[i] = _mm512_shuffle_f32x4(y[i], y[i + 8], 0x88);
     x[i + 8] = _mm512_shuffle_f32x4(y[i], y[i + 8], 0xdd);
     x[i + 4] = _mm512_shuffle_f32x4(y[i + 4], y[i + 12], 0x88);

@@ -22,20 +22,22 @@
 #define UNROLL
 #endif
 
-enum { DIT__QUERIES = 24 };     /* rows of attention that share a pass over the keys */
-enum { DIT__NR_MOST = 32 };     /* widest panel of any instruction set */
+enum { DIT__QUERIES = 24 }; /* rows of attention that share a pass over the keys */
+enum { DIT__NR_MOST = 32 }; /* widest panel of any instruction set */
 
 /* Rows that were packed together: about 200 KB, to stay in the second cache. */
-enum { DIT__SLIVERS = 32, DIT__ROWS_MOST = 12 };
+enum { DIT__SLIVERS = 24, DIT__ROWS_MOST = 12 };
 typedef struct dit__slivers {
   int32_t count, end; /* end: the first row that is not among them */
   int32_t row[DIT__SLIVERS], rows[DIT__SLIVERS];
 } dit__slivers;
 
-typedef void (*dit__tile)(const float *a, int32_t length, const float *b, float *c);
+typedef void (*dit__tile)(const float *a, int32_t length, const float *b, float *c, ptrdiff_t c_stride, int32_t add,
+                          const float *fetch);
 
-/* a * b + c with one rounding. Without the instruction: the product is exact in double; the sum is rounded to odd (TwoSum
- * tells whether it was exact), so that the rounding to float is the only one that counts (Boldo & Melquiond 2008). */
+/* a * b + c with one rounding. Without the instruction: the product is exact in double; the sum is rounded to odd
+ * (TwoSum tells whether it was exact), so that the rounding to float is the only one that counts (Boldo & Melquiond
+ * 2008). */
 static inline float dit__fmaf(float a, float b, float c) {
 #if defined(__FMA__) || defined(__aarch64__) || defined(__ARM_FEATURE_FMA)
   return __builtin_fmaf(a, b, c);
@@ -46,7 +48,7 @@ static inline float dit__fmaf(float a, float b, float c) {
   const double error = (product - (sum - part)) + (addend - part);
   uint64_t bits;
   memcpy(&bits, &sum, sizeof bits);
-  if (error != 0 && !(bits & 1)) {
+  if ((error < 0 || error > 0) && !(bits & 1)) { /* not for infinities, where it is NaN */
     bits += ((error > 0) == (sum > 0)) ? 1u : ~(uint64_t)0;
     memcpy(&sum, &bits, sizeof bits);
   }

@@ -11,20 +11,20 @@
 
 #include "dit.h"
 
-enum { DIT__BLOCK = 256 };       /* k of one chain of fused multiply-adds */
-enum { DIT__TAPS = 9 };          /* most taps of a convolution */
-enum { DIT__LEVELS = 127 };      /* quantised activations are 0..127, weights -127..127 */
+enum { DIT__BLOCK = 256 };  /* k of one chain of fused multiply-adds */
+enum { DIT__TAPS = 9 };     /* most taps of a convolution */
+enum { DIT__LEVELS = 127 }; /* quantised activations are 0..127, weights -127..127 */
 
 typedef enum dit__weight_type { DIT__F32, DIT__F16, DIT__BF16, DIT__I8 } dit__weight_type;
 
-/* Rows of a weight matrix as they lie in the file. Element (n, k): for taps 1 data[n*stride + k]; for a convolution, whose
- * k counts (tap, channel), data[n*stride + channel*taps + tap]. */
+/* Rows of a weight matrix as they lie in the file. Element (n, k): for taps 1 data[n*stride + k]; for a convolution,
+ * whose k counts (tap, channel), data[n*stride + channel*taps + tap]. */
 typedef struct dit__weights {
-  const uint8_t *data;  /* any alignment */
-  const float *scale;   /* I8: one factor a row */
-  ptrdiff_t stride;     /* elements from row to row */
-  int32_t type;         /* dit__weight_type */
-  int32_t rows, k;      /* k = taps * channels */
+  const uint8_t *data; /* any alignment */
+  const float *scale;  /* I8: one factor a row */
+  ptrdiff_t stride;    /* elements from row to row */
+  int32_t type;        /* dit__weight_type */
+  int32_t rows, k;     /* k = taps * channels */
   int32_t taps;
 } dit__weights;
 
@@ -36,28 +36,28 @@ typedef enum dit__finish {
   DIT__GATED     /* out = residual + gate * v, fused */
 } dit__finish;
 
-/* Row m of a lies at a + (m / line) * line_stride + (m % line) * row_stride; its k-th number, k = tap * channels + i, at
- * tap_offset[tap] + i. A plain matrix has one tap. */
+/* Row m of a lies at a + (m / line) * line_stride + (m % line) * row_stride; its k-th number, k = tap * channels + i,
+ * at tap_offset[tap] + i. A plain matrix has one tap. */
 typedef struct dit__product {
   const float *a;
   ptrdiff_t row_stride, line_stride;
   int32_t line;
   int32_t taps, channels;
   ptrdiff_t tap_offset[DIT__TAPS];
-  const float *panels;   /* of the first column; panel p at panels + p * k * nr */
-  int32_t columns;       /* of out; the last panel may be partly used */
-  const float *bias;     /* [columns] */
-  float *out;            /* [m][out_stride] */
+  const float *panels; /* of the first column; panel p at panels + p * k * nr */
+  int32_t columns;     /* of out; the last panel may be partly used */
+  const float *bias;   /* [columns] */
+  float *out;          /* [m][out_stride] */
   ptrdiff_t out_stride;
-  float *partial;        /* block sums between blocks, [m][partial_stride]; may be out unless there is a residual */
-  ptrdiff_t partial_stride;
+  float *partial; /* k above a block: sums between blocks, [panel][partial_rows][nr]; row m is that of out */
+  ptrdiff_t partial_rows;
   const float *residual; /* [m][residual_stride]; may be out */
   ptrdiff_t residual_stride;
-  const float *gate;     /* [columns] of row gate_rows[(first_row + m) / rows_per_sample], gate_stride apart */
+  const float *gate; /* [columns] of row gate_rows[(first_row + m) / rows_per_sample], gate_stride apart */
   const int32_t *gate_rows;
   ptrdiff_t gate_stride;
   int32_t first_row, rows_per_sample;
-  int32_t finish;        /* dit__finish */
+  int32_t finish; /* dit__finish */
 } dit__product;
 
 /* The same for int8: a is quantised, x = low + scale * q per row; panels are [k/4][nr][4] bytes, then nr float sums of
@@ -85,8 +85,8 @@ typedef struct dit__attention {
 } dit__attention;
 
 typedef struct dit__kernels {
-  int32_t isa;            /* DIT_ISA_* */
-  int32_t nr, nr_i8;      /* columns of a panel */
+  int32_t isa;       /* DIT_ISA_* */
+  int32_t nr, nr_i8; /* columns of a panel */
 
   /* Packs columns first..first+count-1 (whole panels but for the last) of w; f32 from any type. */
   void (*pack)(const dit__weights *w, int32_t first, int32_t count, float *panels);

@@ -16,6 +16,7 @@
 #define vi int32_t
 
 #define v_prefetch(p) ((void)(p))
+#define v_prefetch_far(p) ((void)(p))
 #define v_zero() 0.0f
 #define v_set(x) (x)
 #define v_load(p) (*(p))

@@ -36,7 +36,7 @@ static inline TARGET vf LAYER(v_silu)(vf x) {
 
 /* 0.5 x (1 + tanh(u)) = x / (1 + exp(-2u)), u = sqrt(2/pi) (x + 0.044715 x^3) (Hendrycks & Gimpel 2016). */
 static inline TARGET vf LAYER(v_gelu)(vf x) {
-  vf u = v_fma(v_mul(x, x), v_set(-0x1.2444b6p-4f), v_set(-0x1.988454p+0f));
+  vf u = v_fma(v_mul(x, x), v_set(-0x1.2444f2p-4f), v_set(-0x1.988454p+0f));
   vf e = LAYER(v_exp)(v_mul(x, u));
   return v_div(x, v_add(v_set(1.0f), e));
 }
@@ -52,70 +52,102 @@ static inline TARGET float LAYER(tree)(const vf *chain) {
 
 /* ---- Tiles ---- */
 
-/* rows x (nv vectors) of block sums: c[r][j] = the chain over k of a[r * row_stride + k * k_stride] * b[k][j]. The
- * instances below are what the time goes into. */
-static inline INLINE TARGET void LAYER(tile)(const int rows, const int nv, const float *a, ptrdiff_t row_stride,
-                                             ptrdiff_t k_stride, int32_t length, const float *b, float *c,
-                                             ptrdiff_t c_stride) {
+/* rows x (nv vectors) of block sums: c[r][j] = the chain over k of a[k][r] * b[k][j], or, with `add`, c[r][j] plus
+ * that. On the way it brings what lies at `fetch` to the second cache, a line every eighth k: all at once they would
+ * have to wait for each other. The instances below are what the time goes into. */
+static inline INLINE TARGET void LAYER(tile)(const int rows, const int nv, const float *a, int32_t length,
+                                             const float *b, float *c, ptrdiff_t c_stride, int32_t add,
+                                             const float *fetch) {
   vf acc[MR][NV];
-  UNROLL for (int r = 0; r < MR; r++) UNROLL for (int v = 0; v < NV; v++) acc[r][v] = v_zero();
-  for (; length > 0; length--, a += k_stride, b += NR) {
-    vf column[NV];
-    UNROLL for (int v = 0; v < NV; v++) if (v < nv) column[v] = v_load(b + v * VL);
-    UNROLL for (int r = 0; r < MR; r++) if (r < rows) {
-      vf value = v_broadcast(a + r * row_stride);
-      UNROLL for (int v = 0; v < NV; v++) if (v < nv) acc[r][v] = v_fma(value, column[v], acc[r][v]);
+  UNROLL
+  for (int r = 0; r < MR; r++) {
+    UNROLL
+    for (int v = 0; v < NV; v++) acc[r][v] = v_zero();
+  }
+  for (; length > 0; length -= 8, fetch += 16) {
+    v_prefetch_far(fetch);
+    for (int32_t k = length < 8 ? length : 8; k > 0; k--, a += MR, b += NR) {
+      vf column[NV];
+      UNROLL
+      for (int v = 0; v < NV; v++)
+        if (v < nv) column[v] = v_load(b + v * VL);
+      UNROLL
+      for (int r = 0; r < MR; r++)
+        if (r < rows) {
+          vf value = v_broadcast(a + r);
+          UNROLL
+          for (int v = 0; v < NV; v++)
+            if (v < nv) acc[r][v] = v_fma(value, column[v], acc[r][v]);
+        }
     }
   }
-  UNROLL for (int r = 0; r < MR; r++) if (r < rows) UNROLL for (int v = 0; v < NV; v++) if (v < nv)
-    v_store(c + r * c_stride + v * VL, acc[r][v]);
+  UNROLL
+  for (int r = 0; r < MR; r++)
+    if (r < rows) {
+      float *to = c + r * c_stride;
+      UNROLL
+      for (int v = 0; v < NV; v++)
+        if (v < nv && add) acc[r][v] = v_add(v_load(to + v * VL), acc[r][v]);
+      UNROLL
+      for (int v = 0; v < NV; v++)
+        if (v < nv) v_store(to + v * VL, acc[r][v]);
+    }
 }
 
 /* From packed rows, [k][MR]; and the same for the first VL columns alone. */
-#define TILE(rows)                                                                                                     \
-  static TARGET void LAYER(tile_##rows)(const float *a, int32_t length, const float *b, float *c) {                   \
-    LAYER(tile)(rows, NV, a, 1, MR, length, b, c, NR);                                                                 \
-  }                                                                                                                    \
-  static TARGET void LAYER(slim_##rows)(const float *a, int32_t length, const float *b, float *c) {                   \
-    LAYER(tile)(rows, 1, a, 1, MR, length, b, c, NR);                                                                  \
+#define TILE(rows)                                                                                                    \
+  static TARGET void LAYER(tile_##rows)(const float *a, int32_t length, const float *b, float *c, ptrdiff_t c_stride, \
+                                        int32_t add, const float *fetch) {                                            \
+    LAYER(tile)(rows, NV, a, length, b, c, c_stride, add, fetch);                                                     \
+  }                                                                                                                   \
+  static TARGET void LAYER(slim_##rows)(const float *a, int32_t length, const float *b, float *c, ptrdiff_t c_stride, \
+                                        int32_t add, const float *fetch) {                                            \
+    LAYER(tile)(rows, 1, a, length, b, c, c_stride, add, fetch);                                                      \
   }
-#define TILE_PAIR(rows) {LAYER(slim_##rows), LAYER(tile_##rows)}
+#define TILE_PAIR(rows) \
+  { LAYER(slim_##rows), LAYER(tile_##rows) }
 
-TILE(1) TILE(2)
+TILE(1)
+TILE(2)
 #if MR >= 6
-TILE(3) TILE(4) TILE(5) TILE(6)
+TILE(3)
+TILE(4) TILE(5) TILE(6)
 #endif
 #if MR >= 12
-TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12)
+    TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12)
 #endif
 
-static const dit__tile LAYER(tiles)[MR + 1][2] = {
-    {0, 0}, TILE_PAIR(1), TILE_PAIR(2),
+        static const dit__tile LAYER(tiles)[MR + 1][2] = {
+            {0, 0},       TILE_PAIR(1), TILE_PAIR(2),
 #if MR >= 6
-    TILE_PAIR(3), TILE_PAIR(4), TILE_PAIR(5), TILE_PAIR(6),
+            TILE_PAIR(3), TILE_PAIR(4), TILE_PAIR(5), TILE_PAIR(6),
 #endif
 #if MR >= 12
-    TILE_PAIR(7), TILE_PAIR(8), TILE_PAIR(9), TILE_PAIR(10), TILE_PAIR(11), TILE_PAIR(12),
+            TILE_PAIR(7), TILE_PAIR(8), TILE_PAIR(9), TILE_PAIR(10), TILE_PAIR(11), TILE_PAIR(12),
 #endif
 };
 #undef TILE
 #undef TILE_PAIR
 
 /* packed[k][r] = a[r][k] for `rows` rows of `length`; up to VL numbers behind the last may be overwritten. */
-static TARGET void LAYER(pack_stretch)(const float *a, ptrdiff_t row_stride, int32_t rows, int32_t length, float *packed) {
+static TARGET void LAYER(pack_stretch)(const float *a, ptrdiff_t row_stride, int32_t rows, int32_t length,
+                                       float *packed) {
   int32_t k = 0;
 #if VL > 1
   for (; k + VL <= length; k += VL)
     for (int32_t r0 = 0; r0 < rows; r0 += VL) {
       vf square[VL];
-      UNROLL for (int r = 0; r < VL; r++) if (r < MR) { /* rows behind these are read next; each is a short stretch */
-        v_prefetch(a + (rows + r0 + r) * row_stride + k);
-        square[r] = r0 + r < rows ? v_load(a + (r0 + r) * row_stride + k) : v_zero();
-      } else {
-        square[r] = v_zero();
-      }
+      UNROLL
+      for (int r = 0; r < VL; r++)
+        if (r < MR) { /* rows behind these are read next; each is a short stretch */
+          v_prefetch(a + (rows + r0 + r) * row_stride + k);
+          square[r] = r0 + r < rows ? v_load(a + (r0 + r) * row_stride + k) : v_zero();
+        } else {
+          square[r] = v_zero();
+        }
       v_turn(square);
-      UNROLL for (int i = 0; i < VL; i++) v_store(packed + (k + i) * MR + r0, square[i]);
+      UNROLL
+      for (int i = 0; i < VL; i++) v_store(packed + (k + i) * MR + r0, square[i]);
     }
 #endif
   for (; k < length; k++)
@@ -126,8 +158,8 @@ static TARGET void LAYER(pack_stretch)(const float *a, ptrdiff_t row_stride, int
 
 /* What becomes of VL sums of row m, columns n..: bias and all that follows it. `finish` is a constant wherever it
  * matters; vectors come whole or, at the edge, in parts of `count`. */
-static inline INLINE TARGET vf LAYER(finish)(const dit__product *p, const int finish, int32_t m, int32_t n, int32_t count,
-                                             vf value) {
+static inline INLINE TARGET vf LAYER(finish)(const dit__product *p, const int finish, int32_t m, int32_t n,
+                                             int32_t count, vf value) {
   value = v_add(value, count == VL ? v_load(p->bias + n) : v_load_part(p->bias + n, count));
   if (finish == DIT__GELU) return LAYER(v_gelu)(value);
   if (finish == DIT__STORE) return value;
@@ -138,51 +170,66 @@ static inline INLINE TARGET vf LAYER(finish)(const dit__product *p, const int fi
   return v_fma(count == VL ? v_load(g) : v_load_part(g, count), value, old);
 }
 
-/* A whole tile leaves: added to what earlier blocks gave, kept for later ones (finish -1) or finished. */
-static inline INLINE TARGET void LAYER(leave_whole)(const dit__product *p, const int finish, const float *tile, int32_t m,
-                                                    int32_t rows, int32_t n, int32_t first) {
+/* Where the sums of row m and the panel of column n are kept between blocks. */
+static inline INLINE TARGET float *LAYER(kept)(const dit__product *p, int32_t m, int32_t n) {
+  return p->partial + (n / NR * p->partial_rows + m) * NR;
+}
+
+/* A tile leaves after the last block, added to what earlier blocks gave. */
+static inline INLINE TARGET void LAYER(leave_whole)(const dit__product *p, const int finish, const float *tile,
+                                                    int32_t m, int32_t rows, int32_t n, int32_t first) {
   for (int32_t r = 0; r < rows; r++) {
-    float *partial = p->partial + (m + r) * p->partial_stride + n, *out = p->out + (m + r) * p->out_stride + n;
-    UNROLL for (int v = 0; v < NV; v++) {
+    const float *kept = first ? tile : LAYER(kept)(p, m + r, n);
+    float *out = p->out + (m + r) * p->out_stride + n;
+    UNROLL
+    for (int v = 0; v < NV; v++) {
       vf value = v_load(tile + r * NR + v * VL);
-      if (!first) value = v_add(v_load(partial + v * VL), value);
-      if (finish < 0) v_store(partial + v * VL, value);
-      else v_store(out + v * VL, LAYER(finish)(p, finish, m + r, n + v * VL, VL, value));
+      if (!first) value = v_add(v_load(kept + v * VL), value);
+      v_store(out + v * VL, LAYER(finish)(p, finish, m + r, n + v * VL, VL, value));
     }
   }
 }
 
 /* The same at the right edge, where only some columns count. */
 static TARGET void LAYER(leave_edge)(const dit__product *p, const float *tile, int32_t m, int32_t rows, int32_t n,
-                                     int32_t columns, int32_t first, int32_t last) {
+                                     int32_t columns, int32_t first) {
   for (int32_t r = 0; r < rows; r++)
     for (int32_t j = 0; j < columns; j += VL) {
       const int32_t count = columns - j < VL ? columns - j : VL;
-      float *partial = p->partial + (m + r) * p->partial_stride + n + j, *out = p->out + (m + r) * p->out_stride + n + j;
       vf value = v_load(tile + r * NR + j);
-      if (!first) value = v_add(v_load_part(partial, count), value);
-      if (last) v_store_part(out, LAYER(finish)(p, p->finish, m + r, n + j, count, value), count);
-      else v_store_part(partial, value, count);
+      if (!first) value = v_add(v_load(LAYER(kept)(p, m + r, n) + j), value);
+      value = LAYER(finish)(p, p->finish, m + r, n + j, count, value);
+      float *out = p->out + (m + r) * p->out_stride + n + j;
+      if (count == VL)
+        v_store(out, value);
+      else
+        v_store_part(out, value, count);
     }
 }
 
 /* Rows m..m+rows-1, packed, and the columns of one panel, of block k0..k0+length-1. */
 static TARGET void LAYER(sliver)(const dit__product *p, int32_t k0, int32_t length, int32_t n, const float *packed,
-                                 int32_t m, int32_t rows) {
+                                 int32_t m, int32_t rows, const float *fetch) {
   const int32_t k = p->taps * p->channels, columns = p->columns - n < NR ? p->columns - n : NR;
-  const int32_t first = k0 == 0, last = k0 + length == k;
-  const float *lines = last ? p->finish >= DIT__RESIDUAL ? p->residual : p->out : p->partial;
-  const ptrdiff_t stride = last ? p->finish >= DIT__RESIDUAL ? p->residual_stride : p->out_stride : p->partial_stride;
-  for (int32_t r = 0; r < rows; r++) /* they are on their way while the tile is computed */
-    for (int32_t j = 0; j < columns; j += 16) v_prefetch(lines + (m + r) * stride + n + j);
+  const int32_t first = k0 == 0;
+  const dit__tile make = LAYER(tiles)[rows][columns > VL];
+  const float *b = p->panels + (ptrdiff_t)n * k + (ptrdiff_t)k0 * NR;
+  if (k0 + length < k) {
+    make(packed, length, b, LAYER(kept)(p, m, n), NR, !first, fetch);
+    return;
+  }
   float tile[MR * NR];
-  LAYER(tiles)[rows][columns > VL](packed, length, p->panels + (ptrdiff_t)n * k + (ptrdiff_t)k0 * NR, tile);
-  if (columns < NR) LAYER(leave_edge)(p, tile, m, rows, n, columns, first, last);
-  else if (!last) LAYER(leave_whole)(p, -1, tile, m, rows, n, first);
-  else if (p->finish == DIT__STORE) LAYER(leave_whole)(p, DIT__STORE, tile, m, rows, n, first);
-  else if (p->finish == DIT__GELU) LAYER(leave_whole)(p, DIT__GELU, tile, m, rows, n, first);
-  else if (p->finish == DIT__RESIDUAL) LAYER(leave_whole)(p, DIT__RESIDUAL, tile, m, rows, n, first);
-  else LAYER(leave_whole)(p, DIT__GATED, tile, m, rows, n, first);
+  make(packed, length, b, tile, NR, 0, fetch);
+  if (columns < NR)
+    LAYER(leave_edge)(p, tile, m, rows, n, columns, first);
+  else if (p->finish == DIT__STORE)
+    LAYER(leave_whole)(p, DIT__STORE, tile, m, rows, n, first);
+  else if (p->finish == DIT__GELU)
+    LAYER(leave_whole)(p, DIT__GELU, tile, m, rows, n, first);
+  else if (p->finish == DIT__RESIDUAL)
+    LAYER(leave_whole)(p, DIT__RESIDUAL, tile, m, rows, n, first);
+  else
+    LAYER(leave_whole)(p, DIT__GATED, tile, m, rows, n, first);
 }
 
 /* Numbers k0..k0+length-1 of rows that begin at `a`, [k][MR]. */
@@ -196,42 +243,87 @@ static TARGET void LAYER(pack_rows)(const dit__product *p, const float *a, int32
   }
 }
 
-/* Packs up to DIT__SLIVERS slivers of rows m..end-1, of block k0..k0+length-1: slivers stay in their line, and the last
- * ones of a line share evenly. */
-static TARGET dit__slivers LAYER(pack_slivers)(const dit__product *p, int32_t k0, int32_t length, int32_t m, int32_t end,
-                                               float *packed) {
+/* Cuts rows m..end-1 into up to DIT__SLIVERS slivers, which stay in their line; the last ones of a line share evenly.
+ */
+static TARGET dit__slivers LAYER(cut_slivers)(const dit__product *p, int32_t m, int32_t end) {
   dit__slivers s;
-  int32_t line = m / p->line, at = m % p->line;
+  int32_t at = m % p->line;
   s.count = 0;
   while (m < end && s.count < DIT__SLIVERS) {
-    const int32_t left = p->line - at < end - m ? p->line - at : end - m;
-    const int32_t rows = (left + (left + MR - 1) / MR - 1) / ((left + MR - 1) / MR);
-    LAYER(pack_rows)(p, p->a + line * p->line_stride + at * p->row_stride, rows, k0, length, packed + s.count * length * MR);
+    const int32_t left = p->line - at < end - m ? p->line - at : end - m, slivers = (left + MR - 1) / MR;
     s.row[s.count] = m;
-    s.rows[s.count++] = rows;
-    m += rows;
-    at += rows;
-    if (at == p->line) {
-      at = 0;
-      line++;
-    }
+    s.rows[s.count] = (left + slivers - 1) / slivers;
+    m += s.rows[s.count];
+    at += s.rows[s.count++];
+    if (at == p->line) at = 0;
   }
   s.end = m;
   return s;
 }
 
-/* A panel's block stays in the first cache while packed rows pass from the second. */
-static TARGET void LAYER(product)(const dit__product *p, int32_t first, int32_t count, float *scratch) {
-  const int32_t k = p->taps * p->channels;
-  for (int32_t k0 = 0; k0 < k; k0 += DIT__BLOCK) {
-    const int32_t length = k - k0 < DIT__BLOCK ? k - k0 : DIT__BLOCK;
-    for (int32_t m = first; m < first + count;) {
-      const dit__slivers s = LAYER(pack_slivers)(p, k0, length, m, first + count, scratch);
-      for (int32_t n = 0; n < p->columns; n += NR)
-        for (int32_t i = 0; i < s.count; i++)
-          LAYER(sliver)(p, k0, length, n, scratch + i * length * MR, s.row[i], s.rows[i]);
-      m = s.end;
+/* Packs block k0..k0+length-1 of these rows. */
+static TARGET void LAYER(pack_slivers)(const dit__product *p, const dit__slivers *s, int32_t k0, int32_t length,
+                                       float *packed) {
+  for (int32_t i = 0; i < s->count; i++) {
+    const int32_t line = s->row[i] / p->line, at = s->row[i] % p->line;
+    LAYER(pack_rows)
+    (p, p->a + line * p->line_stride + at * p->row_stride, s->rows[i], k0, length, packed + i * length * MR);
+  }
+}
+
+/* Rows that will be packed next, on their way to the second cache, some lines of 16 with each tile. */
+typedef struct LAYER(ahead) {
+  const float *row;
+  ptrdiff_t stride;
+  int32_t rows, width, at, step; /* at: in the row; step: lines at a time */
+} LAYER(ahead);
+
+static inline INLINE TARGET void LAYER(fetch)(LAYER(ahead) * ahead) {
+  for (int32_t i = 0; i < ahead->step && ahead->rows > 0; i++) {
+    v_prefetch_far(ahead->row + ahead->at);
+    ahead->at += 16;
+    if (ahead->at < ahead->width) continue;
+    ahead->at = 0;
+    ahead->row += ahead->stride;
+    ahead->rows--;
+  }
+}
+
+/* The next block of the same rows, or the first one of those behind. */
+static inline INLINE TARGET LAYER(ahead)
+    LAYER(ahead_of)(const dit__product *p, const dit__slivers *s, int32_t k0, int32_t end, int32_t tiles) {
+  const int32_t k = p->channels, on = k0 + DIT__BLOCK < k, next = on ? k0 + DIT__BLOCK : 0;
+  const int32_t m = on ? s->row[0] : s->end, width = k - next < DIT__BLOCK ? k - next : DIT__BLOCK;
+  int32_t rows = p->taps > 1 ? 0 : on ? s->end - m : end - m; /* bands of convolutions lie near already */
+  if (rows > DIT__SLIVERS * MR) rows = DIT__SLIVERS * MR;
+  const LAYER(ahead) ahead = {
+      p->a + m * p->row_stride + next, p->row_stride, rows, width, 0, (rows * ((width + 15) / 16) + tiles - 1) / tiles};
+  return ahead;
+}
+
+/* Block k0..k0+length-1 of some rows: a panel's block stays in the first cache while they pass from the second, and the
+ * next panel's is fetched. */
+static TARGET void LAYER(block)(const dit__product *p, const dit__slivers *s, int32_t k0, int32_t length, int32_t end,
+                                float *packed) {
+  const int32_t k = p->taps * p->channels, panels = (p->columns + NR - 1) / NR, step = length * NR / s->count;
+  LAYER(ahead) rows = LAYER(ahead_of)(p, s, k0, end, panels * s->count);
+  LAYER(pack_slivers)(p, s, k0, length, packed);
+  for (int32_t n = 0; n < panels; n++) {
+    const float *next = p->panels + ((ptrdiff_t)(n + (n + 1 < panels)) * k + k0) * NR;
+    for (int32_t i = 0; i < s->count; i++) {
+      LAYER(fetch)(&rows);
+      LAYER(sliver)(p, k0, length, n * NR, packed + i * length * MR, s->row[i], s->rows[i], next + i * step);
     }
+  }
+}
+
+static TARGET void LAYER(product)(const dit__product *p, int32_t first, int32_t count, float *scratch) {
+  const int32_t k = p->taps * p->channels, end = first + count;
+  for (int32_t m = first; m < end;) {
+    const dit__slivers s = LAYER(cut_slivers)(p, m, end);
+    for (int32_t k0 = 0; k0 < k; k0 += DIT__BLOCK)
+      LAYER(block)(p, &s, k0, k - k0 < DIT__BLOCK ? k - k0 : DIT__BLOCK, end, scratch);
+    m = s.end;
   }
 }
 
@@ -262,12 +354,15 @@ static inline INLINE TARGET void LAYER(pack_panel)(const int32_t type, const dit
     int32_t k = 0;
     for (; k + VL <= w->k && v + VL <= rows; k += VL) {
       vf square[VL];
-      UNROLL for (int j = 0; j < VL; j++) {
+      UNROLL
+      for (int j = 0; j < VL; j++) {
         const uint8_t *row = w->data + (size_t)(n + v + j) * (size_t)w->stride * size;
+        v_prefetch(row + ((size_t)k + 128) * size);
         square[j] = LAYER(load_as)(type, row, k, w->scale ? v_set(w->scale[n + v + j]) : v_zero());
       }
       v_turn(square);
-      UNROLL for (int j = 0; j < VL; j++) v_store(panel + (size_t)(k + j) * NR + v, square[j]);
+      UNROLL
+      for (int j = 0; j < VL; j++) v_store(panel + (size_t)(k + j) * NR + v, square[j]);
     }
     for (int32_t j = v; j < v + VL; j++) {
       const uint8_t *row = w->data + (size_t)(n + j) * (size_t)w->stride * size;
@@ -287,8 +382,10 @@ static TARGET void LAYER(pack_taps)(const dit__weights *w, int32_t n, int32_t ro
     const int32_t count = channels - c < CHUNK ? channels - c : CHUNK;
     for (int32_t j = 0; j < NR; j++) {
       const uint8_t *row = w->data + ((size_t)(n + j) * (size_t)w->stride + (size_t)c * (size_t)w->taps) * size;
-      if (j < rows) LAYER(convert)(w->type, row, (int64_t)count * w->taps, w->scale ? w->scale[n + j] : 0, block[j]);
-      else for (int32_t i = 0; i < count * w->taps; i++) block[j][i] = 0;
+      if (j < rows)
+        LAYER(convert)(w->type, row, (int64_t)count * w->taps, w->scale ? w->scale[n + j] : 0, block[j]);
+      else
+        for (int32_t i = 0; i < count * w->taps; i++) block[j][i] = 0;
     }
     for (int32_t t = 0; t < w->taps; t++)
       for (int32_t i = 0; i < count; i++) {
@@ -301,11 +398,16 @@ static TARGET void LAYER(pack_taps)(const dit__weights *w, int32_t n, int32_t ro
 static TARGET void LAYER(pack)(const dit__weights *w, int32_t first, int32_t count, float *panels) {
   for (int32_t n = 0; n < count; n += NR, panels += (size_t)w->k * NR) {
     const int32_t rows = count - n < NR ? count - n : NR;
-    if (w->taps > 1) LAYER(pack_taps)(w, first + n, rows, panels);
-    else if (w->type == DIT__F32) LAYER(pack_panel)(DIT__F32, w, first + n, rows, panels);
-    else if (w->type == DIT__F16) LAYER(pack_panel)(DIT__F16, w, first + n, rows, panels);
-    else if (w->type == DIT__BF16) LAYER(pack_panel)(DIT__BF16, w, first + n, rows, panels);
-    else LAYER(pack_panel)(DIT__I8, w, first + n, rows, panels);
+    if (w->taps > 1)
+      LAYER(pack_taps)(w, first + n, rows, panels);
+    else if (w->type == DIT__F32)
+      LAYER(pack_panel)(DIT__F32, w, first + n, rows, panels);
+    else if (w->type == DIT__F16)
+      LAYER(pack_panel)(DIT__F16, w, first + n, rows, panels);
+    else if (w->type == DIT__BF16)
+      LAYER(pack_panel)(DIT__BF16, w, first + n, rows, panels);
+    else
+      LAYER(pack_panel)(DIT__I8, w, first + n, rows, panels);
   }
 }
 
@@ -323,7 +425,8 @@ static TARGET void LAYER(pack_columns)(const float *b, ptrdiff_t stride, int32_t
 
 /* Softmax numerators of a row of logits for one block of keys: p = exp(s - m) in place, zeros up to a multiple of 16.
  * Updates the running maximum and sum; returns what the sums so far are multiplied by. */
-static TARGET float LAYER(softmax_block)(float *s, int32_t keys, int32_t first, float *running_max, float *running_sum) {
+static TARGET float LAYER(softmax_block)(float *s, int32_t keys, int32_t first, float *running_max,
+                                         float *running_sum) {
   float top = s[0], factor = 0;
   if (keys >= VL) {
     vf tops = v_load(s);
@@ -360,22 +463,15 @@ static TARGET float LAYER(softmax_block)(float *s, int32_t keys, int32_t first, 
 }
 
 /* Logits of `rows` queries, packed in slivers of MR, against keys k0..k0+keys-1. */
-static TARGET void LAYER(logits)(const dit__attention *a, const float *q, int32_t rows, int32_t k0, int32_t keys, float *s) {
+static TARGET void LAYER(logits)(const dit__attention *a, const float *q, int32_t rows, int32_t k0, int32_t keys,
+                                 float *s) {
   for (int32_t r = 0; r < rows; r += MR) {
     const int32_t count = rows - r < MR ? rows - r : MR;
     for (int32_t n = 0; n < keys; n += NR) {
       const float *panel = a->keys + (size_t)(k0 + n) * (size_t)a->dim;
-      for (int32_t d = 0; d < a->dim; d += DIT__BLOCK) {
-        float tile[MR * NR];
-        LAYER(tiles)[count][1](q + (size_t)r * (size_t)a->dim + d * MR, a->dim - d < DIT__BLOCK ? a->dim - d : DIT__BLOCK,
-                               panel + (size_t)d * NR, tile);
-        for (int32_t i = 0; i < count; i++)
-          for (int v = 0; v < NR; v += VL) {
-            float *to = s + (r + i) * DIT__BLOCK + n + v;
-            vf value = v_load(tile + i * NR + v);
-            v_store(to, d ? v_add(v_load(to), value) : value);
-          }
-      }
+      for (int32_t d = 0; d < a->dim; d += DIT__BLOCK) LAYER(tiles)
+      [count][1](q + (size_t)r * (size_t)a->dim + d * MR, a->dim - d < DIT__BLOCK ? a->dim - d : DIT__BLOCK,
+                 panel + (size_t)d * NR, s + r * DIT__BLOCK + n, DIT__BLOCK, d > 0, panel);
     }
   }
 }
@@ -390,7 +486,7 @@ static TARGET void LAYER(mix_values)(const dit__attention *a, const float *p, in
     for (int32_t n = 0; n < a->dim; n += NR) {
       const float *panel = a->values + (size_t)n * (size_t)a->tokens + (size_t)k0 * NR;
       float tile[MR * NR];
-      LAYER(tiles)[count][a->dim - n > VL](packed, keys, panel, tile);
+      LAYER(tiles)[count][a->dim - n > VL](packed, keys, panel, tile, NR, 0, panel);
       for (int32_t i = 0; i < count; i++)
         for (int v = 0; v < NR && n + v < a->dim; v += VL) {
           float *to = sums + (r + i) * width + n + v;
@@ -429,8 +525,10 @@ static TARGET void LAYER(attention)(const dit__attention *a, int32_t first, int3
       float *out = a->out + (q0 + r) * a->out_stride;
       for (int32_t d = 0; d < a->dim; d += VL) {
         vf value = v_div(v_load(sums + r * width + d), v_set(total[r]));
-        if (a->dim - d >= VL) v_store(out + d, value);
-        else v_store_part(out + d, value, a->dim - d);
+        if (a->dim - d >= VL)
+          v_store(out + d, value);
+        else
+          v_store_part(out + d, value, a->dim - d);
       }
     }
   }
@@ -467,8 +565,10 @@ static TARGET void LAYER(norm_modulate)(const float *x, ptrdiff_t x_stride, int3
     for (int32_t i = 0; i < width; i += VL) {
       vf y = v_mul(v_sub(LAYER(part)(x, i, width), v_set(mean)), v_set(factor));
       y = v_fma(y, v_add(v_set(1.0f), LAYER(part)(scale, i, width)), LAYER(part)(shift, i, width));
-      if (width - i >= VL) v_store(out + i, y);
-      else v_store_part(out + i, y, width - i);
+      if (width - i >= VL)
+        v_store(out + i, y);
+      else
+        v_store_part(out + i, y, width - i);
     }
   }
 }
@@ -497,12 +597,13 @@ static TARGET void LAYER(quantize)(const float *x, ptrdiff_t x_stride, int32_t r
     }
     row_scale[r] = (high - low) / DIT__LEVELS;
     row_low[r] = low;
-    const float inverse = high > low ? DIT__LEVELS / (high - low) : 0;
+    const float inverse = high - low > 0x1p-120f ? DIT__LEVELS / (high - low) : 0; /* so that it is finite */
     for (int32_t i = 0; i < q_stride; i += VL) {
       float lane[VL];
       vf t = v_mul(v_sub(LAYER(part)(x, i, width), v_set(low)), v_set(inverse));
       v_store(lane, v_sub(v_add(t, v_set(0x1.8p+23f)), v_set(0x1.8p+23f)));
-      for (int j = 0; j < VL && i + j < q_stride; j++) q[i + j] = i + j < width && lane[j] > 0 ? (uint8_t)lane[j] : 0; /* NaN: 0 */
+      for (int j = 0; j < VL && i + j < q_stride; j++)
+        q[i + j] = i + j < width && lane[j] > 0 ? (uint8_t)lane[j] : 0; /* NaN: 0 */
     }
   }
 }
@@ -519,8 +620,10 @@ static TARGET void LAYER(affine)(const float *x, ptrdiff_t x_step, int32_t pixel
     for (int32_t i = 0; i < channels; i += VL) {
       vf y = v_fma(LAYER(part)(x, i, channels), LAYER(part)(scale, i, channels), LAYER(part)(shift, i, channels));
       if (silu) y = LAYER(v_silu)(y);
-      if (channels - i >= VL) v_store(out + i, y);
-      else v_store_part(out + i, y, channels - i);
+      if (channels - i >= VL)
+        v_store(out + i, y);
+      else
+        v_store_part(out + i, y, channels - i);
     }
 }
 
@@ -554,17 +657,25 @@ static TARGET void LAYER(channel_sums)(const float *x, int32_t pixels, int32_t c
 static inline INLINE TARGET void LAYER(tile_i8)(const int rows, const uint8_t *a, ptrdiff_t a_stride, int32_t k,
                                                 const uint8_t *b, int32_t *c) {
   vi acc[MR_I8][NV_I8];
-  UNROLL for (int r = 0; r < MR_I8; r++) UNROLL for (int v = 0; v < NV_I8; v++) acc[r][v] = i_zero();
+  UNROLL
+  for (int r = 0; r < MR_I8; r++) UNROLL
+  for (int v = 0; v < NV_I8; v++) acc[r][v] = i_zero();
   for (; k > 0; k -= 4, a += 4, b += 4 * NR_I8) {
     vi column[NV_I8];
-    UNROLL for (int v = 0; v < NV_I8; v++) column[v] = i_load(b + v * 4 * VL);
-    UNROLL for (int r = 0; r < MR_I8; r++) if (r < rows) {
-      vi value = i_broadcast(a + r * a_stride);
-      UNROLL for (int v = 0; v < NV_I8; v++) acc[r][v] = i_dot(acc[r][v], value, column[v]);
-    }
+    UNROLL
+    for (int v = 0; v < NV_I8; v++) column[v] = i_load(b + v * 4 * VL);
+    UNROLL
+    for (int r = 0; r < MR_I8; r++)
+      if (r < rows) {
+        vi value = i_broadcast(a + r * a_stride);
+        UNROLL
+        for (int v = 0; v < NV_I8; v++) acc[r][v] = i_dot(acc[r][v], value, column[v]);
+      }
   }
-  UNROLL for (int r = 0; r < MR_I8; r++) if (r < rows) UNROLL for (int v = 0; v < NV_I8; v++)
-    i_store(c + r * NR_I8 + v * VL, acc[r][v]);
+  UNROLL
+  for (int r = 0; r < MR_I8; r++)
+    if (r < rows) UNROLL
+  for (int v = 0; v < NV_I8; v++) i_store(c + r * NR_I8 + v * VL, acc[r][v]);
 }
 
 static TARGET void LAYER(sliver_i8)(const dit__product_i8 *p, int32_t n, int32_t m, int32_t rows) {
@@ -588,8 +699,10 @@ static TARGET void LAYER(sliver_i8)(const dit__product_i8 *p, int32_t n, int32_t
       value = v_mul(value, LAYER(part)(p->weight_scale + n, j, j + count));
       value = LAYER(finish)(&p->to, p->to.finish, m + r, n + j, count, value);
       float *out = p->to.out + (m + r) * p->to.out_stride + n + j;
-      if (count == VL) v_store(out, value);
-      else v_store_part(out, value, count);
+      if (count == VL)
+        v_store(out, value);
+      else
+        v_store_part(out, value, count);
     }
 }
 
@@ -659,6 +772,7 @@ static void LAYER(fill)(dit__kernels *table) {
 #undef vi
 #undef v_zero
 #undef v_prefetch
+#undef v_prefetch_far
 #undef v_set
 #undef v_load
 #undef v_broadcast

@@ -29,7 +29,7 @@ def fma(a, b, c):
     part = total - product
     error = (product - (total - part)) + (addend - part)
     bits = np.array(total).view(np.int64)
-    step = np.where((error != 0) & (bits & 1 == 0), np.where((error > 0) == (total > 0), 1, -1), 0)
+    step = np.where(((error < 0) | (error > 0)) & (bits & 1 == 0), np.where((error > 0) == (total > 0), 1, -1), 0)
     return (bits + step).view(D).astype(F)
 
 
@@ -53,7 +53,7 @@ def silu(x):
 
 
 def gelu(x):
-    u = fma(x * x, hexf("-0x1.2444b6p-4"), hexf("-0x1.988454p+0"))
+    u = fma(x * x, hexf("-0x1.2444f2p-4"), hexf("-0x1.988454p+0"))
     return x / (F(1) + exp32(x * u))
 
 
@@ -130,7 +130,7 @@ def quantize(x):
     low, high = x.min(1), x.max(1)
     scale = (high - low) / F(127)
     with np.errstate(divide="ignore"):
-        inverse = np.where(high > low, F(127) / (high - low), F(0))
+        inverse = np.where(high - low > F(2.0 ** -120), F(127) / (high - low), F(0))
     magic = hexf("0x1.8p+23")
     q = ((x - low[:, None]) * inverse[:, None] + magic) - magic
     return q.astype(np.int64), scale, low

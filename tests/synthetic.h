@@ -13,7 +13,8 @@
 #if defined(__GNUC__)
 __attribute__((unused))
 #endif
-static int synthetic_file(const char *path, const char *first, const char *second, int type) {
+static int
+synthetic_file(const char *path, const char *first, const char *second, int type) {
   model m;
   model_wishes wishes;
   dit_error error = {0};
@@ -33,7 +34,8 @@ static int synthetic_file(const char *path, const char *first, const char *secon
 #if defined(__GNUC__)
 __attribute__((unused))
 #endif
-static const char *synthetic_path(char *path, size_t size, const char *name) {
+static const char *
+synthetic_path(char *path, size_t size, const char *name) {
   const char *folder = getenv("DIT_TMP");
   snprintf(path, size, "%s/dit-test-%s-%p.gguf", folder && *folder ? folder : "/tmp", name, (void *)path);
   return path;

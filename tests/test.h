@@ -12,7 +12,8 @@ static int test_passed, test_failed, test_skipped;
 #if defined(__GNUC__)
 __attribute__((format(printf, 4, 5), unused))
 #endif
-static int test_check(int condition, const char *file, int line, const char *format, ...) {
+static int
+test_check(int condition, const char *file, int line, const char *format, ...) {
   if (condition) {
     test_passed++;
     return 1;
@@ -35,7 +36,8 @@ static int test_check(int condition, const char *file, int line, const char *for
 #if defined(__GNUC__)
 __attribute__((unused))
 #endif
-static int test_end(const char *name) {
+static int
+test_end(const char *name) {
   printf("%s: %d passed, %d failed", name, test_passed, test_failed);
   if (test_skipped) printf(", %d skipped", test_skipped);
   printf("\n");

@@ -387,7 +387,7 @@ static void test_activations(int32_t count) {
     p.panels = panels;
     p.columns = count;
     p.bias = x;
-    p.out = p.partial = out[t][1] = floats(size, STYLES);
+    p.out = out[t][1] = floats(size, STYLES);
     p.finish = DIT__GELU;
     tables[t].product(&p, 0, 1, floats((size_t)dit__product_scratch(), STYLES));
     out[t][0] = floats(size, STYLES);
@@ -614,8 +614,6 @@ static dit__product part_of(const product_case *c, int32_t first, int32_t count,
   p.columns = count;
   p.bias += first;
   p.out = out + first;
-  p.partial = p.out;
-  p.partial_stride = p.out_stride;
   if (p.residual) p.residual = c->in_place ? p.out : p.residual + first;
   if (p.gate) p.gate += first;
   return p;
@@ -680,10 +678,8 @@ static void run_product(const product_case *c, const matrix *w, int32_t split, c
     const int32_t first = part ? split : 0, count = part ? c->columns - split : split, rows = random_below(c->rows + 1);
     if (!count) continue;
     dit__product p = part_of(c, first, count, out);
-    if (p.finish >= DIT__RESIDUAL || random_below(2)) {
-      p.partial_stride = count + random_below(3);
-      p.partial = floats((size_t)((c->rows - 1) * p.partial_stride + count), STYLES);
-    }
+    p.partial_rows = c->rows + random_below(3);
+    p.partial = floats((size_t)((count + k->nr - 1) / k->nr * p.partial_rows * k->nr), STYLES);
     p.panels = packed(k, w, first, count);
     k->product(&p, 0, rows, scratch);
     k->product(&p, rows, c->rows - rows, scratch);

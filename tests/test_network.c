@@ -1,8 +1,8 @@
 /* dit_denoise, dit_vae_decode and dit_vae_encode against the golden vectors (float64, by another program).
  *
- * It fails if any formula, layout or order of the transformer or the autoencoder is wrong, or if float32 loses more than
- * tests/marks.h allows. Cases whose arrays are not there are skipped: full-size ones want DIT_GOLDEN=FOLDER with all of
- * them, and --full for those that need gigabytes. */
+ * It fails if any formula, layout or order of the transformer or the autoencoder is wrong, or if float32 loses more
+ * than tests/marks.h allows. Cases whose arrays are not there are skipped: full-size ones want DIT_GOLDEN=FOLDER with
+ * all of them, and --full for those that need gigabytes. */
 #include <math.h>
 
 #include "dit.h"
@@ -95,9 +95,10 @@ static int pass_run(dit_model *model, const json_value *params, pass *p) {
     p->t[i] = (float)t[i];
     p->y[i] = (int64_t)y[i] == classes ? -1 : (int32_t)y[i];
   }
-  if (number(params, "doubled_batch", 0)) memcpy(p->x + count / 2 * channels * area, p->x, (size_t)(count / 2 * channels * area) * 4);
-  const dit_status status = dit_denoise(model, (int32_t)count, (int32_t)p->shape.size[2], (int32_t)p->shape.size[3], p->x, p->t,
-                                        p->y, p->out, &error);
+  if (number(params, "doubled_batch", 0))
+    memcpy(p->x + count / 2 * channels * area, p->x, (size_t)(count / 2 * channels * area) * 4);
+  const dit_status status = dit_denoise(model, (int32_t)count, (int32_t)p->shape.size[2], (int32_t)p->shape.size[3],
+                                        p->x, p->t, p->y, p->out, &error);
   free(t);
   free(y);
   return CHECK(status == DIT_OK, "%s: %s", p->name, error.message);
@@ -113,8 +114,8 @@ static void pass_free(pass *p) {
 static void compare(const char *name, const float *out, const double *truth, int64_t count, double mark, double *worst,
                     const char *torch, const char *torch_sinusoids) {
   const double error = relative_l2(out, truth, count);
-  printf("  %-34s %.2e (PyTorch float32 %s%s%s)\n", name, error, torch, torch_sinusoids ? ", with double sinusoids " : "",
-         torch_sinusoids ? torch_sinusoids : "");
+  printf("  %-34s %.2e (PyTorch float32 %s%s%s)\n", name, error, torch,
+         torch_sinusoids ? ", with double sinusoids " : "", torch_sinusoids ? torch_sinusoids : "");
   CHECK(error <= mark, "%s: relative L2 error %.3e, at most %.0e", name, error, mark);
   if (error > *worst) *worst = error;
 }
@@ -162,11 +163,14 @@ static void transformer_case(const json_value *test) {
     SKIP(x ? "full-size transformers run with --full" : "arrays of a full-size case: set DIT_GOLDEN");
     return;
   }
-  snprintf(specification, sizeof specification, "dit:hidden=%d,depth=%d,heads=%d,patch=%d,latent=%d,in=%d,classes=%d,sigma=%d",
-           (int)hidden, (int)number(params, "depth", 0), (int)number(params, "heads", 0), (int)number(params, "patch", 0),
+  snprintf(specification, sizeof specification,
+           "dit:hidden=%d,depth=%d,heads=%d,patch=%d,latent=%d,in=%d,classes=%d,sigma=%d", (int)hidden,
+           (int)number(params, "depth", 0), (int)number(params, "heads", 0), (int)number(params, "patch", 0),
            (int)number(params, "latent", 0), (int)number(params, "in_channels", 0), (int)number(params, "classes", 0),
            (int)number(params, "learn_sigma", 1));
-  const int type = !strcmp(dtype->text, "f16") ? DIT_TYPE_F16 : !strcmp(dtype->text, "bf16") ? DIT_TYPE_BF16 : DIT_TYPE_F32;
+  const int type = !strcmp(dtype->text, "f16")    ? DIT_TYPE_F16
+                   : !strcmp(dtype->text, "bf16") ? DIT_TYPE_BF16
+                                                  : DIT_TYPE_F32;
   dit_model *model;
   if (open_synthetic(specification, type, &model) && pass_run(model, params, &p)) {
     double *truth = (double *)array("dit", p.name, "out", 0, NULL);
@@ -201,7 +205,8 @@ static void autoencoder_encode(dit_model *model, const char *name, const char *t
   npy_shape in, shape;
   dit_error error = {0};
   float *image = (float *)array("vae", name, "image", 1, &in);
-  double *mean = (double *)array("vae", name, "mean", 0, &shape), *logvar = (double *)array("vae", name, "logvar", 0, NULL);
+  double *mean = (double *)array("vae", name, "mean", 0, &shape),
+         *logvar = (double *)array("vae", name, "logvar", 0, NULL);
   float *out = (float *)malloc(2 * (size_t)shape.count * sizeof(float)), *log_out = out + shape.count;
   const dit_status status =
       dit_vae_encode(model, (int32_t)in.size[0], (int32_t)in.size[2], (int32_t)in.size[3], image, out, log_out, &error);
@@ -232,13 +237,15 @@ static void autoencoder_case(const json_value *test) {
   char specification[256] = "vae:blocks=";
   for (const json_value *b = blocks->child; b; b = b->next)
     sprintf(specification + strlen(specification), "%s%d", b == blocks->child ? "" : "+", (int)b->number);
-  sprintf(specification + strlen(specification), ",layers=%d,groups=%d,in=%d,out=%d,latent=%d", (int)number(params, "layers", 0),
-          (int)number(params, "groups", 0), (int)number(params, "image_channels", 0), (int)number(params, "image_channels", 0),
-          (int)number(params, "latent_channels", 0));
+  sprintf(specification + strlen(specification), ",layers=%d,groups=%d,in=%d,out=%d,latent=%d",
+          (int)number(params, "layers", 0), (int)number(params, "groups", 0), (int)number(params, "image_channels", 0),
+          (int)number(params, "image_channels", 0), (int)number(params, "latent_channels", 0));
   dit_model *model;
   if (open_synthetic(specification, DIT_TYPE_F32, &model)) {
-    if (decode) autoencoder_decode(model, name->text, torch_error(test, "rel_l2"));
-    else autoencoder_encode(model, name->text, torch_error(test, "rel_l2"));
+    if (decode)
+      autoencoder_decode(model, name->text, torch_error(test, "rel_l2"));
+    else
+      autoencoder_encode(model, name->text, torch_error(test, "rel_l2"));
   }
   dit_model_close(model);
 }
@@ -248,9 +255,10 @@ int main(int count, char **arguments) {
   json_value *dit = manifest("dit"), *vae = manifest("vae");
   for (const json_value *test = dit ? json_member(dit, "cases")->child : NULL; test; test = test->next)
     if (strcmp(json_member(test, "name")->text, "tables")) transformer_case(test);
-  for (const json_value *test = vae ? json_member(vae, "cases")->child : NULL; test; test = test->next) autoencoder_case(test);
-  printf("  worst: transformer %.2e (at most %.0e), autoencoder %.2e (at most %.0e)\n", worst_transformer, MARK_TRANSFORMER,
-         worst_autoencoder, MARK_AUTOENCODER);
+  for (const json_value *test = vae ? json_member(vae, "cases")->child : NULL; test; test = test->next)
+    autoencoder_case(test);
+  printf("  worst: transformer %.2e (at most %.0e), autoencoder %.2e (at most %.0e)\n", worst_transformer,
+         MARK_TRANSFORMER, worst_autoencoder, MARK_AUTOENCODER);
   json_free(dit);
   json_free(vae);
   return test_end("test_network");

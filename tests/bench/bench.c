@@ -1,5 +1,5 @@
-/* make bench: how near the library comes to what the processor can do. Every row is a ratio to a limit that was measured
- * beside it, so that it holds on any machine, however busy.
+/* make bench: how near the library comes to what the processor can do. Every row is a ratio to a limit that was
+ * measured beside it, so that it holds on any machine, however busy.
  *
  *   bench [--isa NAME] [--threads N] [--steps N] [--only WORD]
  *
@@ -51,9 +51,11 @@ static void bench_products(void) {
   if (!dit__kernels_get(isa, &k)) return;
   for (int s = 0; s < 4; s++) {
     const int32_t n = shapes[s][0], depth = shapes[s][1], chunk = n / 4;
-    float *a = numbers((size_t)rows * (size_t)depth), *w = numbers((size_t)n * (size_t)depth), *bias = numbers((size_t)n);
+    float *a = numbers((size_t)rows * (size_t)depth), *w = numbers((size_t)n * (size_t)depth),
+          *bias = numbers((size_t)n);
     float *out = numbers((size_t)rows * (size_t)n), *panels = numbers((size_t)(n + 64) * (size_t)depth);
     float *scratch = numbers((size_t)dit__product_scratch());
+    float *partial = numbers((size_t)rows * (size_t)(chunk + 64));
     const dit__weights weights = {(const uint8_t *)w, NULL, depth, DIT__F32, n, depth, 1};
     double times[9], packs[9];
     for (int r = 0; r < 9; r++) {
@@ -71,8 +73,10 @@ static void bench_products(void) {
         p.panels = panels + (size_t)at * (size_t)depth;
         p.columns = chunk;
         p.bias = bias + at;
-        p.out = p.partial = out + at;
-        p.out_stride = p.partial_stride = n;
+        p.out = out + at;
+        p.partial = partial;
+        p.partial_rows = rows;
+        p.out_stride = n;
         p.finish = s == 2 ? DIT__GELU : DIT__STORE;
         k.product(&p, 0, rows, scratch);
       }
@@ -89,6 +93,7 @@ static void bench_products(void) {
     free(out);
     free(panels);
     free(scratch);
+    free(partial);
   }
 }
 
@@ -137,7 +142,8 @@ static dit_model *open_model(const char *first, const char *second, int type, in
 }
 
 /* A step with guidance: a pass over two samples, modulation included. */
-static void bench_step(const char *specification, int type, int32_t compute, int32_t latent, double gflop, const char *name) {
+static void bench_step(const char *specification, int type, int32_t compute, int32_t latent, double gflop,
+                       const char *name) {
   dit_model *model = wanted(name) ? open_model(specification, NULL, type, compute) : NULL;
   if (!model) return;
   dit_info info = {.struct_size = sizeof info};
@@ -220,8 +226,10 @@ int main(int count, char **arguments) {
     printf("this processor lacks %s\n", isa_name(isa));
     return 1;
   }
-  printf("instruction set %s; limit: f32 multiply-adds in registers: %.1f GFLOP/s on one thread, %.1f on %d; memory %.1f GB/s\n",
-         isa_name(best.isa), limit_f32(best.isa, 1), limit_f32(best.isa, threads), threads, limit_memory(threads));
+  printf(
+      "instruction set %s; limit: f32 multiply-adds in registers: %.1f GFLOP/s on one thread, %.1f on %d; memory %.1f "
+      "GB/s\n",
+      isa_name(best.isa), limit_f32(best.isa, 1), limit_f32(best.isa, threads), threads, limit_memory(threads));
   if (wanted("product")) bench_products();
   if (wanted("attention")) bench_attention(256);
   if (wanted("attention")) bench_attention(1024);

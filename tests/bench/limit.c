@@ -25,7 +25,9 @@ enum { ROUNDS = 1 << 20, LANES_AT_ONCE = 12 };
 __attribute__((target("avx2,fma"))) static double loop_avx2(void) {
   const __m256 x = _mm256_set1_ps(0.5f), y = _mm256_set1_ps(0.25f);
   ACCUMULATORS(BEGIN_256)
-  for (int r = 0; r < ROUNDS; r++) { ACCUMULATORS(STEP_256) }
+  for (int r = 0; r < ROUNDS; r++) {
+    ACCUMULATORS(STEP_256)
+  }
   ACCUMULATORS(END_256)
   return 2.0 * 8 * LANES_AT_ONCE * ROUNDS;
 }
@@ -36,7 +38,9 @@ __attribute__((target("avx2,fma"))) static double loop_avx2(void) {
 __attribute__((target("avx512f"))) static double loop_avx512(void) {
   const __m512 x = _mm512_set1_ps(0.5f), y = _mm512_set1_ps(0.25f);
   ACCUMULATORS(BEGIN_512)
-  for (int r = 0; r < ROUNDS; r++) { ACCUMULATORS(STEP_512) }
+  for (int r = 0; r < ROUNDS; r++) {
+    ACCUMULATORS(STEP_512)
+  }
   ACCUMULATORS(END_512)
   return 2.0 * 16 * LANES_AT_ONCE * ROUNDS;
 }

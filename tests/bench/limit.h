@@ -6,8 +6,8 @@
 
 double bench_clock(void); /* seconds */
 
-/* GFLOP/s of fused multiply-adds on f32 in registers, on `threads` threads at once, with the vectors of `isa`. Runs about
- * a tenth of a second. */
+/* GFLOP/s of fused multiply-adds on f32 in registers, on `threads` threads at once, with the vectors of `isa`. Runs
+ * about a tenth of a second. */
 double limit_f32(int32_t isa, int32_t threads);
 
 /* GB/s of reading 256 MB a thread. */

@@ -1,5 +1,5 @@
-/* libFuzzer: a checkpoint from a stranger (zip and pickle, safetensors, JSON). It must be refused or read within bounds.
- * The file goes through a path, as people's do. */
+/* libFuzzer: a checkpoint from a stranger (zip and pickle, safetensors, JSON). It must be refused or read within
+ * bounds. The file goes through a path, as people's do. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>

@@ -27,8 +27,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   dit_model_find(model, "potion");
   const dit_params params = {.struct_size = sizeof params, .steps = 2};
   size_t bytes;
-  if (info.parameters < WORK_LIMIT && info.width <= 64 && info.height <= 64 && !dit_job_memory(model, &params, &bytes, &error) &&
-      !dit_job_start(model, &params, &job, &error)) {
+  if (info.parameters < WORK_LIMIT && info.width <= 64 && info.height <= 64 &&
+      !dit_job_memory(model, &params, &bytes, &error) && !dit_job_start(model, &params, &job, &error)) {
     for (int units = 0; units < 50 && dit_job_advance(job, 0, &error) == DIT_MORE; units++) continue;
     dit_job_end(job);
   }

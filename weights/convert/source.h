@@ -20,8 +20,8 @@ typedef struct source_tensor {
 typedef struct source {
   source_tensor *tensors;
   size_t count;
-  json_value *config;  /* a VAE folder's config.json; NULL: none */
-  const char *kind;    /* "PyTorch zip checkpoint (ema)", "safetensors", ...: what was found, for people */
+  json_value *config;         /* a VAE folder's config.json; NULL: none */
+  const char *kind;           /* "PyTorch zip checkpoint (ema)", "safetensors", ...: what was found, for people */
   struct source_files *files; /* the mappings behind the tensors */
 } source;
 

@@ -13,6 +13,9 @@ extern "C" {
  * Errors: those of dit_model_open_memory. Since version 0.1.0. */
 DIT_API dit_status dit_sprites_open(const dit_options *options, dit_model **model, dit_error *error);
 
+/* The bytes of the embedded model file and their number. Any thread. Since version 0.1.0. */
+DIT_API const void *dit_sprites_data(size_t *size);
+
 #ifdef __cplusplus
 }
 #endif

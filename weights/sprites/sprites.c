@@ -60,3 +60,8 @@ static size_t sprites_size(void) { return dit__sprites_size; }
 dit_status dit_sprites_open(const dit_options *options, dit_model **model, dit_error *error) {
   return dit_model_open_memory(dit__sprites_begin, sprites_size(), options, model, error);
 }
+
+const void *dit_sprites_data(size_t *size) {
+  *size = sprites_size();
+  return dit__sprites_begin;
+}
