@@ -107,25 +107,25 @@ static inline INLINE TARGET void LAYER(tile)(const int rows, const int nv, const
 #define TILE_PAIR(rows) \
   { LAYER(slim_##rows), LAYER(tile_##rows) }
 
-TILE(1)
-TILE(2)
+/* clang-format off */
+TILE(1) TILE(2)
 #if MR >= 6
-TILE(3)
-TILE(4) TILE(5) TILE(6)
+TILE(3) TILE(4) TILE(5) TILE(6)
 #endif
 #if MR >= 12
-    TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12)
+TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12)
 #endif
 
-        static const dit__tile LAYER(tiles)[MR + 1][2] = {
-            {0, 0},       TILE_PAIR(1), TILE_PAIR(2),
+static const dit__tile LAYER(tiles)[MR + 1][2] = {
+    {0, 0}, TILE_PAIR(1), TILE_PAIR(2),
 #if MR >= 6
-            TILE_PAIR(3), TILE_PAIR(4), TILE_PAIR(5), TILE_PAIR(6),
+    TILE_PAIR(3), TILE_PAIR(4), TILE_PAIR(5), TILE_PAIR(6),
 #endif
 #if MR >= 12
-            TILE_PAIR(7), TILE_PAIR(8), TILE_PAIR(9), TILE_PAIR(10), TILE_PAIR(11), TILE_PAIR(12),
+    TILE_PAIR(7), TILE_PAIR(8), TILE_PAIR(9), TILE_PAIR(10), TILE_PAIR(11), TILE_PAIR(12),
 #endif
 };
+/* clang-format on */
 #undef TILE
 #undef TILE_PAIR
 

@@ -213,6 +213,71 @@ static void bench_sprites(int32_t count, const char *name) {
   dit_model_close(model);
 }
 
+static double percentile(const double *sorted, int count, double part) { return sorted[(int)((count - 1) * part)]; }
+
+/* How long the units of a job are: what dit_job_advance cannot go below. One thread. */
+static void bench_units(const dit_model *model, const dit_params *params, const char *name) {
+  enum { MOST = 1 << 16 };
+  double *times = (double *)malloc(MOST * sizeof(double));
+  dit_job *job = NULL;
+  int count = 0;
+  if (model && !dit_job_start(model, params, &job, NULL)) {
+    for (dit_status status = DIT_MORE; status == DIT_MORE && count < MOST;) {
+      const double start = bench_clock();
+      status = dit_job_advance(job, 0, NULL);
+      times[count++] = 1e3 * (bench_clock() - start);
+    }
+    qsort(times, (size_t)count, sizeof(double), by_value);
+    printf("%-46s %6d units: median %.3f ms, 99 %% %.3f ms, largest %.3f ms\n", name, count,
+           percentile(times, count, 0.5), percentile(times, count, 0.99), times[count - 1]);
+  }
+  dit_job_end(job);
+  free(times);
+}
+
+/* Sprites in frames of 2 ms: how far frames overrun. */
+static void bench_frames(const dit_model *model) {
+  enum { FRAMES = 1000, BUDGET = 2000, BINS = 8 };
+  static const double edges[BINS - 1] = {0, 0.05, 0.1, 0.2, 0.5, 1, 2};
+  int count = 0, histogram[BINS] = {0};
+  const int32_t class_id = 3;
+  for (uint64_t seed = 0; count < FRAMES; seed++) {
+    const dit_params params = {.struct_size = sizeof params, .classes = &class_id, .seed = seed};
+    dit_job *job = NULL;
+    if (dit_job_start(model, &params, &job, NULL)) return;
+    for (dit_status status = DIT_MORE; status == DIT_MORE && count < FRAMES; count++) {
+      const double start = bench_clock();
+      status = dit_job_advance(job, BUDGET, NULL);
+      const double over = 1e3 * (bench_clock() - start) - BUDGET / 1000.0;
+      int bin = 0;
+      while (bin < BINS - 1 && over > edges[bin]) bin++;
+      histogram[bin]++;
+    }
+    dit_job_end(job);
+  }
+  printf("%-46s", "sprite, frames of 2 ms: overrun in ms");
+  for (int i = 0; i < BINS - 1; i++) printf(" <=%g: %d", edges[i], histogram[i]);
+  printf(" more: %d\n", histogram[BINS - 1]);
+}
+
+static void bench_time(void) {
+  const int32_t class_id = 3;
+  const dit_options options = {.struct_size = sizeof options, .threads = 1, .isa = isa};
+  dit_params params = {.struct_size = sizeof params, .classes = &class_id};
+  dit_model *model = NULL;
+  if (dit_sprites_open(&options, &model, NULL)) return;
+  bench_units(model, &params, "units of a sprite");
+  bench_frames(model);
+  dit_model_close(model);
+  const int32_t before = threads;
+  threads = 1;
+  params.steps = 1;
+  model = open_model("XL/2:512", "vae", DIT_TYPE_F16, 0);
+  bench_units(model, &params, "units of DiT-XL/2 and decoder, 512 px, 1 step");
+  dit_model_close(model);
+  threads = before;
+}
+
 int main(int count, char **arguments) {
   for (int i = 1; i + 1 < count; i += 2) {
     if (!strcmp(arguments[i], "--threads")) threads = atoi(arguments[i + 1]);
@@ -236,6 +301,7 @@ int main(int count, char **arguments) {
   bench_step("XL/2:256", DIT_TYPE_F16, 0, 32, 474.485686272, "DiT-XL/2 256 px guidance step, f16");
   bench_step("XL/2:256", DIT_TYPE_Q8, 0, 32, 474.485686272, "DiT-XL/2 256 px guidance step, q8 as int8");
   bench_decode(32, 622.187282432, "SD autoencoder decode 256 px, f16");
+  if (wanted("units")) bench_time();
   bench_sprites(1, "sprite");
   bench_sprites(16, "16 sprites");
   return 0;
