@@ -7,6 +7,7 @@
 #include "plan.h"
 
 enum { PLAN_TASK_ROWS = 96 };
+enum { PLAN_KEPT = 16 << 20 }; /* bytes of packed rows that a product may keep for its other chunks of columns */
 enum { PLAN_PACKED = 4 << 20, PLAN_BAND = 3 << 20, PLAN_HEADS = 8 << 20 }; /* bytes of scratch aimed at */
 
 static size_t plan_round(size_t size) { return (size + 63) / 64 * 64; }
@@ -33,8 +34,13 @@ static int32_t plan_tasks(const dit__engine *engine, double work, int64_t most) 
 /* How a product is cut: chunks of columns (their panels are packed once), each in chunks of rows. */
 typedef struct plan_cut {
   int32_t nr, columns, rows, column_chunks, row_chunks, packed;
-  size_t panel_bytes, pack_bytes, partial_bytes;
+  size_t panel_bytes, pack_bytes, partial_bytes, kept_bytes;
 } plan_cut;
+
+/* Tasks take rows, if each gets enough of them to make up for reading all panels. */
+static int32_t product_by_rows(const dit__engine *engine, int32_t rows) {
+  return rows >= engine->threads * PLAN_TASK_ROWS;
+}
 
 static plan_cut product_cut(const dit__engine *engine, const dit__op *op) {
   const dit__matrix *matrix = op->matrix;
@@ -63,6 +69,10 @@ static plan_cut product_cut(const dit__engine *engine, const dit__op *op) {
   cut.rows = (int32_t)plan_ceil(op->rows, cut.row_chunks);
   if (!cut.packed) cut.pack_bytes = plan_round(cut.panel_bytes * (size_t)plan_least(panels, fit)); /* for any rows */
   if (k > DIT__BLOCK && !matrix->int8) cut.partial_bytes = plan_round((size_t)cut.rows * (size_t)cut.columns * 4);
+  const size_t kept = plan_round((size_t)dit__packed_rows(op->rows, (int32_t)k) * 4);
+  if (cut.column_chunks > 1 && cut.row_chunks == 1 && product_by_rows(engine, op->rows) && !matrix->int8 &&
+      kept <= PLAN_KEPT)
+    cut.kept_bytes = kept;
   return cut;
 }
 
@@ -111,7 +121,7 @@ static void DIT_CALL product_task(void *context, int32_t index) {
   dit__product_i8 part = run->product;
   int64_t first = 0, count = run->rows, column = 0, columns = run->columns;
   if (run->by_rows)
-    plan_share(run->rows, run->tasks, index, 12, &first, &count);
+    plan_share(run->rows, run->tasks, index, DIT__ROWS_GRAIN, &first, &count);
   else
     plan_share(run->columns, run->tasks, index, run->nr, &column, &columns);
   if (!count || !columns) return;
@@ -136,8 +146,10 @@ static void DIT_CALL product_task(void *context, int32_t index) {
 static void product_compute(const dit__engine *engine, product_run *run, double k) {
   const int64_t panels =
       plan_ceil(run->columns, run->nr); /* by rows, if each task gets enough to pack them once only */
-  run->by_rows = panels < engine->threads || run->rows >= engine->threads * PLAN_TASK_ROWS;
-  run->tasks = plan_tasks(engine, 2.0 * run->rows * run->columns * k, run->by_rows ? plan_ceil(run->rows, 12) : panels);
+  run->by_rows = panels < engine->threads || product_by_rows(engine, run->rows);
+  const int64_t most = run->by_rows ? plan_ceil(run->rows, DIT__ROWS_GRAIN) : panels;
+  run->tasks = plan_tasks(engine, 2.0 * run->rows * run->columns * k, most);
+  if (run->product.to.packed) run->tasks = (int32_t)plan_least(engine->threads, most); /* the same for all chunks */
   dit__parallel(engine, run->tasks, product_task, run);
 }
 
@@ -181,7 +193,9 @@ static void product_unit(const dit__engine *engine, const dit__op *op, int64_t u
   to->residual_stride = op->out_stride;
   to->rows_per_sample = op->rows_per_sample;
   to->first_row = row;
-  run.scratch = engine->scratch + cut.pack_bytes + cut.partial_bytes;
+  run.scratch = engine->scratch + cut.pack_bytes + cut.partial_bytes + cut.kept_bytes;
+  if (cut.kept_bytes) to->packed = (float *)(void *)(engine->scratch + cut.pack_bytes + cut.partial_bytes);
+  to->packed_ready = column > 0;
   if (op->finish == DIT__GATED) to->gate = op->modulation + column;
   to->gate_rows = op->modulation_rows;
   to->gate_stride = op->modulation_stride;
@@ -606,7 +620,7 @@ static size_t op_scratch(const dit__engine *engine, const dit__op *op) {
   switch (op->kind) {
     case DIT__PRODUCT: {
       const plan_cut cut = product_cut(engine, op);
-      return cut.pack_bytes + cut.partial_bytes + (size_t)engine->threads * product_task_bytes();
+      return cut.pack_bytes + cut.partial_bytes + cut.kept_bytes + (size_t)engine->threads * product_task_bytes();
     }
     case DIT__CONVOLUTION: {
       const band_cut cut = convolution_cut(engine, op);

@@ -49,6 +49,12 @@ static int32_t x86_isa(void) {
 
 int64_t dit__product_scratch(void) { return DIT__SLIVERS * DIT__ROWS_MOST * DIT__BLOCK + DIT__NR_MOST; }
 
+/* Packing may spill over the end of what a task keeps, hence the room between. */
+int64_t dit__packed_rows(int32_t rows, int32_t k) {
+  const int64_t grains = ((int64_t)rows + DIT__ROWS_GRAIN - 1) / DIT__ROWS_GRAIN;
+  return grains * ((int64_t)DIT__ROWS_GRAIN * k + DIT__NR_MOST);
+}
+
 int64_t dit__attention_scratch(int32_t dim) {
   const int64_t width = ((int64_t)dim + DIT__NR_MOST - 1) / DIT__NR_MOST * DIT__NR_MOST;
   return DIT__QUERIES * (2 * width + DIT__BLOCK) + width;

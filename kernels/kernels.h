@@ -11,9 +11,10 @@
 
 #include "dit.h"
 
-enum { DIT__BLOCK = 256 };  /* k of one chain of fused multiply-adds */
-enum { DIT__TAPS = 9 };     /* most taps of a convolution */
-enum { DIT__LEVELS = 127 }; /* quantised activations are 0..127, weights -127..127 */
+enum { DIT__BLOCK = 256 };     /* k of one chain of fused multiply-adds */
+enum { DIT__ROWS_GRAIN = 12 }; /* rows of tasks begin at multiples of it */
+enum { DIT__TAPS = 9 };        /* most taps of a convolution */
+enum { DIT__LEVELS = 127 };    /* quantised activations are 0..127, weights -127..127 */
 
 typedef enum dit__weight_type { DIT__F32, DIT__F16, DIT__BF16, DIT__I8 } dit__weight_type;
 
@@ -49,6 +50,11 @@ typedef struct dit__product {
   const float *bias;   /* [columns] */
   float *out;          /* [m][out_stride] */
   ptrdiff_t out_stride;
+  /* Rows of one line: room to keep them packed, so that calls with other columns of the same rows (the same first and
+   * count, multiples of DIT__ROWS_GRAIN but for the last) find them packed_ready; dit__packed_rows floats. NULL: they
+   * are packed anew. */
+  float *packed;
+  int32_t packed_ready;
   float *partial; /* k above a block: sums between blocks, [panel][partial_rows][nr]; row m is that of out */
   ptrdiff_t partial_rows;
   const float *residual; /* [m][residual_stride]; may be out */
@@ -120,6 +126,7 @@ typedef struct dit__kernels {
 
 /* Floats of scratch that a product needs, and attention for heads of `dim` channels. */
 int64_t dit__product_scratch(void);
+int64_t dit__packed_rows(int32_t rows, int32_t k);
 int64_t dit__attention_scratch(int32_t dim);
 
 /* Fills the table of an instruction set (0: the best that is present); 0 if this build or processor lacks it. */

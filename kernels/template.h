@@ -301,13 +301,11 @@ static inline INLINE TARGET LAYER(ahead)
   return ahead;
 }
 
-/* Block k0..k0+length-1 of some rows: a panel's block stays in the first cache while they pass from the second, and the
- * next panel's is fetched. */
-static TARGET void LAYER(block)(const dit__product *p, const dit__slivers *s, int32_t k0, int32_t length, int32_t end,
-                                float *packed) {
+/* Block k0..k0+length-1 of some rows, packed: a panel's block stays in the first cache while they pass from the second,
+ * and the next panel's is fetched. */
+static TARGET void LAYER(block)(const dit__product *p, const dit__slivers *s, int32_t k0, int32_t length,
+                                const float *packed, LAYER(ahead) rows) {
   const int32_t k = p->taps * p->channels, panels = (p->columns + NR - 1) / NR, step = length * NR / s->count;
-  LAYER(ahead) rows = LAYER(ahead_of)(p, s, k0, end, panels * s->count);
-  LAYER(pack_slivers)(p, s, k0, length, packed);
   for (int32_t n = 0; n < panels; n++) {
     const float *next = p->panels + ((ptrdiff_t)(n + (n + 1 < panels)) * k + k0) * NR;
     for (int32_t i = 0; i < s->count; i++) {
@@ -318,11 +316,21 @@ static TARGET void LAYER(block)(const dit__product *p, const dit__slivers *s, in
 }
 
 static TARGET void LAYER(product)(const dit__product *p, int32_t first, int32_t count, float *scratch) {
-  const int32_t k = p->taps * p->channels, end = first + count;
+  const int32_t k = p->taps * p->channels, end = first + count, panels = (p->columns + NR - 1) / NR;
+  float *kept = p->packed ? p->packed + dit__packed_rows(first, k) : NULL; /* slivers of all blocks, group by group */
   for (int32_t m = first; m < end;) {
     const dit__slivers s = LAYER(cut_slivers)(p, m, end);
-    for (int32_t k0 = 0; k0 < k; k0 += DIT__BLOCK)
-      LAYER(block)(p, &s, k0, k - k0 < DIT__BLOCK ? k - k0 : DIT__BLOCK, end, scratch);
+    for (int32_t k0 = 0; k0 < k; k0 += DIT__BLOCK) {
+      const int32_t length = k - k0 < DIT__BLOCK ? k - k0 : DIT__BLOCK, ready = p->packed && p->packed_ready;
+      float *packed = p->packed ? kept + (ptrdiff_t)k0 * s.count * MR : scratch;
+      LAYER(ahead) rows = LAYER(ahead_of)(p, &s, k0, end, panels * s.count);
+      if (ready)
+        rows.rows = 0; /* packed ones lie in the order in which they are read */
+      else
+        LAYER(pack_slivers)(p, &s, k0, length, packed);
+      LAYER(block)(p, &s, k0, length, packed, rows);
+    }
+    if (kept) kept += (ptrdiff_t)s.count * MR * k;
     m = s.end;
   }
 }

@@ -674,15 +674,20 @@ static void check_product(const product_case *c, const matrix *w, const float *o
 
 static void run_product(const product_case *c, const matrix *w, int32_t split, const dit__kernels *k, float *out) {
   float *scratch = floats((size_t)dit__product_scratch(), STYLES);
-  for (int32_t part = 0; part < 2; part++) {
-    const int32_t first = part ? split : 0, count = part ? c->columns - split : split, rows = random_below(c->rows + 1);
+  const int32_t keep = c->p.line == c->rows && random_below(3), cut = random_below(c->rows + 1),
+                rows = keep ? cut / 12 * 12 : cut;
+  float *kept = keep ? floats((size_t)dit__packed_rows(c->rows, c->k), STYLES) : NULL;
+  for (int32_t part = 0, done = 0; part < 2; part++) {
+    const int32_t first = part ? split : 0, count = part ? c->columns - split : split;
     if (!count) continue;
     dit__product p = part_of(c, first, count, out);
+    p.packed = kept; /* rows that the first columns packed serve the others too */
+    p.packed_ready = done++;
     p.partial_rows = c->rows + random_below(3);
     p.partial = floats((size_t)((count + k->nr - 1) / k->nr * p.partial_rows * k->nr), STYLES);
     p.panels = packed(k, w, first, count);
+    k->product(&p, rows, c->rows - rows, scratch); /* the later rows first, as another task might */
     k->product(&p, 0, rows, scratch);
-    k->product(&p, rows, c->rows - rows, scratch);
   }
 }
 
