@@ -1,4 +1,4 @@
-# libdit: make, make demo, make test, make bench, make single, make install, make clean.
+# libdit: make, make demo, make test, make abi, make bench, make single, make install, make clean.
 #
 #   CC=clang            another compiler
 #   CFLAGS="-O3"        other flags
@@ -24,11 +24,14 @@ SONAME := libdit.so.$(ABI)
 COMMA := ,
 SONAME_FLAG := $(if $(filter Linux,$(shell uname -s)),-Wl$(COMMA)-soname$(COMMA)$(SONAME))
 
+THREADS_FLAG := $(if $(findstring mingw,$(CC)),,-pthread)
+
 # ---- What there is ----
 
 LIBRARY := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard *.c kernels/*.c) weights/gguf.c)
 CONVERT := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out %/main.c,$(wildcard weights/convert/*.c)) weights/gguf_write.c)
 CLI := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard examples/cli/*.c) examples/cli/lodepng/lodepng.c)
+PNG := $(BUILD)/obj/examples/cli/lodepng/lodepng.o
 BENCH := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/bench/*.c))
 TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
 SCRIPTS := $(wildcard tests/test_*.sh)
@@ -36,7 +39,7 @@ SCRIPTS := $(wildcard tests/test_*.sh)
 PROGRAMS := $(BUILD)/dit $(BUILD)/dit-convert $(BUILD)/minimal
 LIBRARIES := $(BUILD)/libdit.a $(BUILD)/libdit.so $(BUILD)/libdit_sprites.a
 
-.PHONY: all demo test bench single install clean force
+.PHONY: all demo test abi bench single install clean force
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -73,22 +76,21 @@ $(BUILD)/libdit.so: $(LIBRARY)
 	$(LINK) -shared $(SONAME_FLAG) $^ -lm -o $@
 
 $(BUILD)/dit: $(CLI) $(BUILD)/libdit_sprites.a $(BUILD)/libdit.a
-	$(LINK) $^ -lm -o $@
+	$(LINK) $^ $(THREADS_FLAG) -lm -o $@
 $(BUILD)/dit-convert: $(BUILD)/obj/weights/convert/main.o $(BUILD)/libconvert.a $(BUILD)/libdit.a
 	$(LINK) $^ -lm -o $@
 $(BUILD)/minimal: $(BUILD)/obj/examples/minimal.o $(BUILD)/libdit.a
 	$(LINK) $^ -lm -o $@
 $(BUILD)/bench: $(BENCH) $(BUILD)/libdit_sprites.a $(BUILD)/libconvert.a $(BUILD)/libdit.a
 	$(LINK) $^ -lm -o $@
-$(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/libdit_sprites.a $(BUILD)/libconvert.a $(BUILD)/libdit.a
+$(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/libdit_sprites.a $(BUILD)/libconvert.a $(BUILD)/libdit.a $(PNG)
 	@mkdir -p $(@D)
-	$(LINK) $^ -lm -o $@
+	$(LINK) $^ $(THREADS_FLAG) -lm -o $@
 
 # ---- What people ask for ----
 
-# OpenMP threads that wait by spinning crawl where something else is running.
 demo: all
-	@OMP_WAIT_POLICY=passive $(BUILD)/dit -c all -n 8 --scale 4 -o $(BUILD)/sprites.png
+	@$(BUILD)/dit -c all -n 8 --scale 4 -o $(BUILD)/sprites.png
 	@echo
 	@echo "$(BUILD)/sprites.png is a sheet of sprites: a row for each class, a column for each seed."
 	@echo "Next, try"
@@ -96,8 +98,11 @@ demo: all
 	@echo "  $(BUILD)/dit -c all -o sprite-%c.png"
 	@echo "  $(BUILD)/dit --help"
 
-test: all $(TESTS) $(BUILD)/tests/bits
+test: all $(TESTS) $(BUILD)/tests/bits $(BUILD)/tests/abi
 	@BUILD='$(BUILD)' tests/run.sh $(TESTS) $(SCRIPTS)
+
+abi: $(BUILD)/libdit.so $(BUILD)/tests/abi
+	@BUILD='$(BUILD)' tests/test_abi.sh
 
 bench: $(BUILD)/bench
 	@$(BUILD)/bench
@@ -107,12 +112,14 @@ single:
 
 install: all
 	$(INSTALL) -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/bin
+	$(INSTALL) -d $(DESTDIR)$(PREFIX)/share/man/man1
 	$(INSTALL) -m 644 dit.h weights/sprites/dit_sprites.h $(DESTDIR)$(PREFIX)/include
 	$(INSTALL) -m 644 $(BUILD)/libdit.a $(BUILD)/libdit_sprites.a $(DESTDIR)$(PREFIX)/lib
 	$(INSTALL) -m 755 $(BUILD)/libdit.so $(DESTDIR)$(PREFIX)/lib/libdit.so.$(VERSION)
 	ln -sf libdit.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/libdit.so
 	$(INSTALL) -m 755 $(BUILD)/dit $(BUILD)/dit-convert $(DESTDIR)$(PREFIX)/bin
+	$(INSTALL) -m 644 docs/dit.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	printf '%s\n' 'prefix=$(PREFIX)' 'Name: libdit' 'Description: Diffusion transformers as a C library' \
 	  'Version: $(VERSION)' 'Cflags: -I$${prefix}/include' 'Libs: -L$${prefix}/lib -ldit' \
 	  'Libs.private: -lm $(OPENMP_FLAG)' >$(DESTDIR)$(PREFIX)/lib/pkgconfig/dit.pc

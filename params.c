@@ -34,7 +34,8 @@ static dit_status params_ranges(const dit_params *p, dit_error *error) {
   if (!status) status = params_real("strength", p->strength, 0, 1, error);
   if (!status && p->guidance_from > p->guidance_to)
     status = dit__fail(error, DIT_ERROR_ARGUMENT, "dit_params: guidance_from lies behind guidance_to");
-  if (!status && p->reserved != 0) status = dit__fail(error, DIT_ERROR_ARGUMENT, "dit_params: reserved must be 0");
+  if (!status && (p->reserved != 0 || p->reserved2 != 0))
+    status = dit__fail(error, DIT_ERROR_ARGUMENT, "dit_params: reserved members must be 0");
   return status;
 }
 

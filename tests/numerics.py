@@ -609,7 +609,7 @@ class Params(ctypes.Structure):
         (n, PTR) for n in ("classes", "classes_b", "seeds", "noise", "step_noise", "init_image", "mask")] + [
         ("seed", U64)] + [(n, I32) for n in ("width", "height", "steps", "sampler", "spacing", "generator", "variance",
                                              "clip", "guidance_channels", "threads")] + [
-        (n, F32) for n in ("guidance", "guidance_from", "guidance_to", "eta", "mix", "strength", "reserved")]
+        (n, F32) for n in ("guidance", "guidance_from", "guidance_to", "eta", "mix", "strength", "reserved", "reserved2")]
 
 
 class Error(ctypes.Structure):

@@ -31,9 +31,12 @@ def decode(data):
         for x in range(stride):
             left = row[x - channels] if x >= channels else 0
             corner = above[x - channels] if x >= channels else 0
-            guess = left + above[x] - corner
-            paeth = min((abs(guess - left), 0, left), (abs(guess - above[x]), 1, above[x]), (abs(guess - corner), 2, corner))
-            row[x] = (row[x] + (0, left, above[x], (left + above[x]) // 2, paeth[2])[kind]) & 255
+            if kind == 4:
+                guess = left + above[x] - corner
+                nearest = (abs(guess - left), 0, left), (abs(guess - above[x]), 1, above[x]), (abs(guess - corner), 2, corner)
+                row[x] = (row[x] + min(nearest)[2]) & 255
+            else:
+                row[x] = (row[x] + (0, left, above[x], (left + above[x]) // 2)[kind]) & 255
         rows.append(row)
         above = row
     return width, height, channels, rows
@@ -55,4 +58,5 @@ def main():
     sys.stdout.buffer.write((head % (wide // step, high // step, channels, kind)).encode() + out)
 
 
-main()
+if __name__ == "__main__":
+    main()

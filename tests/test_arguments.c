@@ -221,7 +221,7 @@ static void test_options(void) {
   o = good;
   o.compute = DIT_COMPUTE_INT8; /* of an f32 model */
   REFUSED(DIT_ERROR_UNSUPPORTED, "q8", try_options(&o, &error));
-#if defined(__x86_64__)
+#if defined(__x86_64__) || defined(__i386__)
   o = good;
   o.isa = DIT_ISA_NEON;
 #else
@@ -322,6 +322,7 @@ static void test_params(void) {
     p.strength = reals[i];
     REFUSED(DIT_ERROR_ARGUMENT, "strength", try_params(&p, &error));
     BAD(reserved, reals[i], DIT_ERROR_ARGUMENT, "reserved");
+    BAD(reserved2, reals[i], DIT_ERROR_ARGUMENT, "reserved");
     BAD(classes, wrong[i], DIT_ERROR_ARGUMENT, "classes");
     BAD(classes_b, wrong[i], DIT_ERROR_ARGUMENT, "classes_b");
   }

@@ -1,8 +1,9 @@
 #!/bin/sh
 # The program dit: every option, every kind of error, what is written and what is not.
 # Fails if a wrong command line is not refused with status 2 and a sentence on the error stream, if an option has no
-# effect or the wrong one, if a PNG is not what another decoder expects or has other pixels than the library made, if a
-# failure or a signal leaves a file behind, or if the README does not know an option.
+# effect or the wrong one, if a PNG is not what another decoder expects or has other pixels than the library made, if
+# --again makes another picture or believes a text it should not, if a failure or a signal leaves a file behind, or if
+# the README or the man page does not know an option.
 cd "$(dirname "$0")/.." || exit 1
 . tests/check.sh
 root=$PWD
@@ -88,6 +89,30 @@ refused 2 'several pictures' -c potion,sword -o '%s.png'
 refused 2 'width' --width 33
 refused 2 'height' --height 33
 
+refused 2 'a class and a number' --mix 0.5
+refused 2 'a class and a number' --mix :0.5
+refused 2 '0 to 1' --mix sword:2
+refused 2 '0 to 1' --mix sword:
+refused 2 'did you mean sword' --mix swrod:0.5
+refused 2 'a class is needed' --mix none:0.5
+refused 2 'number from 0.001' -i x.png --strength 0
+refused 2 'start picture is needed' --strength 0.5
+refused 2 'start picture is needed' --mask x.png
+refused 2 'lies behind' --guidance-from 0.6 --guidance-to 0.4
+refused 2 '0 to 1' --guidance-from -1
+refused 2 'f32 or int8' --compute bf16
+refused 2 'would write to the standard output' --json -o -
+refused 2 'the picture says this' --again x.png -s 5
+refused 2 'the picture says this' --again x.png --compute f32
+refused 2 'makes one file' --again x.png -o '%i.png'
+refused 2 'the topics are' --help=me
+refused 1 'int8' -c potion --compute int8
+refused 1 'absent.png' --again absent.png
+refused 1 'absent.png' -i absent.png
+refused 1 'not a PNG' -i "$root/README.md"
+refused 1 'not a PNG' --again "$root/README.md"
+refused 1 'does not say' --again "$root/weights/sprites/samples.png"
+
 # ---- What cannot be read or written ----
 
 refused 1 'absent.gguf' -m absent.gguf
@@ -117,14 +142,22 @@ esac
 
 # ---- What is told ----
 
-run 0 --help
-check "--help: on the standard output" has '^usage: dit' out
+run 0 --help=all
+check "--help=all: on the standard output" has '^usage: dit' out
 check "--help: nothing on the error stream" [ ! -s err ]
 for name in $(sed -n 's/^  .*\(--[a-z][a-z-]*\).*/\1/p' out); do
   check "README.md has the option $name" has "$name" "$root/README.md"
 done
 for name in $(grep -o '^| `[^|]*' "$root/README.md" | grep -o -e '--[a-z-]*'); do
   check "--help has the README's option $name" has "$name" out
+done
+for name in $(sed -n 's/^  .*--\([a-z][a-z-]*\).*/\1/p' out); do
+  check "docs/dit.1 has the option --$name" grep -q -e "Fl -$name" "$root/docs/dit.1"
+done
+for topic in '' =basics =sampling =editing =running; do
+  run 0 --help$topic
+  check "--help$topic fits a screen" [ "$(wc -l <out)" -le 24 ]
+  check "--help$topic fits 80 columns" sh -c '! grep -q "^.\{81\}" out'
 done
 run 0 -h
 run 0 --version
@@ -175,6 +208,10 @@ other -g 1
 other --guidance-channels all
 other --width 64
 other --scale 2
+other --mix sword:0.5
+other --guidance-to 0.5
+other --guidance-from 0.5
+same -c potion --guidance-from 0 --guidance-to 1 --compute f32
 run 0 -q -c potion -s 2 -o other.png
 check "--quiet: silent" [ ! -s err ]
 run 0 -c potion -s 2 -o -
@@ -187,7 +224,7 @@ check "the file behind the link is written" differ base.png kept.png
 mv kept.png base.png
 run 0 -c potion -s 2 -o /dev/null
 check "/dev/null stays a device" [ -c /dev/null ]
-for word in Software Model License Class.potion Seed.0 Steps.2 Sampler.ddim Eta.0 Guidance.2 Guidance.channels.3 Size.32x32 \
+for word in Software Model License Class.potion Seed.0 Steps.2 Sampler.ddim Eta.0 Guidance.2 Guidance.channels.3 Width.32 Height.32 \
   Compute.f32 DIT_NUMERICS.[1-9]; do
   check "the PNG says $word" has "$word" base.png
 done
@@ -222,15 +259,145 @@ if have python3 && python3 -c 'import zlib' 2>/dev/null; then
   done
   run 0 -c potion -S 7 -o seven.png
   png seven.png >seven.pam
-  "$build/minimal" "$root/weights/sprites/sprites.gguf" minimal.pam
+  OMP_WAIT_POLICY=passive "$build/minimal" "$root/weights/sprites/sprites.gguf" minimal.pam
   check "examples/minimal.c makes the same pixels" cmp -s seven.pam minimal.pam
   run 0 -c star -S 7 --scale 4 -o star.png
   png star.png >star.pam
   png "$root/docs/sprites.png" 896 1920 128 128 >corner.pam
   check "docs/sprites.png is what make demo makes (its last picture)" cmp -s star.pam corner.pam
+
+  # A PNG of ours with texts that lie; each file's name begins with the status it deserves.
+  run 0 -q -c potion -s 1 -o base.png
+  mkdir hostile
+  python3 "$root/tests/png_hostile.py" base.png hostile
+  check "there are hostile files" [ "$(ls hostile | wc -l)" -gt 150 ]
+  for file in hostile/*; do
+    expected=${file#hostile/}
+    rm -f new.png
+    "$dit" -q --threads 1 --again "$file" -o new.png >out 2>err
+    status=$?
+    check "$file: status ${expected%%-*}, not $status: $(head -c 200 err)" [ "$status" = "${expected%%-*}" ]
+    check "$file: no control characters in the message" [ "$(LC_ALL=C tr -d '[:print:]\n' <err | wc -c)" = 0 ]
+    check "$file: a short message" [ "$(wc -c <err)" -lt 1000 ]
+    case $status in
+      0) check "$file: the same picture" [ "$(png new.png | cksum)" = "$(png base.png | cksum)" ] ;;
+      1 | 2) check "$file: says why, and makes nothing" sh -c 'grep -q "^dit: " err && [ ! -e new.png ]' ;;
+    esac
+  done
+  rm -r hostile
 else
   skip "no python3 with zlib: PNGs are not opened by another decoder"
 fi
+rm -f ./*
+
+# ---- Start pictures, masks, and the same again ----
+
+# again FILE ARGUMENT...: --again makes the file again, to the byte.
+again() {
+  file=$1
+  shift
+  run 0 --again "$file" "$@"
+  check "--again $file $*: the same file" cmp -s "$file" again.png
+}
+run 0 -c potion -S 3 -s 2 -o one.png
+again one.png
+again one.png --threads 1 --isa scalar -m "$root/weights/sprites/sprites.gguf"
+run 0 -c potion,none,sword,sword -n 2 -S 18446744073709551615 -s 2 --scale 3 --sampler ddpm -g 3.3 --guidance-channels all \
+  --guidance-from 0.1 --guidance-to 0.7 --mix key:0.3 --width 64 -o sheet.png
+again sheet.png
+run 0 -c key -s 3 --eta 0.123456789 -o eta.png
+again eta.png
+check "reals have all their digits" has 'Eta.0\.123456791' eta.png
+run 0 -c potion,key -n 2 -s 2 --scale 2 -o '%c-%s.png'
+again key-1.png
+run 0 -c sword -i one.png -s 4 --strength 0.5 -o edited.png
+check "a start picture has an effect" differ one.png edited.png
+again edited.png -i one.png
+"$build/dit-convert" --synthetic dit:hidden=64,depth=2,heads=2,patch=2,latent=8,in=4,classes=9,sigma=1 \
+  --synthetic vae:blocks=32+64,layers=1,groups=8,in=3,out=3,latent=4 --type q8 -o q8.gguf >out 2>&1 # 16 x 16, RGB
+run 0 -m q8.gguf -c 3,none -n 2 -s 2 -o int8.png
+check "q8 weights: int8 is the default" has 'Compute.int8' int8.png
+again int8.png -m q8.gguf
+run 0 -m q8.gguf -c 3,none -n 2 -s 2 --compute f32 -o f32.png
+check "--compute f32: another picture" differ int8.png f32.png
+again f32.png -m q8.gguf
+run 0 -m q8.gguf -c 3 -i one.png --width 32 --height 32 --strength 0.4 -s 4 -o rgb.png
+again rgb.png -m q8.gguf -i one.png
+again edited.png -i one.png
+cp again.png kept.png
+refused_here() { # refused_here STATUS PATTERN ARGUMENT...
+  expected=$1 pattern=$2
+  shift 2
+  run "$expected" "$@"
+  check "dit $*: says '$pattern', not: $(cat err)" has "$pattern" err
+  check "dit $*: nothing is written" cmp -s again.png kept.png
+}
+refused_here 2 'give it with -i' --again edited.png
+refused_here 3 'another start picture' --again edited.png -i edited.png
+refused_here 2 'without a start picture' --again one.png -i one.png
+refused_here 2 'without a mask' --again edited.png -i one.png --mask one.png
+printf foobar >small.gguf # a test vector of FNV-1a's authors
+refused_here 3 'fnv1a64:85944171f73967e8' --again one.png -m small.gguf
+refused_here 2 '32 x 32 are made' -i sheet.png -o again.png
+if have python3 && python3 -c 'import zlib' 2>/dev/null; then
+  python3 - <<'END'
+import struct, zlib
+def png(name, kind, rows):
+    def chunk(k, b): return struct.pack(">I", len(b)) + k + b + struct.pack(">I", zlib.crc32(k + b))
+    head = struct.pack(">IIBBBBB", 32, 32, 8, kind, 0, 0, 0)
+    data = zlib.compress(b"".join(b"\0" + row for row in rows))
+    open(name, "wb").write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", data) + chunk(b"IEND", b""))
+png("mask.png", 0, [bytes(255 if x >= 16 else 0 for x in range(32)) for y in range(32)])
+png("alpha.png", 6, [b"".join(bytes([255, 255, 255, 255 if x >= 16 else 0]) for x in range(32)) for y in range(32)])
+png("rgb.png", 2, [b"".join(bytes([x * 8, y * 8, 99]) for x in range(32)) for y in range(32)])
+END
+  run 0 -c sword -i one.png --mask mask.png -s 3 -o masked.png
+  python3 "$root/tests/png.py" one.png 0 0 16 32 >old.pam
+  python3 "$root/tests/png.py" masked.png 0 0 16 32 >new.pam
+  check "what the mask keeps comes back" cmp -s old.pam new.pam
+  check "what it does not is new" differ one.png masked.png
+  again masked.png -i one.png --mask mask.png
+  again masked.png -i one.png --mask alpha.png
+  cp again.png kept.png
+  refused_here 2 'give it with --mask' --again masked.png -i one.png
+  refused_here 3 'another mask' --again masked.png -i one.png --mask rgb.png
+  run 0 -c sword -i rgb.png --mask mask.png -s 3 -o masked.png
+  python3 "$root/tests/png.py" masked.png 5 7 1 1 | tail -c 4 | od -An -tu1 | tr -s ' ' >pixel
+  check "RGB becomes opaque RGBA: $(cat pixel)" [ "$(cat pixel)" = " 40 56 99 255" ]
+
+  # ---- For programs ----
+  run 0 -c potion,key -n 2 -s 2 --json --profile -o sheet.png
+  check "--json: one object with its keys" python3 - <<'END'
+import json
+o = json.load(open("out"))
+assert set(o) >= {"dit", "numerics", "model", "parameters", "files", "seconds", "memory", "profile"}, o
+assert o["files"] == ["sheet.png"] and o["parameters"]["steps"] == 2 and o["parameters"]["columns"] == 2, o
+assert [r["label"] for r in o["parameters"]["rows"]] == ["potion", "key"], o
+assert o["seconds"]["make"] > 0 and o["memory"]["job"] > 0 and sum(r["gflop"] for r in o["profile"]) > 0.1, o
+END
+  run 0 -c potion -n 2 -s 1 --json -q -o '%s.png'
+  check "--json: a file for each" python3 -c 'import json; assert json.load(open("out"))["files"] == ["0.png", "1.png"]'
+  check "--json -q: silent otherwise" [ ! -s err ]
+  run 0 --memory --json
+  check "--memory --json" python3 -c 'import json; o = json.load(open("out")); assert o["memory"]["job"] > 0 and not o["files"]'
+  run 0 --info --json
+  check "--info --json" python3 -c 'import json; o = json.load(open("out")); assert o["model"]["name"] and len(o["classes"]) == 16'
+  run 2 --json -c nobody
+  check "--json: nothing on the standard output after a mistake" [ ! -s out ]
+else
+  skip "no python3 with zlib: masks and JSON are not tested"
+fi
+run 0 --memory -c all
+check "--memory tells the job's bytes" has '^job  *[0-9]* bytes' out
+run 0 -c potion -s 1 --profile
+check "--profile: a table" has '^products  *[0-9.]*  *[0-9.]* %  *[0-9.]*$' err
+run 0 -q -c potion -s 1 --show -o shown.png
+check "--show: half blocks where there is no terminal" has "$(printf '\342\226\200')" out
+check "--show: 16 lines" [ "$(wc -l <out)" -eq 16 ]
+COLUMNS=10 "$dit" -q -c potion -s 1 --show -o shown.png >narrow
+check "--show: 10 columns, 4 pixels in one" [ "$(wc -l <narrow)" -eq 4 ]
+run 0 -q -c potion -s 1 --preview --json -o shown.png
+check "--preview: silent where there is no terminal" [ ! -s err ]
 rm -f ./*
 
 # ---- Signals ----

@@ -34,36 +34,44 @@ static int append_all(class_list *list, const dit_info *info) {
   return status;
 }
 
-static int unknown_class(const dit_model *model, const dit_info *info, const char *name) {
+static int unknown_class(const dit_model *model, const dit_info *info, const char *option, const char *name) {
   closest near_names = {0};
   char hint[512];
-  if (!info->label_count) return fail(EXIT_USAGE, "-c %s: the classes of this model have no names; use numbers", name);
+  if (!info->label_count) {
+    return fail(EXIT_USAGE, "%s %s: the classes of this model have no names; use numbers", option, name);
+  }
   for (int32_t id = 0; id < info->class_count; id++) {
     const char *label = dit_model_label(model, id);
     if (label) closest_offer(&near_names, name, strlen(name), label);
   }
-  return fail(EXIT_USAGE, "-c %s: no such class%s; dit --list lists them", name,
+  return fail(EXIT_USAGE, "%s %s: no such class%s; dit --list lists them", option, name,
               closest_sentence(&near_names, "", hint, sizeof hint));
 }
 
-/* One word of the list, `length` bytes without blanks around. */
-static int append_word(const dit_model *model, const dit_info *info, const char *word, size_t length,
-                       class_list *list) {
+int class_parse(const dit_model *model, const dit_info *info, const char *option, const char *word, size_t length,
+                int32_t *id) {
   char name[LABEL_LIMIT];
   uint64_t number;
-  if (length == 0) return fail(EXIT_USAGE, "-c: a name is missing before or after a comma");
-  if (length >= sizeof name) return fail(EXIT_USAGE, "-c %.40s...: no class has so long a name", word);
+  while (length && *word == ' ') word++, length--;
+  while (length && word[length - 1] == ' ') length--;
+  if (length == 0) return fail(EXIT_USAGE, "%s: a name is missing before or after a comma", option);
+  if (length >= sizeof name) return fail(EXIT_USAGE, "%s %.40s...: no class has so long a name", option, word);
   memcpy(name, word, length);
   name[length] = 0;
-  if (strcmp(name, "all") == 0) return append_all(list, info);
-  if (strcmp(name, "none") == 0) return append(list, -1);
+  if (strcmp(name, "none") == 0) return *id = -1, EXIT_OK;
   if (strspn(name, "0123456789") == length) {
     if (number_digits(name, length, &number) && number < (uint64_t)info->class_count)
-      return append(list, (int32_t)number);
-    return fail(EXIT_USAGE, "-c %s: the classes of this model are 0 to %d", name, info->class_count - 1);
+      return *id = (int32_t)number, EXIT_OK;
+    return fail(EXIT_USAGE, "%s %s: the classes of this model are 0 to %d", option, name, info->class_count - 1);
   }
-  int32_t id = dit_model_find(model, name);
-  return id < 0 ? unknown_class(model, info, name) : append(list, id);
+  *id = dit_model_find(model, name);
+  return *id < 0 ? unknown_class(model, info, option, name) : EXIT_OK;
+}
+
+static int is_all(const char *word, size_t length) {
+  while (length && *word == ' ') word++, length--;
+  while (length && word[length - 1] == ' ') length--;
+  return length == 3 && memcmp(word, "all", 3) == 0;
 }
 
 int classes_parse(const dit_model *model, const dit_info *info, const char *text, class_list *list) {
@@ -78,9 +86,11 @@ int classes_parse(const dit_model *model, const dit_info *info, const char *text
   for (const char *word = text; word && status == EXIT_OK;) {
     const char *comma = strchr(word, ',');
     size_t length = comma ? (size_t)(comma - word) : strlen(word);
-    while (length && *word == ' ') word++, length--;
-    while (length && word[length - 1] == ' ') length--;
-    status = append_word(model, info, word, length, list);
+    int32_t id;
+    if (is_all(word, length))
+      status = append_all(list, info);
+    else if ((status = class_parse(model, info, "-c", word, length, &id)) == EXIT_OK)
+      status = append(list, id);
     word = comma ? comma + 1 : NULL;
   }
   if (status != EXIT_OK) classes_free(list);

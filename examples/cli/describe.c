@@ -1,4 +1,4 @@
-/* --info and --list: a model in words, on the standard output. */
+/* A model, its memory and its work in words. */
 #include "describe.h"
 
 #include "message.h"
@@ -24,7 +24,7 @@ const char *describe_compute(int32_t compute) {
   return word(words, 4, compute);
 }
 
-static const char *type_name(int32_t type) {
+const char *describe_type(int32_t type) {
   static const char *const words[] = {"", "f32", "f16", "bf16", "q8"};
   return word(words, 5, type);
 }
@@ -62,7 +62,7 @@ void describe_model(const dit_info *i) {
                                                                 : "none");
   printf("picture       %d x %d, %s\n", i->width, i->height, i->image_channels == 4 ? "RGBA" : "RGB");
   if (i->has_transformer) recommendation(i);
-  printf("weights       %" PRIu64 " parameters, %s, %" PRIu64 " bytes\n", i->parameters, type_name(i->weight_type),
+  printf("weights       %" PRIu64 " parameters, %s, %" PRIu64 " bytes\n", i->parameters, describe_type(i->weight_type),
          i->file_size);
   printf("runs with     %s, %s, %d thread%s\n", describe_compute(i->compute), describe_isa(i->isa), i->threads,
          i->threads == 1 ? "" : "s");
@@ -75,5 +75,28 @@ void describe_classes(const dit_model *model, const dit_info *info) {
     printf("%4d  ", id);
     print_foreign(stdout, label ? label : "");
     printf("\n");
+  }
+}
+
+static void memory_line(const char *title, uint64_t bytes) {
+  printf("%-13s %" PRIu64 " bytes, %.1f MB\n", title, bytes, (double)bytes / 1e6);
+}
+
+void describe_memory(const dit_info *info, uint64_t job) {
+  memory_line("job", job);
+  memory_line("model", info->memory);
+  memory_line("model file", info->file_size);
+}
+
+void describe_profile(const dit_profile_row *rows, int32_t count) {
+  double all = 0;
+  for (int32_t i = 0; i < count; i++) all += rows[i].seconds;
+  fprintf(stderr, "%-20s %10s %7s %10s\n", "kind", "seconds", "share", "GFLOP/s");
+  for (int32_t i = 0; i < count; i++) {
+    const dit_profile_row *r = &rows[i];
+    if (!r->units) continue;
+    fprintf(stderr, "%-20s %10.3f %5.1f %%", r->name, r->seconds, all > 0 ? 100 * r->seconds / all : 0);
+    if (r->gflop > 0 && r->seconds > 0) fprintf(stderr, " %10.1f", r->gflop / r->seconds);
+    fputc('\n', stderr);
   }
 }

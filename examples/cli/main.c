@@ -1,42 +1,93 @@
 /* dit: pictures from a diffusion transformer, on the command line. */
 #include <stdio.h>
 
+#include "again.h"
+#include "clock.h"
 #include "describe.h"
+#include "hash.h"
+#include "help.h"
 #include "interrupt.h"
+#include "json.h"
 #include "make.h"
 #include "message.h"
 #include "options.h"
+#include "pool.h"
 #include "weights/sprites/dit_sprites.h"
 
-static int use_model(const dit_model *model, const cli_options *options) {
+static int tell(const dit_model *model, const dit_info *info, const cli_options *options) {
+  json_facts facts = {.model = model, .info = info, .path = options->model};
+  if (options->json)
+    json_print(&facts);
+  else if (options->action == ACTION_INFO)
+    describe_model(info);
+  else
+    describe_classes(model, info);
+  return EXIT_OK;
+}
+
+static int use_model(const dit_model *model, const cli_options *options, const again *old, double open_seconds) {
   dit_info info = {.struct_size = sizeof info};
   dit_model_info(model, &info);
-  if (options->action == ACTION_INFO) return describe_model(&info), EXIT_OK;
-  if (options->action == ACTION_LIST) return describe_classes(model, &info), EXIT_OK;
+  if (options->action != ACTION_MAKE) return tell(model, &info, options);
   if (!info.has_transformer || !info.has_decoder) {
     return fail(EXIT_FAILED, "%s: the model has no %s; dit-convert puts a transformer and an autoencoder into one file",
                 options->model, info.has_transformer ? "autoencoder" : "transformer");
   }
-  return make_pictures(model, &info, options);
+  return make_pictures(model, &info, options, old, open_seconds);
 }
 
-static int open_and_use(const cli_options *options) {
+static int open_and_use(const cli_options *options, const again *old) {
   dit_model *model = NULL;
   dit_error error = {0};
+  double begun = clock_seconds();
   dit_status opened = options->model ? dit_model_open(options->model, &options->run, &model, &error)
                                      : dit_sprites_open(&options->run, &model, &error);
   if (opened == DIT_ERROR_UNSUPPORTED && options->run.isa) {
     return fail(EXIT_FAILED, "--isa %s: %s", describe_isa(options->run.isa), error.message);
   }
   if (opened != DIT_OK) return fail(EXIT_FAILED, "%s", error.message);
-  int status = use_model(model, options);
+  int status = use_model(model, options, old, clock_seconds() - begun);
   dit_model_close(model);
   return status;
 }
 
-static void print_version(void) {
+static int with_pool(cli_options *options, const again *old) {
+  if (!options->run.threads) options->run.threads = pool_processors();
+  pool *p = pool_open(options->run.threads);
+  if (p) options->run.user = p, options->run.parallel_for = pool_run;
+  int status = open_and_use(options, old);
+  pool_close(p);
+  return status;
+}
+
+/* Whether a picture can be made again is found out before its model, which may be the wrong one, is opened. */
+static int make_again(cli_options *options) {
+  again old;
+  uint64_t hash = 0;
+  int status = again_read(&old, options);
+  if (status != EXIT_OK) return status;
+  status = hash_model(options->model, &hash);
+  if (status == EXIT_OK) status = again_check_model(&old, options->model, hash);
+  if (status == EXIT_OK) status = with_pool(options, &old);
+  again_free(&old);
+  return status;
+}
+
+static int print_version(void) {
   uint32_t version = dit_version();
   printf("dit %u.%u.%u, numerics %d\n", version >> 16, version >> 8 & 255, version & 255, DIT_NUMERICS);
+  return EXIT_OK;
+}
+
+static int act(cli_options *options) {
+  switch (options->action) {
+    case ACTION_HELP: return help_print(options->topic);
+    case ACTION_VERSION: return print_version();
+    case ACTION_MAKE:
+      if (options->again) return make_again(options);
+      return with_pool(options, NULL);
+    default: return with_pool(options, NULL);
+  }
 }
 
 int main(int argc, char **argv) {
@@ -44,12 +95,7 @@ int main(int argc, char **argv) {
   int status = options_parse(argc, argv, &options);
   interrupt_install();
   if (status != EXIT_OK) return status;
-  if (options.action == ACTION_HELP)
-    options_help();
-  else if (options.action == ACTION_VERSION)
-    print_version();
-  else
-    status = open_and_use(&options);
+  status = act(&options);
   if (fflush(stdout) == 0 && !ferror(stdout)) return status;
   return status ? status : fail(EXIT_FAILED, "the standard output cannot be written");
 }

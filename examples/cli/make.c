@@ -5,28 +5,42 @@
 #include <string.h>
 
 #include "classes.h"
+#include "describe.h"
+#include "hash.h"
 #include "interrupt.h"
+#include "json.h"
 #include "message.h"
 #include "output.h"
 #include "pattern.h"
+#include "preview.h"
 #include "progress.h"
 #include "sheet.h"
+#include "show.h"
+#include "start.h"
 #include "texts.h"
 
-enum { SLICE_MICROSECONDS = 100000, COUNT_LIMIT = 65536 };
+enum { SLICE_MICROSECONDS = 100000, PREVIEW_MICROSECONDS = 2000, COUNT_LIMIT = 65536, PROFILE_LIMIT = 64 };
 
 typedef struct making {
   const dit_model *model;
   const dit_info *info;
   const cli_options *options;
+  const again *old; /* NULL: a new picture */
   class_list classes;
   int32_t *picture_classes; /* [params.count], those of one class together */
+  int32_t *mix_classes;     /* [params.count], all the same; or NULL */
   uint64_t *picture_seeds;
+  start_pictures start;
   dit_params params; /* resolved */
-  char **names;      /* with a pattern: one for each picture; else NULL */
-  sheet page;        /* all pictures, or with a pattern one */
-  uint8_t *pixels;   /* one picture as the library makes it */
-  int32_t saved;     /* pictures */
+  record made;       /* the whole sheet */
+  size_t memory;
+  double open_seconds, seconds;
+  dit_profile_row profile[PROFILE_LIMIT];
+  int32_t profile_count;
+  char **names;    /* with a pattern: one for each picture; else NULL */
+  sheet page;      /* all pictures, or with a pattern one */
+  uint8_t *pixels; /* one picture as the library makes it */
+  int32_t saved;   /* pictures */
 } making;
 
 static int library_status(dit_status status) { return status == DIT_ERROR_ARGUMENT ? EXIT_USAGE : EXIT_FAILED; }
@@ -52,16 +66,90 @@ static int list_pictures(making *m) {
   return EXIT_OK;
 }
 
-/* Everything that can be wrong is found before the work begins. */
-static int prepare(making *m) {
+/* The rows of the sheet: a class each. */
+static int choose_classes(making *m) {
+  if (!m->old) return classes_parse(m->model, m->info, m->options->classes, &m->classes);
+  size_t size = (size_t)m->old->said.rows * sizeof *m->classes.ids;
+  m->classes.ids = (int32_t *)malloc(size);
+  if (!m->classes.ids) return fail(EXIT_FAILED, "out of memory");
+  memcpy(m->classes.ids, m->old->said.row_classes, size);
+  m->classes.count = m->old->said.rows;
+  return EXIT_OK;
+}
+
+static int choose_mix(making *m) {
   const cli_options *o = m->options;
+  int status = EXIT_OK;
+  if (m->old) {
+    m->made.has_mix = m->old->said.has_mix;
+    m->made.mix_class = m->old->said.mix_class;
+  } else if (o->mix) {
+    m->made.has_mix = 1;
+    status = class_parse(m->model, m->info, "--mix", o->mix, o->mix_length, &m->made.mix_class);
+    if (status == EXIT_OK && m->made.mix_class < 0) return fail(EXIT_USAGE, "--mix %s: a class is needed", o->mix);
+  }
+  if (status != EXIT_OK || !m->made.has_mix) return status;
+  m->mix_classes = (int32_t *)malloc((size_t)m->params.count * sizeof *m->mix_classes);
+  if (!m->mix_classes) return fail(EXIT_FAILED, "out of memory");
+  for (int32_t i = 0; i < m->params.count; i++) m->mix_classes[i] = m->made.mix_class;
+  m->params.classes_b = m->mix_classes;
+  return EXIT_OK;
+}
+
+static int read_start(making *m) {
+  const dit_params *p = &m->params;
+  int32_t width = p->width ? p->width : m->info->width, height = p->height ? p->height : m->info->height;
+  int status =
+      start_read(&m->start, m->options->start, m->options->mask, p->count, width, height, m->info->image_channels);
+  m->params.init_image = m->start.images;
+  m->params.mask = m->start.masks;
+  if (status == EXIT_OK && m->old) status = again_check_start(m->old, m->start.image_hash, m->start.mask_hash);
+  return status;
+}
+
+/* Fills in what the picture says about itself. */
+static int describe_made(making *m) {
+  record *r = &m->made;
+  uint32_t version = dit_version();
+  const char *path = m->options->model, *slash = path ? strrchr(path, '/') : NULL;
+  const char *file = slash ? slash + 1 : path ? path : "embedded";
+  snprintf(r->software, sizeof r->software, "libdit %u.%u.%u", version >> 16, version >> 8 & 255, version & 255);
+  snprintf(r->model, sizeof r->model, "%s", *m->info->name ? m->info->name : file);
+  r->numerics = m->info->numerics;
+  r->compute = m->info->compute;
+  r->params = m->params;
+  r->has_start = m->start.images != NULL;
+  r->has_mask = m->start.masks != NULL;
+  r->start_hash = m->start.image_hash;
+  r->mask_hash = m->start.mask_hash;
+  r->scale = m->options->scale;
+  r->seed = m->options->make.seed;
+  r->columns = m->options->count;
+  r->rows = m->classes.count;
+  r->row_classes = m->classes.ids;
+  if (!m->old) return hash_model(path, &r->model_hash);
+  r->model_hash = m->old->said.model_hash; /* found to be the model's */
+  return EXIT_OK;
+}
+
+/* What is to be made. Everything that can be wrong is found before the work begins. */
+static int prepare(making *m) {
   dit_error error = {0};
-  int status = classes_parse(m->model, m->info, o->classes, &m->classes);
+  int status = choose_classes(m);
   if (status == EXIT_OK) status = list_pictures(m);
+  if (status == EXIT_OK) status = choose_mix(m);
+  if (status == EXIT_OK) status = read_start(m);
   if (status != EXIT_OK) return status;
   dit_status resolved = dit_params_resolve(m->model, &m->params, &m->params, &error);
+  if (resolved == DIT_OK) resolved = dit_job_memory(m->model, &m->params, &m->memory, &error);
   if (resolved != DIT_OK) return fail(library_status(resolved), "%s", error.message);
-  int one_each = strchr(o->output, '%') != NULL;
+  return describe_made(m);
+}
+
+/* Where it goes. */
+static int prepare_output(making *m) {
+  const cli_options *o = m->options;
+  int one_each = strchr(o->output, '%') != NULL, status = EXIT_OK;
   if (one_each) {
     status = pattern_expand(o->output, m->model, m->params.count, m->picture_classes, m->picture_seeds, &m->names);
   }
@@ -75,12 +163,18 @@ static int prepare(making *m) {
   return m->pixels ? EXIT_OK : fail(EXIT_FAILED, "out of memory");
 }
 
-/* Writes the page with what pictures first..first+count-1 say about themselves. */
-static int write_page(const making *m, const char *path, int32_t first, int32_t count) {
+/* Pictures are shown where the PNG and JSON do not go. */
+static int show_page(const making *m) {
+  const cli_options *o = m->options;
+  return o->show ? show_picture(o->json || strcmp(o->output, "-") == 0 ? stderr : stdout, &m->page, o->scale) : EXIT_OK;
+}
+
+/* Writes the page with what it says about itself. */
+static int write_page(const making *m, const char *path, const record *r) {
   texts said;
   unsigned char *bytes = NULL;
   size_t size = 0;
-  int status = texts_make(&said, m->model, m->info, &m->params, m->options->model, first, count);
+  int status = texts_make(&said, m->model, m->info, r);
   if (status != EXIT_OK) return status;
   status = png_encode(&m->page, said.items, said.count, &bytes, &size);
   texts_free(&said);
@@ -89,8 +183,17 @@ static int write_page(const making *m, const char *path, int32_t first, int32_t 
   return status;
 }
 
+/* With a pattern: a page with one picture. */
+static int write_single(const making *m, int32_t index) {
+  record r = m->made;
+  r.rows = r.columns = 1;
+  r.row_classes = &m->picture_classes[index];
+  r.seed = m->picture_seeds[index];
+  return write_page(m, m->names[index], &r);
+}
+
 /* Takes over the pictures that are ready; with a pattern, they are written at once. */
-static int save_ready(making *m, dit_job *job, int32_t ready) {
+static int save_ready(making *m, dit_job *job, preview *grown, int32_t ready) {
   int32_t each = m->options->count, scale = m->options->scale;
   dit_error error = {0};
   int status = EXIT_OK;
@@ -99,30 +202,35 @@ static int save_ready(making *m, dit_job *job, int32_t ready) {
     dit_status got = dit_job_pixels(job, m->saved, DIT_PIXELS_NATIVE, m->pixels, 0, &error);
     if (got != DIT_OK) return fail(EXIT_FAILED, "%s", error.message);
     sheet_put(&m->page, column, row, m->params.width, m->params.height, scale, m->pixels);
-    if (m->names) status = write_page(m, m->names[m->saved], m->saved, 1);
+    preview_finished(grown, m->saved, m->pixels);
+    if (m->names) status = write_single(m, m->saved);
+    if (m->names && status == EXIT_OK) status = show_page(m);
   }
   if (status == EXIT_OK && !m->names && m->saved == m->params.count) {
-    status = write_page(m, m->options->output, 0, m->params.count);
+    status = write_page(m, m->options->output, &m->made);
   }
   return status;
 }
 
-static int run_job(making *m, dit_job *job, progress *shown) {
+static int run_job(making *m, dit_job *job, preview *grown, progress *shown) {
   dit_error error = {0};
   dit_status state = DIT_MORE;
   int status = EXIT_OK;
   while (state == DIT_MORE && status == EXIT_OK) {
     dit_progress now = {.struct_size = sizeof now};
-    state = dit_job_advance(job, SLICE_MICROSECONDS, &error);
+    state = dit_job_advance(job, grown->shown ? PREVIEW_MICROSECONDS : SLICE_MICROSECONDS, &error);
     dit_job_progress(job, &now);
+    int32_t saved = m->saved;
+    if (state >= 0 && now.pictures_ready > m->saved) status = save_ready(m, job, grown, now.pictures_ready);
+    if (saved != m->saved) grown->step = -1; /* finished pictures are drawn as well */
+    if (state >= 0) preview_update(grown, job, m->saved, now.step);
     progress_show(shown, &now);
-    if (state >= 0 && now.pictures_ready > m->saved) status = save_ready(m, job, now.pictures_ready);
   }
   if (state < 0 && state != DIT_CANCELLED) return fail(EXIT_FAILED, "%s", error.message);
   return status != EXIT_OK ? status : interrupt_status();
 }
 
-static void say_done(const making *m, double seconds) {
+static void say_done(const making *m) {
   if (m->options->quiet) return;
   if (m->names) {
     fprintf(stderr, "%d file%s, %s", m->saved, m->saved == 1 ? "" : "s", m->names[0]);
@@ -132,35 +240,85 @@ static void say_done(const making *m, double seconds) {
     fprintf(stderr, "%s: %d picture%s, %d x %d pixels", output, m->saved, m->saved == 1 ? "" : "s", m->page.width,
             m->page.height);
   }
-  fprintf(stderr, ", %.1f s\n", seconds);
+  fprintf(stderr, ", %.1f s\n", m->seconds);
+}
+
+/* What was made, or only its memory, for programs. */
+static void tell_json(const making *m, int written) {
+  json_facts facts = {.model = m->model,
+                      .info = m->info,
+                      .path = m->options->model,
+                      .made = &m->made,
+                      .output = written ? m->options->output : NULL,
+                      .names = written ? m->names : NULL,
+                      .open_seconds = m->open_seconds,
+                      .make_seconds = m->seconds,
+                      .job_memory = m->memory,
+                      .profile = written && m->options->profile ? m->profile : NULL,
+                      .profile_count = m->profile_count};
+  json_print(&facts);
+}
+
+static int tell(const making *m) {
+  int status = EXIT_OK;
+  say_done(m);
+  if (!m->names) status = show_page(m);
+  if (m->options->profile) describe_profile(m->profile, m->profile_count);
+  if (m->options->json) tell_json(m, 1);
+  if (status == EXIT_OK && m->old) status = again_check_pixels(m->old, &m->page);
+  return status;
 }
 
 static int make_prepared(making *m) {
   dit_error error = {0};
   dit_job *job = NULL;
-  dit_status started = dit_job_start(m->model, &m->params, &job, &error);
-  if (started != DIT_OK) return fail(library_status(started), "%s", error.message);
+  preview grown;
   progress shown;
+  int status = preview_begin(&grown, m->options->preview, m->info, &m->params, m->options->count, m->classes.count);
+  if (status != EXIT_OK) return preview_end(&grown), status;
+  dit_status started = dit_job_start(m->model, &m->params, &job, &error);
+  if (started != DIT_OK) return preview_end(&grown), fail(library_status(started), "%s", error.message);
   progress_begin(&shown, m->options->quiet);
   interrupt_watch(job);
-  int status = run_job(m, job, &shown);
+  status = run_job(m, job, &grown, &shown);
   interrupt_watch(NULL);
+  if (m->options->profile) {
+    dit_job_profile(job, PROFILE_LIMIT, m->profile, &m->profile_count, NULL);
+    if (m->profile_count > PROFILE_LIMIT) m->profile_count = PROFILE_LIMIT;
+  }
   dit_job_end(job);
-  double seconds = progress_end(&shown);
+  preview_end(&grown);
+  m->seconds = progress_end(&shown);
   if (status == EXIT_OK)
-    say_done(m, seconds);
+    status = tell(m);
   else if (interrupt_status())
     fail(status, "stopped; %d file%s written", m->names ? m->saved : 0, m->names && m->saved == 1 ? " was" : "s were");
   return status;
 }
 
-int make_pictures(const dit_model *model, const dit_info *info, const cli_options *options) {
-  making m = {.model = model, .info = info, .options = options};
+static int tell_memory(const making *m) {
+  if (m->options->json)
+    tell_json(m, 0);
+  else
+    describe_memory(m->info, m->memory);
+  return EXIT_OK;
+}
+
+int make_pictures(const dit_model *model, const dit_info *info, const cli_options *options, const again *old,
+                  double open_seconds) {
+  making m = {.model = model, .info = info, .options = options, .old = old, .open_seconds = open_seconds};
   int status = prepare(&m);
-  if (status == EXIT_OK) status = make_prepared(&m);
+  if (status == EXIT_OK && options->memory) {
+    status = tell_memory(&m);
+  } else if (status == EXIT_OK) {
+    status = prepare_output(&m);
+    if (status == EXIT_OK) status = make_prepared(&m);
+  }
   classes_free(&m.classes);
   free(m.picture_classes);
   free(m.picture_seeds);
+  free(m.mix_classes);
+  start_free(&m.start);
   pattern_free(m.names, m.params.count);
   sheet_free(&m.page);
   free(m.pixels);

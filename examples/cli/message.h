@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 /* Ended by a signal, the exit status is 128 + the signal's number, as in a shell. */
-enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_DIFFERS = 3 /* --again cannot make the same picture */ };
 
 /* Prints "dit: " and a sentence on the standard error stream, and returns `status`. */
 int fail(int status, const char *format, ...)

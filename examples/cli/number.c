@@ -34,13 +34,16 @@ int number_seed(const char *option, const char *text, uint64_t *out) {
   return fail(EXIT_USAGE, "%s %s: a whole number from 0 to 18446744073709551615 is needed", option, text);
 }
 
-int number_float(const char *option, const char *text, double low, double high, float *out) {
+int number_real(const char *text, double low, double high, float *out) {
   char *end = NULL;
   int plain = *text && strspn(text, "0123456789.eE+-") == strlen(text); /* strtod also takes blanks, hex, inf and nan */
   double number = plain ? strtod(text, &end) : 0;
-  if (!plain || *end || !(number >= low && number <= high)) {
-    return fail(EXIT_USAGE, "%s %s: a number from %g to %g is needed", option, text, low, high);
-  }
+  if (!plain || *end || !(number >= low && number <= high)) return 0;
   *out = (float)number;
-  return EXIT_OK;
+  return 1;
+}
+
+int number_float(const char *option, const char *text, double low, double high, float *out) {
+  if (number_real(text, low, high, out)) return EXIT_OK;
+  return fail(EXIT_USAGE, "%s %s: a number from %g to %g is needed", option, text, low, high);
 }

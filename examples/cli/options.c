@@ -1,4 +1,4 @@
-/* The command line: one table of options, which the parser and the help share. */
+/* The command line: what the user asked for. */
 #include "options.h"
 
 #include <stdio.h>
@@ -7,82 +7,9 @@
 #include "closest.h"
 #include "message.h"
 #include "number.h"
+#include "option_table.h"
 
 enum { OPTION_LIMIT = 32 };
-
-enum {
-  OPTION_MODEL,
-  OPTION_CLASSES,
-  OPTION_COUNT,
-  OPTION_SEED,
-  OPTION_OUTPUT,
-  OPTION_SCALE,
-  OPTION_STEPS,
-  OPTION_SAMPLER,
-  OPTION_ETA,
-  OPTION_GUIDANCE,
-  OPTION_GUIDANCE_CHANNELS,
-  OPTION_WIDTH,
-  OPTION_HEIGHT,
-  OPTION_THREADS,
-  OPTION_ISA,
-  OPTION_INFO,
-  OPTION_LIST,
-  OPTION_QUIET,
-  OPTION_HELP,
-  OPTION_VERSION,
-  OPTION_COUNT_ALL
-};
-
-typedef struct option_row {
-  const char *letter; /* "" if there is none */
-  const char *name;
-  const char *value; /* what the help calls it; NULL: the option takes none */
-  const char *help;
-} option_row;
-
-static const option_row option_table[OPTION_COUNT_ALL] = {
-    [OPTION_MODEL] = {"m", "model", "FILE", "model file made by dit-convert (default: the embedded sprites)"},
-    [OPTION_CLASSES] = {"c", "classes", "LIST",
-                        "names or numbers with commas, 'all', or 'none' (default: all, up to 32)"},
-    [OPTION_COUNT] = {"n", "count", "N", "pictures of each class (default: 1)"},
-    [OPTION_SEED] = {"S", "seed", "N", "seed of the first picture of each class; the next has N+1 (default: 0)"},
-    [OPTION_OUTPUT] = {"o", "output", "FILE", "PNG with one row for each class (default: dit.png), or a pattern, or -"},
-    [OPTION_SCALE] = {"", "scale", "N", "enlarge N times, each pixel to a square (default: 1)"},
-    [OPTION_STEPS] = {"s", "steps", "N", "sampling steps, 1 to 1000 (default: the model's)"},
-    [OPTION_SAMPLER] = {"", "sampler", "NAME", "ddpm or ddim (default: the model's)"},
-    [OPTION_ETA] = {"", "eta", "X", "noise of DDIM, 0 to 1 (default: 0)"},
-    [OPTION_GUIDANCE] = {"g", "guidance", "X", "guidance scale; 1 is none and twice as fast (default: the model's)"},
-    [OPTION_GUIDANCE_CHANNELS] = {"", "guidance-channels", "N",
-                                  "guided latent channels, or 'all' (default: the model's)"},
-    [OPTION_WIDTH] = {"", "width", "N", "pixels (default: the model's)"},
-    [OPTION_HEIGHT] = {"", "height", "N", "pixels (default: the model's)"},
-    [OPTION_THREADS] = {"", "threads", "N", "threads (default: one for each processor)"},
-    [OPTION_ISA] = {"", "isa", "NAME", "instruction set: scalar, neon, avx2 or avx512 (default: the best)"},
-    [OPTION_INFO] = {"", "info", NULL, "describe the model and exit"},
-    [OPTION_LIST] = {"", "list", NULL, "list the model's classes and exit"},
-    [OPTION_QUIET] = {"q", "quiet", NULL, "print errors only"},
-    [OPTION_HELP] = {"h", "help", NULL, "print this help and exit"},
-    [OPTION_VERSION] = {"", "version", NULL, "print the version and exit"},
-};
-
-void options_help(void) {
-  printf("usage: dit [OPTION]...\n\nMakes pictures with a diffusion transformer.\n\n");
-  for (int i = 0; i < OPTION_COUNT_ALL; i++) {
-    const option_row *row = &option_table[i];
-    char name[64];
-    snprintf(name, sizeof name, "%s%s%s--%s%s%s", *row->letter ? "-" : "    ", row->letter, *row->letter ? ", " : "",
-             row->name, row->value ? " " : "", row->value ? row->value : "");
-    printf("  %-27s %s\n", name, row->help);
-  }
-  printf(
-      "\nA pattern is a file name with placeholders, and writes one file for each picture:\n"
-      "  %%i number of the picture, %%c class, %%s seed, %%%% a percent sign.\n"
-      "The same options make the same picture everywhere; they are kept in the PNG's text.\n"
-      "\nExamples:\n"
-      "  dit -c potion,sword -n 8 --scale 4 -o sheet.png\n"
-      "  dit -c all -S 100 -o sprite-%%c-%%s.png\n");
-}
 
 /* One of `count` words, or -1 after a message. */
 static int choose(const char *option, const char *value, const char *const *words, int count) {
@@ -111,6 +38,24 @@ static int parse_isa(const char *option, const char *value, int32_t *out) {
   return chosen < 0 ? EXIT_USAGE : EXIT_OK;
 }
 
+static int parse_compute(const char *option, const char *value, int32_t *out) {
+  static const char *const words[] = {"f32", "int8"};
+  static const int32_t kinds[] = {DIT_COMPUTE_F32, DIT_COMPUTE_INT8};
+  int chosen = choose(option, value, words, 2);
+  if (chosen >= 0) *out = kinds[chosen];
+  return chosen < 0 ? EXIT_USAGE : EXIT_OK;
+}
+
+/* "CLASS:X"; a class's name may have a colon in it. */
+static int parse_mix(const char *option, const char *value, cli_options *o) {
+  const char *colon = strrchr(value, ':');
+  if (!colon || colon == value)
+    return fail(EXIT_USAGE, "%s %s: a class and a number are needed, as in sword:0.5", option, value);
+  o->mix = value;
+  o->mix_length = (size_t)(colon - value);
+  return number_float(option, colon + 1, 0, 1, &o->make.mix);
+}
+
 /* `option` is the option as the user wrote it, for messages. */
 static int set_option(cli_options *o, int id, const char *option, const char *value) {
   switch (id) {
@@ -131,10 +76,24 @@ static int set_option(cli_options *o, int id, const char *option, const char *va
     case OPTION_HEIGHT: return number_int(option, value, 1, 65536, &o->make.height);
     case OPTION_THREADS: return number_int(option, value, 1, 1024, &o->run.threads);
     case OPTION_ISA: return parse_isa(option, value, &o->run.isa);
+    case OPTION_MIX: return parse_mix(option, value, o);
+    case OPTION_GUIDANCE_FROM: return number_float(option, value, 0, 1, &o->make.guidance_from);
+    /* Not 0, which the library takes as its choice: 1. */
+    case OPTION_GUIDANCE_TO: return number_float(option, value, 0.001, 1, &o->make.guidance_to);
+    case OPTION_STRENGTH: return number_float(option, value, 0.001, 1, &o->make.strength);
+    case OPTION_COMPUTE: return parse_compute(option, value, &o->run.compute);
+    case OPTION_START: o->start = value; return EXIT_OK;
+    case OPTION_MASK: o->mask = value; return EXIT_OK;
+    case OPTION_AGAIN: o->again = value; return EXIT_OK;
+    case OPTION_SHOW: o->show = 1; return EXIT_OK;
+    case OPTION_PREVIEW: o->preview = 1; return EXIT_OK;
+    case OPTION_JSON: o->json = 1; return EXIT_OK;
+    case OPTION_MEMORY: o->memory = 1; return EXIT_OK;
+    case OPTION_PROFILE: o->profile = 1; return EXIT_OK;
     case OPTION_QUIET: o->quiet = 1; return EXIT_OK;
     case OPTION_INFO: o->action = ACTION_INFO; return EXIT_OK;
     case OPTION_LIST: o->action = ACTION_LIST; return EXIT_OK;
-    case OPTION_HELP: o->action = ACTION_HELP; return EXIT_OK;
+    case OPTION_HELP: o->action = ACTION_HELP, o->topic = value; return EXIT_OK;
     default: o->action = ACTION_VERSION; return EXIT_OK;
   }
 }
@@ -172,11 +131,33 @@ static int unknown_option(const char *argument, size_t length) {
               closest_sentence(&near_names, "--", hint, sizeof hint));
 }
 
+/* What does not go together. seen[id]: the option was given. */
+static int check_together(cli_options *o, const unsigned char *seen) {
+  if (o->action != ACTION_MAKE) return EXIT_OK;
+  for (int id = 0; id < OPTION_COUNT_ALL && o->again; id++) {
+    if (seen[id] && option_table[id].recorded) {
+      return fail(EXIT_USAGE, "--%s: with --again, the picture says this", option_table[id].name);
+    }
+  }
+  if (o->mask && !o->start) return fail(EXIT_USAGE, "--mask: a start picture is needed: -i PNG");
+  if (seen[OPTION_STRENGTH] && !o->start) return fail(EXIT_USAGE, "--strength: a start picture is needed: -i PNG");
+  if (seen[OPTION_GUIDANCE_FROM] && !seen[OPTION_GUIDANCE_TO]) o->make.guidance_to = 1;
+  if (o->make.guidance_from > o->make.guidance_to) {
+    return fail(EXIT_USAGE, "--guidance-from lies behind --guidance-to");
+  }
+  if (!o->output) o->output = o->again ? "again.png" : "dit.png";
+  if (o->json && strcmp(o->output, "-") == 0) {
+    return fail(EXIT_USAGE, "--json and -o -: both would write to the standard output");
+  }
+  if (o->again && strchr(o->output, '%')) return fail(EXIT_USAGE, "-o %s: --again makes one file", o->output);
+  return EXIT_OK;
+}
+
 int options_parse(int argc, char **argv, cli_options *o) {
+  unsigned char seen[OPTION_COUNT_ALL] = {0};
   memset(o, 0, sizeof *o);
   o->count = 1;
   o->scale = 1;
-  o->output = "dit.png";
   o->run.struct_size = sizeof o->run;
   o->make.struct_size = sizeof o->make;
   for (int i = 1; i < argc; i++) {
@@ -190,7 +171,7 @@ int options_parse(int argc, char **argv, cli_options *o) {
     if (id < 0) return unknown_option(argument, length);
     char option[OPTION_LIMIT];
     snprintf(option, sizeof option, "%.*s", (int)length, argument);
-    if (!option_table[id].value && value) {
+    if (!option_table[id].value && value && id != OPTION_HELP) {
       return fail(EXIT_USAGE, "%s: the option %s takes no value", argument, option);
     }
     if (option_table[id].value && !value) {
@@ -200,6 +181,7 @@ int options_parse(int argc, char **argv, cli_options *o) {
     }
     int status = set_option(o, id, option, value);
     if (status != EXIT_OK) return status;
+    seen[id] = 1;
   }
-  return EXIT_OK;
+  return check_together(o, seen);
 }

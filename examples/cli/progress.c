@@ -3,23 +3,20 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "terminal.h"
 
 static const double REDRAW_SECONDS = 0.1, LINE_SECONDS = 5;
 
-static double now(void) {
-  struct timespec t;
-  timespec_get(&t, TIME_UTC);
-  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 void progress_begin(progress *p, int quiet) {
+  int columns, rows;
   memset(p, 0, sizeof *p);
   p->shown = !quiet;
   p->redrawn = is_terminal(stderr);
-  p->started = p->last = now();
+  terminal_size(stderr, &columns, &rows);
+  p->width = columns > 60 ? 60 : columns - 1;
+  p->started = p->last = clock_seconds();
 }
 
 static void time_left(int64_t microseconds, char *text, size_t size) {
@@ -36,13 +33,13 @@ static void time_left(int64_t microseconds, char *text, size_t size) {
 }
 
 void progress_show(progress *p, const dit_progress *state) {
-  double time = now();
+  double time = clock_seconds();
   if (!p->shown || time - p->last < (p->redrawn ? REDRAW_SECONDS : LINE_SECONDS)) return;
   char left[64], line[160];
   time_left(state->microseconds_left, left, sizeof left);
   snprintf(line, sizeof line, "step %d of %d, %d %%%s", state->step, state->steps, (int)(state->fraction * 100), left);
   if (p->redrawn)
-    fprintf(stderr, "\r%-60s", line);
+    fprintf(stderr, "\r%-*.*s", p->width, p->width, line);
   else
     fprintf(stderr, "%s\n", line);
   fflush(stderr);
@@ -51,7 +48,7 @@ void progress_show(progress *p, const dit_progress *state) {
 }
 
 double progress_end(progress *p) {
-  if (p->line_open) fprintf(stderr, "\r%60s\r", "");
+  if (p->line_open) fprintf(stderr, "\r%*s\r", p->width, "");
   p->line_open = 0;
-  return now() - p->started;
+  return clock_seconds() - p->started;
 }

@@ -7,6 +7,7 @@
 typedef struct progress {
   int shown; /* 0: quiet */
   int redrawn;
+  int width; /* of the line */
   int line_open;
   double started, last; /* seconds */
 } progress;

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "classes.h"
-#include "describe.h"
 #include "message.h"
 
 #if defined(__GNUC__)
@@ -29,63 +28,58 @@ add(texts *t, const char *key, const char *format, ...) {
   return EXIT_OK;
 }
 
-/* The classes of a row of pictures each once, with commas. */
-static int add_classes(texts *t, const dit_model *model, const int32_t *classes, int32_t count) {
+/* The classes of the rows with commas, as labels or as numbers. */
+static int add_classes(texts *t, const char *key, const dit_model *model, const record *r, int as_labels) {
   char number[16], *value = NULL;
+  const char *comma = as_labels ? ", " : ",";
   size_t length = 0;
   for (int pass = 0; pass < 2; pass++) { /* measure, then write */
     if (pass == 1 && !(value = (char *)malloc(length + 1))) return fail(EXIT_FAILED, "out of memory");
     length = 0;
-    for (int32_t i = 0; i < count; i++) {
-      if (i > 0 && classes[i] == classes[i - 1]) continue;
-      const char *name = class_name(model, classes[i], number);
-      size_t size = strlen(name), comma = i > 0 ? 2 : 0;
-      if (value) memcpy(value + length, ", ", comma), memcpy(value + length + comma, name, size);
-      length += comma + size;
+    for (int32_t i = 0; i < r->rows; i++) {
+      const char *name = number;
+      if (as_labels || r->row_classes[i] < 0)
+        name = class_name(model, r->row_classes[i], number);
+      else
+        snprintf(number, sizeof number, "%d", r->row_classes[i]);
+      size_t size = strlen(name), gap = i > 0 ? strlen(comma) : 0;
+      if (value) memcpy(value + length, comma, gap), memcpy(value + length + gap, name, size);
+      length += gap + size;
     }
   }
   value[length] = 0;
-  t->items[t->count].key = "Class";
+  t->items[t->count].key = key;
   t->items[t->count++].value = value;
   return EXIT_OK;
 }
 
-static int add_seeds(texts *t, const uint64_t *seeds, int32_t count) {
-  uint64_t last = seeds[count - 1];
-  if (last == seeds[0]) return add(t, "Seed", "%" PRIu64, last);
-  return add(t, "Seed", "%" PRIu64 " to %" PRIu64, seeds[0], last);
+static int add_seeds(texts *t, const record *r) {
+  if (r->columns == 1) return add(t, "Seed", "%" PRIu64, r->seed);
+  return add(t, "Seed", "%" PRIu64 " to %" PRIu64, r->seed, r->seed + (uint64_t)(r->columns - 1));
 }
 
-static int add_model(texts *t, const dit_info *info, const char *path) {
-  const char *slash = path ? strrchr(path, '/') : NULL;
-  const char *file = slash ? slash + 1 : path ? path : "embedded";
-  int status = add(t, "Model", "%s", *info->name ? info->name : file);
-  if (status == EXIT_OK && *info->license) status = add(t, "License", "%s", info->license);
+static int add_fields(texts *t, const record *r) {
+  int status = EXIT_OK;
+  for (const record_field *f = record_fields; f->key && status == EXIT_OK; f++) {
+    char text[RECORD_TEXT];
+    if (!record_has(r, f)) continue;
+    record_print(r, f, text);
+    status = add(t, f->key, "%s", text);
+  }
   return status;
 }
 
-static int add_sampling(texts *t, const dit_params *p) {
-  int status = add(t, "Steps", "%d", p->steps);
-  if (status == EXIT_OK) status = add(t, "Sampler", "%s", describe_sampler(p->sampler));
-  if (status == EXIT_OK && p->sampler == DIT_SAMPLER_DDIM) status = add(t, "Eta", "%.9g", (double)p->eta);
-  if (status == EXIT_OK) status = add(t, "Guidance", "%.9g", (double)p->guidance);
-  if (status != EXIT_OK) return status;
-  return p->guidance_channels < 0 ? add(t, "Guidance channels", "all")
-                                  : add(t, "Guidance channels", "%d", p->guidance_channels);
-}
-
-int texts_make(texts *t, const dit_model *model, const dit_info *info, const dit_params *params, const char *path,
-               int32_t first, int32_t count) {
-  uint32_t version = dit_version();
+int texts_make(texts *t, const dit_model *model, const dit_info *info, const record *r) {
+  char number[16];
   t->count = 0;
-  int status = add(t, "Software", "libdit %u.%u.%u", version >> 16, version >> 8 & 255, version & 255);
-  if (status == EXIT_OK) status = add_model(t, info, path);
-  if (status == EXIT_OK) status = add_classes(t, model, params->classes + first, count);
-  if (status == EXIT_OK) status = add_seeds(t, params->seeds + first, count);
-  if (status == EXIT_OK) status = add_sampling(t, params);
-  if (status == EXIT_OK) status = add(t, "Size", "%dx%d", params->width, params->height);
-  if (status == EXIT_OK) status = add(t, "Compute", "%s", describe_compute(info->compute));
-  if (status == EXIT_OK) status = add(t, "DIT_NUMERICS", "%d", info->numerics);
+  int status = add(t, "Software", "%s", r->software);
+  if (status == EXIT_OK) status = add(t, "Model", "%s", r->model);
+  if (status == EXIT_OK && *info->license) status = add(t, "License", "%s", info->license);
+  if (status == EXIT_OK) status = add_classes(t, "Class", model, r, 1);
+  if (status == EXIT_OK) status = add_classes(t, "Class numbers", model, r, 0);
+  if (status == EXIT_OK && r->has_mix) status = add(t, "Mix class", "%s", class_name(model, r->mix_class, number));
+  if (status == EXIT_OK) status = add_seeds(t, r);
+  if (status == EXIT_OK) status = add_fields(t, r);
   if (status != EXIT_OK) texts_free(t);
   return status;
 }

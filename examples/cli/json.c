@@ -1,0 +1,139 @@
+/* --json: one object on the standard output. Keys stay; new ones may be added. */
+#include "json.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "describe.h"
+
+/* Bytes of the UTF-8 sequence at `text`; 0: none (overlong forms and surrogates are not looked for further). */
+static int sequence(const unsigned char *text) {
+  int more = text[0] >= 0xf0 && text[0] < 0xf5 ? 3 : text[0] >= 0xe0 ? 2 : 1;
+  if (text[0] < 0x80) return 1;
+  if (text[0] < 0xc2 || text[0] >= 0xf5) return 0;
+  if ((text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xed && text[1] >= 0xa0)) return 0;
+  if ((text[0] == 0xf0 && text[1] < 0x90) || (text[0] == 0xf4 && text[1] >= 0x90)) return 0;
+  for (int i = 1; i <= more; i++) {
+    if ((text[i] & 0xc0) != 0x80) return 0;
+  }
+  return more + 1;
+}
+
+/* Text from files: what is not UTF-8 becomes U+FFFD. */
+static void print_string(const char *string) {
+  const unsigned char *text = (const unsigned char *)string;
+  putchar('"');
+  while (*text) {
+    int length = sequence(text);
+    if (*text == '"' || *text == '\\')
+      printf("\\%c", *text);
+    else if (*text < 32 || *text == 127)
+      printf("\\u%04x", *text);
+    else if (length == 0)
+      printf("\\ufffd");
+    else
+      printf("%.*s", length, (const char *)text);
+    text += length ? length : 1;
+  }
+  putchar('"');
+}
+
+static void print_text(const char *key, const char *value) {
+  printf("\"%s\":", key);
+  if (value)
+    print_string(value);
+  else
+    printf("null");
+}
+
+static void print_model(const json_facts *f) {
+  const dit_info *i = f->info;
+  printf("\"model\":{");
+  print_text("name", i->name);
+  putchar(',');
+  print_text("file", f->path);
+  putchar(',');
+  print_text("license", i->license);
+  putchar(',');
+  print_text("variant", i->variant);
+  printf(",\"weights\":\"%s\",\"parameters\":%" PRIu64 ",\"bytes\":%" PRIu64, describe_type(i->weight_type),
+         i->parameters, i->file_size);
+  printf(",\"width\":%d,\"height\":%d,\"channels\":%d,\"classes\":%d", i->width, i->height, i->image_channels,
+         i->class_count);
+  printf(",\"isa\":\"%s\",\"threads\":%d}", describe_isa(i->isa), i->threads);
+}
+
+static void print_class(const json_facts *f, int32_t id) {
+  printf("{\"class\":");
+  if (id < 0)
+    printf("null");
+  else
+    printf("%d", id);
+  putchar(',');
+  print_text("label", id < 0 ? NULL : dit_model_label(f->model, id));
+  putchar('}');
+}
+
+static void print_parameters(const json_facts *f) {
+  const record *r = f->made;
+  printf(",\"parameters\":{");
+  for (const record_field *field = record_fields; field->key; field++) {
+    char text[RECORD_TEXT];
+    if (!record_has(r, field)) continue;
+    record_print(r, field, text);
+    const char *quote = field->kind == FIELD_WORD || field->kind == FIELD_HASH ? "\"" : "";
+    printf("\"%s\":%s%s%s,", field->name, quote, text, quote);
+  }
+  printf("\"seed\":%" PRIu64 ",\"columns\":%d,\"rows\":[", r->seed, r->columns);
+  for (int32_t i = 0; i < r->rows; i++) {
+    if (i) putchar(',');
+    print_class(f, r->row_classes[i]);
+  }
+  printf("]}");
+}
+
+static void print_files(const json_facts *f) {
+  int32_t count = f->names ? f->made->rows * f->made->columns : f->output ? 1 : 0;
+  printf(",\"files\":[");
+  for (int32_t i = 0; i < count; i++) {
+    if (i) putchar(',');
+    print_string(f->names ? f->names[i] : f->output);
+  }
+  printf("]");
+}
+
+static void print_profile(const json_facts *f) {
+  printf(",\"profile\":[");
+  for (int32_t i = 0; i < f->profile_count; i++) {
+    const dit_profile_row *row = &f->profile[i];
+    printf("%s{\"kind\":\"%s\",\"seconds\":%.6f,\"gflop\":%.6f,\"units\":%" PRId64 "}", i ? "," : "", row->name,
+           row->seconds, row->gflop, row->units);
+  }
+  printf("]");
+}
+
+static void print_classes(const json_facts *f) {
+  printf(",\"classes\":[");
+  for (int32_t i = 0; i < f->info->class_count; i++) {
+    if (i) putchar(',');
+    print_class(f, i);
+  }
+  printf("]");
+}
+
+void json_print(const json_facts *f) {
+  uint32_t version = dit_version();
+  printf("{\"dit\":\"%u.%u.%u\",\"numerics\":%d,", version >> 16, version >> 8 & 255, version & 255, f->info->numerics);
+  print_model(f);
+  if (f->made) {
+    print_parameters(f);
+    print_files(f);
+    printf(",\"seconds\":{\"open\":%.6f,\"make\":%.6f}", f->open_seconds, f->make_seconds);
+    printf(",\"memory\":{\"model\":%" PRIu64 ",\"file\":%" PRIu64 ",\"job\":%zu}", f->info->memory, f->info->file_size,
+           f->job_memory);
+  } else {
+    print_classes(f);
+  }
+  if (f->profile) print_profile(f);
+  printf("}\n");
+}

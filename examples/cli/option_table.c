@@ -1,0 +1,40 @@
+/* The options, which the parser and the help share. */
+#include "option_table.h"
+
+#include <stddef.h>
+
+const option_row option_table[OPTION_COUNT_ALL] = {
+    [OPTION_MODEL] = {"m", "model", "FILE", TOPIC_BASICS, 0, "model file (default: the embedded sprites)"},
+    [OPTION_CLASSES] = {"c", "classes", "LIST", TOPIC_BASICS, 1, "names or numbers with commas, 'all' or 'none'"},
+    [OPTION_COUNT] = {"n", "count", "N", TOPIC_BASICS, 1, "pictures of each class (default: 1)"},
+    [OPTION_SEED] = {"S", "seed", "N", TOPIC_BASICS, 1, "seed of each class's first picture (default: 0)"},
+    [OPTION_MIX] = {"", "mix", "CLASS:X", TOPIC_EDITING, 1, "mix every class with another, X of it, 0 to 1"},
+    [OPTION_WIDTH] = {"", "width", "N", TOPIC_BASICS, 1, "pixels (default: the model's)"},
+    [OPTION_HEIGHT] = {"", "height", "N", TOPIC_BASICS, 1, "pixels (default: the model's)"},
+    [OPTION_OUTPUT] = {"o", "output", "FILE", TOPIC_BASICS, 0, "PNG (default: dit.png), or a pattern, or -"},
+    [OPTION_SCALE] = {"", "scale", "N", TOPIC_BASICS, 1, "enlarge each pixel to N x N (default: 1)"},
+    [OPTION_AGAIN] = {"", "again", "PNG", TOPIC_EDITING, 0, "make a picture again (default output: again.png)"},
+    [OPTION_QUIET] = {"q", "quiet", NULL, TOPIC_BASICS, 0, "print errors only"},
+    [OPTION_HELP] = {"h", "help", NULL, TOPIC_BASICS, 0, "print this; --help=TOPIC prints more"},
+    [OPTION_VERSION] = {"", "version", NULL, TOPIC_BASICS, 0, "print the version"},
+    [OPTION_INFO] = {"", "info", NULL, TOPIC_BASICS, 0, "describe the model"},
+    [OPTION_LIST] = {"", "list", NULL, TOPIC_BASICS, 0, "list the model's classes"},
+    [OPTION_STEPS] = {"s", "steps", "N", TOPIC_SAMPLING, 1, "sampling steps, 1 to 1000 (default: the model's)"},
+    [OPTION_SAMPLER] = {"", "sampler", "NAME", TOPIC_SAMPLING, 1, "ddpm or ddim (default: the model's)"},
+    [OPTION_ETA] = {"", "eta", "X", TOPIC_SAMPLING, 1, "noise of DDIM, 0 to 1 (default: 0)"},
+    [OPTION_GUIDANCE] = {"g", "guidance", "X", TOPIC_SAMPLING, 1, "guidance scale; 1 is none and twice as fast"},
+    [OPTION_GUIDANCE_CHANNELS] = {"", "guidance-channels", "N", TOPIC_SAMPLING, 1, "guided latent channels, or 'all'"},
+    [OPTION_GUIDANCE_FROM] = {"", "guidance-from", "X", TOPIC_SAMPLING, 1, "guide from here, 0 to 1, 0: the noisy end"},
+    [OPTION_GUIDANCE_TO] = {"", "guidance-to", "X", TOPIC_SAMPLING, 1, "guide up to here, 1: the last step"},
+    [OPTION_COMPUTE] = {"", "compute", "NAME", TOPIC_SAMPLING, 1, "f32 or int8 (q8 weights only)"},
+    [OPTION_START] = {"i", "start", "PNG", TOPIC_EDITING, 0, "start from this picture, of the size to make"},
+    [OPTION_STRENGTH] = {"", "strength", "X", TOPIC_EDITING, 1, "how much may change, up to 1 (default): all"},
+    [OPTION_MASK] = {"", "mask", "PNG", TOPIC_EDITING, 0, "with -i: white is repainted, black is kept"},
+    [OPTION_SHOW] = {"", "show", NULL, TOPIC_RUNNING, 0, "show the pictures in the terminal"},
+    [OPTION_PREVIEW] = {"", "preview", NULL, TOPIC_RUNNING, 0, "watch them grow in the terminal"},
+    [OPTION_JSON] = {"", "json", NULL, TOPIC_RUNNING, 0, "say what was made, as JSON on standard output"},
+    [OPTION_MEMORY] = {"", "memory", NULL, TOPIC_RUNNING, 0, "say what memory it would need, and exit"},
+    [OPTION_PROFILE] = {"", "profile", NULL, TOPIC_RUNNING, 0, "say where the time went"},
+    [OPTION_THREADS] = {"", "threads", "N", TOPIC_RUNNING, 0, "threads (default: one for each processor)"},
+    [OPTION_ISA] = {"", "isa", "NAME", TOPIC_RUNNING, 0, "scalar, neon, avx2 or avx512 (default: the best)"},
+};
