@@ -165,7 +165,7 @@ typedef struct dit_info {
   float guidance;                                                     /* recommended */
   float scaling_factor;                                               /* transformer's latent / autoencoder's latent */
   int32_t has_preview;                                                /* 1: dit_job_preview works */
-  int32_t reserved;
+  int32_t reserved, reserved2;
   uint64_t parameters; /* weights in the file */
   uint64_t file_size;  /* bytes */
   uint64_t memory;     /* bytes that the model itself allocated; the mapped file is not counted */
@@ -238,7 +238,7 @@ typedef struct dit_params {
   float mix;                        /* 0..1, with classes_b */
   float strength; /* 0..1, with init_image: the part of the schedule the picture is noised to; 0 is 1, where
                      nothing of it is left (but for a mask) */
-  float reserved;
+  float reserved, reserved2;
 } dit_params;
 
 /* Fills in every default for `model` and checks every member as dit_job_start does; pointers are passed through.

@@ -9,11 +9,10 @@
 void dit__environment_enter(dit__environment *saved) {
   saved->words[0] = _mm_getcsr();
 #if defined(__i386__) && defined(__GNUC__)
-  /* Unoptimised builds call libm's sqrt, which on 32-bit x86 computes with the x87 unit. */
-  uint16_t control, standard = 0x37f;
-  __asm__ volatile("fnstcw %0" : "=m"(control));
-  __asm__ volatile("fldcw %0" : : "m"(standard));
-  saved->words[1] = control;
+  /* On 32-bit x86 compilers return floats and convert 64-bit integers by the x87 unit, whose mode and flags are its
+   * own. Its environment has 28 bytes. */
+  const uint16_t standard = 0x37f;
+  __asm__ volatile("fnstenv %0\n\tfldcw %1" : "=m"(*(uint8_t(*)[28])(saved->words + 1)) : "m"(standard) : "memory");
 #endif
   _mm_setcsr(
       0x1f80); /* all exceptions masked, nearest, no flush-to-zero, no denormals-are-zero (Intel SDM 1, 10.2.3) */
@@ -22,8 +21,7 @@ void dit__environment_enter(dit__environment *saved) {
 void dit__environment_leave(const dit__environment *saved) {
   _mm_setcsr((unsigned)saved->words[0]);
 #if defined(__i386__) && defined(__GNUC__)
-  uint16_t control = (uint16_t)saved->words[1];
-  __asm__ volatile("fldcw %0" : : "m"(control));
+  __asm__ volatile("fldenv %0" : : "m"(*(const uint8_t(*)[28])(saved->words + 1)) : "memory");
 #endif
 }
 

@@ -699,6 +699,9 @@ static void test_edits(void) {
   for (int i = 0; i < COUNT * SIDE * SIDE; i++)
     if (!mask[i]) kept &= !memcmp(truth + i * 4, start + i * 4, 4);
   CHECK(kept, "pixels whose mask is 0 are not those of the start picture");
+  p.mask = NULL;
+  generate(model, &p, pixels, sizeof pixels);
+  CHECK(!memcmp(pixels, expected, sizeof pixels), "strength 1 without a mask is not plain sampling");
   dit_model_close(model);
   CHECK(h.count == 0 && h.wrong == 0, "%d blocks left", h.count);
 }
