@@ -214,7 +214,7 @@ static void job_lay_out(const dit_model *model, const dit_params *p, job_shape *
   shape->init = dit__layout_add(&l, p->init_image ? count * latent : 0, sizeof(float));
   shape->weights = dit__layout_add(&l, p->mask ? count * (uint64_t)(shape->height * shape->width) : 0, sizeof(float));
   shape->depth = dit__layout_add(&l, p->mask ? area : 0, 1);
-  shape->schedule = dit__layout_add(&l, (uint64_t)p->steps, sizeof(dit_schedule_row));
+  shape->schedule = dit__layout_add(&l, DIT__TIMESTEPS, sizeof(dit_schedule_row)); /* the same for any steps */
   shape->latents = dit__layout_add(&l, count * latent, sizeof(float));
   shape->clean = dit__layout_add(&l, count * latent, sizeof(float));
   shape->fresh = dit__layout_add(&l, latent, sizeof(float));
