@@ -251,7 +251,7 @@ static void dit_block(const dit_pass *pass, int32_t index) {
   op->heads = dit->heads;
   op->tokens = pass->tokens;
   op->dim = dit->hidden / dit->heads;
-  op->eps = (float)(1.0 / sqrt((double)op->dim));
+  op->factor = (float)(1.0 / sqrt((double)op->dim));
   dit_layer(pass, &block->proj, pass->h, pass->x, DIT__GATED, chunk + 2);
   dit_norm(pass, chunk + 3);
   dit_layer(pass, &block->fc1, pass->h, pass->wide, DIT__GELU, 0);

@@ -6,7 +6,7 @@
 
 #include "plan.h"
 
-enum { PLAN_TASK_ROWS = 96 };
+enum { PLAN_TASK_ROWS = 96, PLAN_QUERIES = 24 }; /* what a task should have: rows of a product; queries, in multiples */
 enum { PLAN_KEPT = 16 << 20 }; /* bytes of packed rows that a product may keep for its other chunks of columns */
 enum { PLAN_PACKED = 4 << 20, PLAN_BAND = 3 << 20, PLAN_HEADS = 8 << 20 }; /* bytes of scratch aimed at */
 
@@ -524,7 +524,7 @@ static void DIT_CALL head_task(void *context, int32_t index) {
   const head_run *run = (const head_run *)context;
   const dit__op *op = run->op;
   int64_t first, count;
-  plan_share(run->heads * run->queries, run->tasks, index, 24, &first, &count);
+  plan_share(run->heads * run->queries, run->tasks, index, PLAN_QUERIES, &first, &count);
   while (count > 0) {
     const int64_t head = first / run->queries, query = first % run->queries;
     const int64_t part = plan_least(count, run->queries - query);
@@ -537,7 +537,7 @@ static void DIT_CALL head_task(void *context, int32_t index) {
     a.q_stride = op->x_stride;
     a.keys = (const float *)(const void *)keys;
     a.values = (const float *)(const void *)(keys + run->cut.keys_bytes);
-    a.scale = op->eps;
+    a.scale = op->factor;
     a.out = op->out + sample * op->tokens * op->out_stride + (run->head + head) % op->heads * op->dim;
     a.out_stride = op->out_stride;
     run->kernels->attention(&a, (int32_t)(run->query + query), (int32_t)part,
@@ -564,7 +564,7 @@ static void attention_unit(const dit__engine *engine, const dit__op *op, int64_t
   }
   if (run.queries <= 0) return;
   const double flops = 4.0 * (double)run.heads * (double)run.queries * op->tokens * op->dim;
-  run.tasks = plan_tasks(engine, flops, plan_ceil(run.heads * run.queries, 24));
+  run.tasks = plan_tasks(engine, flops, plan_ceil(run.heads * run.queries, PLAN_QUERIES));
   dit__parallel(engine, run.tasks, head_task, &run);
 }
 

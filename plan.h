@@ -56,7 +56,8 @@ struct dit__op {
   const float *modulation; /* PRODUCT: gate; NORM: shift, and scale at + width */
   const int32_t *modulation_rows;
   ptrdiff_t modulation_stride;
-  float eps; /* NORM, GROUP_NORM; ATTENTION: factor of the logits */
+  float eps;    /* NORM, GROUP_NORM */
+  float factor; /* ATTENTION: of the logits; CALL: of what it copies */
   /* CONVOLUTION 3x3: out [height][image_width][matrix rows] from x [..][..][channels]; AFFINE and CONVOLUTION: x *
    * scale + shift, then silu, on the way in. GROUP_NORM writes scale and shift. */
   int32_t height, image_width, stride, upsample, silu;

@@ -113,7 +113,7 @@ static void vae_attention(const vae_run *run, const dit__middle *middle, int32_t
   op->samples = op->heads = 1;
   op->tokens = run->height * run->width;
   op->dim = channels;
-  op->eps = (float)(1.0 / sqrt((double)channels));
+  op->factor = (float)(1.0 / sqrt((double)channels));
   vae_linear(run, &middle->out, h, run->x, channels, run->x);
   dit__arena_give(run->arena, qkv);
   dit__arena_give(run->arena, h);
@@ -141,7 +141,7 @@ enum { PLANES_PIXELS, PLANES_CHANNELS, PLANES_STRIDE, PLANES_CLAMP };
 /* result [pixel][channel] = argument [channel][pixel] * factor. */
 static void vae_from_planes(const dit__op *op, const dit__kernels *kernels, int64_t unit) {
   const float *from = (const float *)op->argument[0];
-  const float factor = op->eps;
+  const float factor = op->factor;
   const int64_t pixels = op->number[PLANES_PIXELS], channels = op->number[PLANES_CHANNELS];
   const int64_t end = (unit + 1) * pixels / op->units;
   (void)kernels;
@@ -211,7 +211,7 @@ void dit__plan_decode(dit__plan *plan, dit__arena *arena, const dit__vae *vae, i
   vae_run run;
   vae_begin(&run, plan, arena, vae, half, height, width);
   run.x = vae_take(&run, height, width, vae->channels);
-  vae_planes(&run, vae_from_planes, latent, vae->channels, run.x)->eps = (float)factor;
+  vae_planes(&run, vae_from_planes, latent, vae->channels, run.x)->factor = (float)factor;
   float *y = vae_take(&run, height, width, vae->channels);
   vae_linear(&run, &half->quant, run.x, y, vae->channels, NULL);
   vae_pass_on(&run, y);
@@ -235,7 +235,7 @@ void dit__plan_encode(dit__plan *plan, dit__arena *arena, const dit__vae *vae, i
   vae_run run;
   vae_begin(&run, plan, arena, vae, half, height, width);
   run.x = vae_take(&run, height, width, vae->image_channels);
-  vae_planes(&run, vae_from_planes, image, vae->image_channels, run.x)->eps = 1;
+  vae_planes(&run, vae_from_planes, image, vae->image_channels, run.x)->factor = 1;
   float *y = vae_take(&run, height, width, half->width[0]);
   vae_convolution(&run, &half->conv_in, run.x, 0, 1, 0, NULL, y);
   vae_pass_on(&run, y);
