@@ -43,7 +43,6 @@ typedef struct dit__half {
   int32_t present;
   int32_t width[DIT__LEVELS_MOST];
   int32_t resnets; /* of a level */
-  int32_t reserved;
   dit__matrix conv_in, conv_out, quant; /* post_quant_conv or quant_conv, 1x1 */
   dit__middle middle;
   dit__resnet level[DIT__LEVELS_MOST][DIT__LAYERS_MOST];
@@ -53,7 +52,6 @@ typedef struct dit__half {
 
 typedef struct dit__vae {
   int32_t levels, groups, channels, image_channels, factor; /* factor: pixels per latent pixel */
-  int32_t reserved;
   double scaling;
   dit__half *decoder, *encoder; /* NULL: not in the file */
 } dit__vae;

@@ -14,7 +14,6 @@ typedef struct dit__matrix {
   const float *panels;      /* packed when the model was opened, or NULL */
   const uint8_t *panels_i8; /* likewise, for int8 */
   int32_t int8;             /* 1: products with it are int8 */
-  int32_t reserved;
 } dit__matrix;
 
 /* Rows of activations, quantised. */
@@ -80,7 +79,6 @@ typedef struct dit__engine {
   const dit__kernels *kernels;
   const dit_options *hooks;
   int32_t threads;
-  int32_t reserved;
   double unit_flops;
   uint8_t *scratch; /* as large as the largest dit__op_scratch, aligned to 64 */
 } dit__engine;
