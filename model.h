@@ -42,7 +42,7 @@ typedef struct dit__middle {
 typedef struct dit__half {
   int32_t present;
   int32_t width[DIT__LEVELS_MOST];
-  int32_t resnets; /* of a level */
+  int32_t resnets;                      /* of a level */
   dit__matrix conv_in, conv_out, quant; /* post_quant_conv or quant_conv, 1x1 */
   dit__middle middle;
   dit__resnet level[DIT__LEVELS_MOST][DIT__LAYERS_MOST];
