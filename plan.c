@@ -7,6 +7,7 @@
 #include "plan.h"
 
 enum { PLAN_TASK_ROWS = 96, PLAN_QUERIES = 24 }; /* what a task should have: rows of a product; queries, in multiples */
+enum { PLAN_MOVED = 16 };      /* what a number costs that is packed or gathered, in flops of a product */
 enum { PLAN_KEPT = 16 << 20 }; /* bytes of packed rows that a product may keep for its other chunks of columns */
 enum { PLAN_PACKED = 4 << 20, PLAN_BAND = 3 << 20, PLAN_HEADS = 8 << 20 }; /* bytes of scratch aimed at */
 
@@ -51,14 +52,15 @@ static plan_cut product_cut(const dit__engine *engine, const dit__op *op) {
   cut.panel_bytes = matrix->int8 ? (size_t)(k4 * cut.nr) + (size_t)cut.nr * 4 : (size_t)(k * cut.nr) * 4;
   cut.packed = matrix->int8 ? matrix->panels_i8 != NULL : matrix->panels != NULL;
   const int64_t panels = plan_ceil(matrix->weights.rows, cut.nr), threads = engine->threads;
-  const double column_flops = 2.0 * (double)op->rows * (double)k;
+  const double column_flops = (2.0 * (double)op->rows + (cut.packed ? 0 : PLAN_MOVED)) * (double)k;
   const int64_t least = plan_least(panels, threads), fit = plan_most(least, (int64_t)(PLAN_PACKED / cut.panel_bytes));
   int64_t most = (int64_t)(engine->unit_flops / (column_flops * cut.nr));
   if (!cut.packed) most = plan_least(most, fit);
   int64_t rows = op->rows;
   if (most < least) { /* then the rows are cut as well */
     most = least;
-    rows = (int64_t)(engine->unit_flops / (2.0 * (double)k * (double)(most * cut.nr)));
+    rows =
+        (int64_t)(engine->unit_flops / (2.0 * (double)k * (double)(most * cut.nr)) - (cut.packed ? 0 : PLAN_MOVED / 2));
     rows = plan_least(plan_most(rows, 1), op->rows);
   }
   int64_t each = plan_ceil(panels, plan_ceil(panels, plan_most(most, 1)));
@@ -100,7 +102,7 @@ static void DIT_CALL pack_task(void *context, int32_t index) {
 static void pack_columns(const dit__engine *engine, const dit__matrix *matrix, int32_t column, int32_t columns,
                          int32_t nr, size_t panel_bytes, uint8_t *panels) {
   pack_run run = {engine->kernels, matrix, panels, column, columns, 1, nr, panel_bytes};
-  run.tasks = plan_tasks(engine, 16.0 * columns * matrix->weights.k, plan_ceil(columns, nr));
+  run.tasks = plan_tasks(engine, (double)PLAN_MOVED * columns * matrix->weights.k, plan_ceil(columns, nr));
   dit__parallel(engine, run.tasks, pack_task, &run);
 }
 
@@ -212,28 +214,37 @@ static void product_unit(const dit__engine *engine, const dit__op *op, int64_t u
 
 /* ---- Convolutions ---- */
 
-/* Bands of output rows, each gathered with its border (norm and silu applied) before it is multiplied; wide ones in
- * chunks of columns. The panels of the whole layer are packed in a unit of their own. */
+/* Bands of output rows, each gathered with its border (norm and silu applied) before it is multiplied, in chunks of
+ * output channels; a row for which one panel is too much is cut along itself. The panels of the whole layer are packed
+ * in a unit of their own. */
 typedef struct band_cut {
-  int32_t rows, bands, columns, column_chunks, in_rows, in_width, pack_units;
+  int32_t rows, bands, columns, column_chunks, pack_units;
+  int32_t across, across_chunks; /* pixels of a row at a time */
+  int32_t in_rows, in_width;     /* gathered */
   size_t panel_bytes, pack_bytes, band_bytes, partial_bytes;
 } band_cut;
 
 static band_cut convolution_cut(const dit__engine *engine, const dit__op *op) {
   const dit__matrix *matrix = op->matrix;
   const int64_t k = matrix->weights.k, nr = engine->kernels->nr, panels = plan_ceil(matrix->weights.rows, nr);
+  const double unit = engine->unit_flops, panel_flops = 2.0 * (double)k * (double)matrix->weights.rows / (double)panels;
+  const double gathering = (double)PLAN_MOVED * op->channels * op->stride; /* of a pixel and row of the band */
   band_cut cut;
   memset(&cut, 0, sizeof cut);
-  const int32_t in_columns = op->stride == 2 ? op->image_width * 2 : op->image_width;
-  cut.in_width = in_columns + (op->stride == 2 ? 1 : 2);
-  const double row_flops = 2.0 * (double)op->image_width * (double)k * (double)matrix->weights.rows;
+  const int64_t fit = (int64_t)(unit / (panel_flops + 3 * gathering * op->stride));
+  cut.across_chunks = (int32_t)plan_ceil(op->image_width, plan_most(1, fit));
+  cut.across = (int32_t)plan_ceil(op->image_width, cut.across_chunks);
+  cut.across_chunks = (int32_t)plan_ceil(op->image_width, cut.across);
+  cut.in_width = (cut.across - 1) * op->stride + 3;
+  const double row_flops = panel_flops * (double)panels * cut.across, row_gathering = gathering * cut.in_width;
   const double row_bytes = 4.0 * cut.in_width * op->channels * op->stride;
-  int64_t rows = (int64_t)plan_least((int64_t)(engine->unit_flops / row_flops), (int64_t)(PLAN_BAND / row_bytes));
-  rows = plan_most(1, plan_least(rows, op->height));
+  int64_t rows = plan_least((int64_t)((unit - 2 * row_gathering) / (row_flops + row_gathering)), /* 2: the border */
+                            (int64_t)(PLAN_BAND / row_bytes));
+  rows = cut.across_chunks > 1 ? 1 : plan_most(1, plan_least(rows, op->height));
   cut.bands = (int32_t)plan_ceil(op->height, rows);
   cut.rows = (int32_t)plan_ceil(op->height, cut.bands);
   cut.bands = (int32_t)plan_ceil(op->height, cut.rows);
-  int64_t most = (int64_t)(engine->unit_flops / (row_flops / (double)panels * cut.rows));
+  int64_t most = (int64_t)((unit - (cut.rows + 2) * row_gathering) / (panel_flops * cut.across * cut.rows));
   most = plan_most(1, plan_least(most, panels));
   const int64_t each = plan_ceil(panels, plan_ceil(panels, most));
   cut.columns = (int32_t)(each * nr);
@@ -243,43 +254,48 @@ static band_cut convolution_cut(const dit__engine *engine, const dit__op *op) {
   cut.pack_units = matrix->panels == NULL;
   if (!matrix->panels) cut.pack_bytes = plan_round(cut.panel_bytes * (size_t)panels);
   cut.band_bytes = plan_round((size_t)cut.in_rows * (size_t)cut.in_width * (size_t)op->channels * 4);
-  if (k > DIT__BLOCK)
-    cut.partial_bytes = plan_round((size_t)cut.rows * (size_t)op->image_width * (size_t)cut.columns * 4);
+  if (k > DIT__BLOCK) cut.partial_bytes = plan_round((size_t)cut.rows * (size_t)cut.across * (size_t)cut.columns * 4);
   return cut;
+}
+
+static int64_t convolution_units(const band_cut *cut) {
+  return cut->pack_units + (int64_t)cut->bands * cut->across_chunks * cut->column_chunks;
 }
 
 typedef struct band_run {
   const dit__kernels *kernels;
   const dit__op *op;
   float *band;
-  int32_t first_row; /* of the picture that x holds, upsampled if asked; -1 is the border above */
+  /* Of the picture that x holds, upsampled if asked; -1 is the border above and to the left. */
+  int32_t first_row, first_column;
   int32_t rows, width, tasks;
 } band_run;
 
 static void band_row(const band_run *run, int32_t row, float *to) {
   const dit__op *op = run->op;
-  const int32_t channels = op->channels, left = op->stride == 2 ? 0 : 1;
-  const int32_t columns = op->stride == 2 ? op->image_width * 2 : op->image_width;
-  const int32_t rows = op->stride == 2 ? op->height * 2 : op->height;
+  const int32_t channels = op->channels, scale = op->stride == 2 ? 2 : 1;
+  const int32_t columns = op->image_width * scale, rows = op->height * scale;
   const size_t pixel = (size_t)channels * sizeof(float);
+  const int32_t begin = (int32_t)plan_most(run->first_column, 0);
+  const int32_t end = (int32_t)plan_least(run->first_column + run->width, columns);
   if (row < 0 || row >= rows) {
     memset(to, 0, (size_t)run->width * pixel);
     return;
   }
-  memset(to, 0, (size_t)left * pixel);
-  float *inside = to + left * channels;
+  float *inside = to + (begin - run->first_column) * channels, *behind = inside + (end - begin) * channels;
+  memset(to, 0, (size_t)(begin - run->first_column) * pixel);
+  memset(behind, 0, (size_t)(run->first_column + run->width - end) * pixel);
   if (op->upsample) {
     const float *from = op->x + (ptrdiff_t)(row / 2) * (columns / 2) * channels;
-    for (int32_t i = 0; i < columns; i++)
-      memcpy(inside + (ptrdiff_t)i * channels, from + (ptrdiff_t)(i / 2) * channels, pixel);
-  } else {
-    const float *from = op->x + (ptrdiff_t)row * columns * channels;
-    if (op->scale)
-      run->kernels->affine(from, channels, columns, channels, op->scale, op->shift, op->silu, inside);
-    else
-      memcpy(inside, from, (size_t)columns * pixel);
+    for (int32_t i = begin; i < end; i++, inside += channels)
+      memcpy(inside, from + (ptrdiff_t)(i / 2) * channels, pixel);
+    return;
   }
-  memset(inside + (ptrdiff_t)columns * channels, 0, pixel);
+  const float *from = op->x + ((ptrdiff_t)row * columns + begin) * channels;
+  if (op->scale)
+    run->kernels->affine(from, channels, end - begin, channels, op->scale, op->shift, op->silu, inside);
+  else
+    memcpy(inside, from, (size_t)(end - begin) * pixel);
 }
 
 static void DIT_CALL band_task(void *context, int32_t index) {
@@ -293,21 +309,24 @@ static void DIT_CALL band_task(void *context, int32_t index) {
 static void convolution_unit(const dit__engine *engine, const dit__op *op, int64_t unit) {
   const band_cut cut = convolution_cut(engine, op);
   const dit__matrix *matrix = op->matrix;
-  const int32_t nr = engine->kernels->nr;
+  const int32_t nr = engine->kernels->nr, border = op->stride == 2 ? 0 : 1;
   if (cut.pack_units && unit == 0) {
     pack_columns(engine, matrix, 0, matrix->weights.rows, nr, cut.panel_bytes, engine->scratch);
     return;
   }
   unit -= cut.pack_units;
-  const int32_t row = (int32_t)(unit / cut.column_chunks) * cut.rows;
+  const int64_t chunk = unit / cut.column_chunks;
+  const int32_t row = (int32_t)(chunk / cut.across_chunks) * cut.rows;
+  const int32_t pixel = (int32_t)(chunk % cut.across_chunks) * cut.across;
   const int32_t column = (int32_t)(unit % cut.column_chunks) * cut.columns;
   const int32_t rows = (int32_t)plan_least(cut.rows, op->height - row);
+  const int32_t across = (int32_t)plan_least(cut.across, op->image_width - pixel);
   float *band = (float *)(void *)(engine->scratch + cut.pack_bytes);
   if (column == 0) {
-    band_run gather = {engine->kernels, op,           band, row * op->stride - (op->stride == 2 ? 0 : 1),
-                       cut.in_rows,     cut.in_width, 1};
+    band_run gather = {engine->kernels, op, band, row * op->stride - border, pixel * op->stride - border, 0, 0, 0};
     gather.rows = (rows - 1) * op->stride + 3;
-    gather.tasks = plan_tasks(engine, 16.0 * gather.rows * cut.in_width * op->channels, gather.rows);
+    gather.width = (across - 1) * op->stride + 3;
+    gather.tasks = plan_tasks(engine, (double)PLAN_MOVED * gather.rows * gather.width * op->channels, gather.rows);
     dit__parallel(engine, gather.tasks, band_task, &gather);
   }
   product_run run;
@@ -317,22 +336,23 @@ static void convolution_unit(const dit__engine *engine, const dit__op *op, int64
   run.panels += (size_t)(column / nr) * cut.panel_bytes;
   run.panel_bytes = cut.panel_bytes;
   run.nr = nr;
-  run.rows = rows * op->image_width;
+  run.rows = rows * across;
   run.columns = (int32_t)plan_least(cut.columns, matrix->weights.rows - column);
   dit__product *to = &run.product.to;
-  const ptrdiff_t at = (ptrdiff_t)row * op->image_width * op->out_stride + column;
+  const int32_t in_width = (across - 1) * op->stride + 3;
+  const ptrdiff_t at = ((ptrdiff_t)row * op->image_width + pixel) * op->out_stride + column;
   to->a = band;
-  to->line = op->image_width;
+  to->line = across; /* of out, lines follow each other: they are whole rows, or there is only one */
   to->row_stride = (ptrdiff_t)op->stride * op->channels;
-  to->line_stride = (ptrdiff_t)op->stride * cut.in_width * op->channels;
+  to->line_stride = (ptrdiff_t)op->stride * in_width * op->channels;
   to->taps = 9;
   to->channels = op->channels;
-  for (int t = 0; t < 9; t++) to->tap_offset[t] = ((ptrdiff_t)(t / 3) * cut.in_width + t % 3) * op->channels;
+  for (int t = 0; t < 9; t++) to->tap_offset[t] = ((ptrdiff_t)(t / 3) * in_width + t % 3) * op->channels;
   to->bias = matrix->bias + column;
   to->out = op->out + at;
   to->out_stride = op->out_stride;
   to->partial = (float *)(void *)(engine->scratch + cut.pack_bytes + cut.band_bytes);
-  to->partial_rows = cut.rows * op->image_width;
+  to->partial_rows = cut.rows * cut.across;
   run.scratch = engine->scratch + cut.pack_bytes + cut.band_bytes + cut.partial_bytes;
   to->finish = op->finish;
   if (op->finish >= DIT__RESIDUAL) to->residual = op->residual + at;
@@ -464,15 +484,16 @@ static void group_unit(const dit__engine *engine, const dit__op *op, int64_t uni
 
 /* ---- Attention ---- */
 
-/* Heads go in groups whose keys and values are packed together; a head that is too long goes in chunks of queries. */
+/* Heads go in groups whose keys and values are packed together, in units of their own; a head that is too long goes in
+ * chunks of queries. */
 typedef struct head_cut {
-  int64_t heads, queries, head_groups, query_chunks; /* heads of a group, queries of a chunk */
+  int64_t heads, queries, head_groups, pack_units, query_chunks; /* heads of a group, queries of a chunk */
   size_t keys_bytes, values_bytes, task_bytes;
 } head_cut;
 
 static head_cut attention_cut(const dit__engine *engine, const dit__op *op) {
   const int64_t nr = engine->kernels->nr, all = (int64_t)op->samples * op->heads;
-  const double flops = 4.0 * op->tokens * op->tokens * op->dim;
+  const double flops = 4.0 * op->tokens * op->tokens * op->dim, packing = 2.0 * PLAN_MOVED * op->tokens * op->dim;
   head_cut cut;
   cut.keys_bytes = plan_round((size_t)(plan_ceil(op->tokens, nr) * nr * op->dim) * 4);
   cut.values_bytes = plan_round((size_t)(plan_ceil(op->dim, nr) * nr * op->tokens) * 4);
@@ -483,17 +504,22 @@ static head_cut attention_cut(const dit__engine *engine, const dit__op *op) {
   if (most > engine->threads) most = most / engine->threads * engine->threads;
   cut.heads = most;
   cut.head_groups = plan_ceil(all, most);
-  cut.query_chunks = plan_most(1, (int64_t)ceil(flops * (double)most / engine->unit_flops));
+  cut.pack_units = plan_most(1, (int64_t)ceil(packing * (double)most / engine->unit_flops));
+  const int64_t queries = (int64_t)(engine->unit_flops / flops * op->tokens / (double)most);
+  cut.query_chunks = plan_ceil(op->tokens, plan_most(1, plan_least(queries, op->tokens)));
   cut.queries = plan_ceil(op->tokens, cut.query_chunks);
+  cut.query_chunks = plan_ceil(op->tokens, cut.queries);
   return cut;
 }
+
+static int64_t attention_units(const head_cut *cut) { return cut->head_groups * (cut->pack_units + cut->query_chunks); }
 
 typedef struct head_run {
   const dit__kernels *kernels;
   const dit__op *op;
   head_cut cut;
   uint8_t *packed, *scratch;
-  int64_t head, heads, query, queries;
+  int64_t head, heads, query, queries, pack_unit;
   int32_t tasks;
 } head_run;
 
@@ -502,20 +528,25 @@ static const float *head_rows(const dit__op *op, int64_t head, int32_t part) {
   return op->x + sample * op->tokens * op->x_stride + ((int64_t)part * op->heads + at) * op->dim;
 }
 
+/* Task i packs keys (even) or values (odd) of a head: this unit's share of the panels. */
 static void DIT_CALL head_pack_task(void *context, int32_t index) {
   const head_run *run = (const head_run *)context;
   const dit__op *op = run->op;
-  int64_t first, count;
+  const int32_t units = (int32_t)run->cut.pack_units, unit = (int32_t)run->pack_unit, nr = run->kernels->nr;
+  int64_t first, count, begin, panels;
   plan_share(run->heads * 2, run->tasks, index, 1, &first, &count);
   for (int64_t i = first; i < first + count; i++) {
     uint8_t *keys = run->packed + (size_t)(i / 2) * (run->cut.keys_bytes + run->cut.values_bytes);
     const float *rows = head_rows(op, run->head + i / 2, i % 2 ? 2 : 1);
+    plan_share(i % 2 ? op->dim : op->tokens, units, unit, nr, &begin, &panels);
+    if (!panels) continue;
     if (i % 2) {
-      run->kernels->pack_columns(rows, op->x_stride, op->tokens, op->dim,
-                                 (float *)(void *)(keys + run->cut.keys_bytes));
+      float *to = (float *)(void *)(keys + run->cut.keys_bytes) + begin * op->tokens;
+      run->kernels->pack_columns(rows + begin, op->x_stride, op->tokens, (int32_t)panels, to);
     } else {
       const dit__weights as_weights = {(const uint8_t *)rows, NULL, op->x_stride, DIT__F32, op->tokens, op->dim, 1};
-      run->kernels->pack(&as_weights, 0, op->tokens, (float *)(void *)keys);
+      float *to = (float *)(void *)keys + begin * op->dim;
+      run->kernels->pack(&as_weights, (int32_t)begin, (int32_t)panels, to);
     }
   }
 }
@@ -549,19 +580,23 @@ static void DIT_CALL head_task(void *context, int32_t index) {
 
 static void attention_unit(const dit__engine *engine, const dit__op *op, int64_t unit) {
   head_run run;
+  memset(&run, 0, sizeof run);
   run.kernels = engine->kernels;
   run.op = op;
   run.cut = attention_cut(engine, op);
   run.packed = engine->scratch;
   run.scratch = engine->scratch + (size_t)run.cut.heads * (run.cut.keys_bytes + run.cut.values_bytes);
-  run.head = unit / run.cut.query_chunks * run.cut.heads;
+  const int64_t each = run.cut.pack_units + run.cut.query_chunks, chunk = unit % each - run.cut.pack_units;
+  run.head = unit / each * run.cut.heads;
   run.heads = plan_least(run.cut.heads, (int64_t)op->samples * op->heads - run.head);
-  run.query = unit % run.cut.query_chunks * run.cut.queries;
-  run.queries = plan_least(run.cut.queries, op->tokens - run.query);
-  if (run.query == 0) {
-    run.tasks = plan_tasks(engine, 32.0 * (double)run.heads * op->tokens * op->dim, run.heads * 2);
+  if (chunk < 0) {
+    run.pack_unit = unit % each;
+    run.tasks = plan_tasks(engine, 2.0 * PLAN_MOVED * (double)run.heads * op->tokens * op->dim, run.heads * 2);
     dit__parallel(engine, run.tasks, head_pack_task, &run);
+    return;
   }
+  run.query = chunk * run.cut.queries;
+  run.queries = plan_least(run.cut.queries, op->tokens - run.query);
   if (run.queries <= 0) return;
   const double flops = 4.0 * (double)run.heads * (double)run.queries * op->tokens * op->dim;
   run.tasks = plan_tasks(engine, flops, plan_ceil(run.heads * run.queries, PLAN_QUERIES));
@@ -578,11 +613,11 @@ static int64_t op_units(const dit__engine *engine, const dit__op *op) {
     }
     case DIT__CONVOLUTION: {
       const band_cut cut = convolution_cut(engine, op);
-      return cut.pack_units + (int64_t)cut.bands * cut.column_chunks;
+      return convolution_units(&cut);
     }
     case DIT__ATTENTION: {
       const head_cut cut = attention_cut(engine, op);
-      return cut.head_groups * cut.query_chunks;
+      return attention_units(&cut);
     }
     case DIT__GROUP_NORM: return group_units(engine, op);
     case DIT__CALL: return op->units;
@@ -595,12 +630,15 @@ double dit__op_unit_flops(const dit__engine *engine, const dit__op *op) {
   switch (op->kind) {
     case DIT__PRODUCT: {
       const plan_cut cut = product_cut(engine, op);
-      const double packing = cut.packed ? 0 : 16.0 * cut.columns * op->matrix->weights.k;
+      const double packing = cut.packed ? 0 : (double)PLAN_MOVED * cut.columns * op->matrix->weights.k;
       return 2.0 * cut.rows * cut.columns * op->matrix->weights.k + packing;
     }
     case DIT__CONVOLUTION:
       return 2.0 * op->height * op->image_width * (double)op->matrix->weights.k * op->matrix->weights.rows / units;
-    case DIT__ATTENTION: return 4.0 * op->samples * op->heads * (double)op->tokens * op->tokens * op->dim / units;
+    case DIT__ATTENTION: {
+      const head_cut cut = attention_cut(engine, op);
+      return 4.0 * (double)cut.heads * (double)cut.queries * op->tokens * op->dim;
+    }
     case DIT__GROUP_NORM: return 16.0 * op->rows * op->width * op->channels / units;
     case DIT__CALL: return op->flops;
     default: return (double)PLAN_ROW_FLOPS * op->rows * op->width / units;

@@ -3,7 +3,12 @@
  * It fails if a job allocates anything but its one block, if budgets, batches, groups, threads, hooks, instruction sets
  * or loads change a byte, if a step differs from the formulas (a sampler written here, over dit_denoise), or if
  * progress, cancelling, previews and pixel formats are not as described. */
+#if !defined(_GNU_SOURCE)
+#define _GNU_SOURCE /* sigaction */
+#endif
 #include <math.h>
+#include <signal.h>
+#include <sys/time.h>
 #include <time.h>
 
 #include "tests/host.h"
@@ -806,6 +811,67 @@ static void test_cancel(const dit_model *model) {
   }
 }
 
+/* A signal handler cancels: raised inside of a task, and by a timer at any moment. */
+static dit_job *volatile signalled;
+
+static void cancel_handler(int number) {
+  (void)number;
+  dit_job_cancel(signalled);
+}
+
+static int raise_in; /* tasks until the signal is raised */
+
+static void DIT_CALL raise_parallel(void *user, int32_t count, void(DIT_CALL *task)(void *, int32_t), void *context) {
+  (void)user;
+  for (int32_t i = 0; i < count; i++) {
+    if (raise_in-- == 0) raise(SIGALRM);
+    task(context, i);
+  }
+}
+
+static void test_signals(void) {
+  dit_options options = one_thread();
+  dit_params p = base_params();
+  dit_model *model = NULL;
+  uint8_t pixels[4096];
+  struct sigaction action, before;
+  memset(&action, 0, sizeof action);
+  action.sa_handler = cancel_handler;
+  sigaction(SIGALRM, &action, &before);
+  options.parallel_for = raise_parallel;
+  options.threads = 2;
+  CHECK(dit_sprites_open(&options, &model, NULL) == DIT_OK, "dit_sprites_open"); /* its tasks are worth two threads */
+  for (int at = 0; at < 300; at += 13) {
+    dit_progress progress = {.struct_size = sizeof progress};
+    dit_job *job;
+    if (!CHECK(dit_job_start(model, &p, &job, NULL) == DIT_OK, "dit_job_start")) break;
+    signalled = job;
+    raise_in = at;
+    int64_t units = 0;
+    for (dit_status status = DIT_MORE; status == DIT_MORE && raise_in >= 0; units++)
+      status = dit_job_advance(job, 0, NULL);
+    CHECK(dit_job_advance(job, -1, NULL) == DIT_CANCELLED && dit_job_progress(job, &progress) == DIT_OK &&
+              progress.status == DIT_CANCELLED && progress.units == units,
+          "cancelled by a signal in unit %d", (int)units);
+    CHECK((dit_job_pixels(job, 0, 0, pixels, 0, NULL) == DIT_OK) == (progress.pictures_ready > 0),
+          "pixels of a cancelled job");
+    dit_job_end(job);
+  }
+  raise_in = -1;
+  p.steps = 1000;
+  for (int microseconds = 300; microseconds < 20000; microseconds *= 3) {
+    const struct itimerval soon = {{0, 0}, {0, microseconds}};
+    dit_job *job;
+    if (!CHECK(dit_job_start(model, &p, &job, NULL) == DIT_OK, "dit_job_start")) break;
+    signalled = job;
+    setitimer(ITIMER_REAL, &soon, NULL);
+    CHECK(dit_job_advance(job, -1, NULL) == DIT_CANCELLED, "not cancelled by a timer of %d microseconds", microseconds);
+    dit_job_end(job);
+  }
+  sigaction(SIGALRM, &before, NULL);
+  dit_model_close(model);
+}
+
 typedef struct racer {
   const dit_model *model;
   dit_job *job;
@@ -1179,6 +1245,7 @@ int main(void) {
   test_progress(tiny);
   test_totals();
   test_cancel(tiny);
+  test_signals();
   test_races();
   test_interleaved(tiny);
   test_formats(tiny);
