@@ -365,8 +365,9 @@ static dit_status denoise_check(const dit_model *model, int32_t count, int32_t h
     return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_denoise: count %d is too large for this size; call it in parts",
                      count);
   for (int32_t i = 0; i < count; i++) {
-    if (!(timesteps[i] >= 0 && timesteps[i] <= 1000))
-      return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_denoise: timesteps[%d] must be within 0 and 1000", i);
+    if (!(timesteps[i] >= 0 && timesteps[i] <= (float)dit->process.timesteps))
+      return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_denoise: timesteps[%d] must be within 0 and %d", i,
+                       dit->process.timesteps);
     const dit_status bad = dit__check_class(model, "dit_denoise: classes", i, classes ? classes[i] : -1, error);
     if (bad) return bad;
   }

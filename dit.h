@@ -1,8 +1,8 @@
 /* libdit: diffusion transformers as a C library.
  *
  * libdit loads Diffusion Transformers (DiT; Peebles & Xie, "Scalable Diffusion Models with Transformers", 2022) and
- * their autoencoders from model files made by dit-convert, and samples pictures with DDPM or DDIM and classifier-free
- * guidance, on the processor. It needs libc and libm. This header is its manual.
+ * their autoencoders from model files made by dit-convert, and samples pictures with DDPM, DDIM or DPM-Solver++ and
+ * classifier-free guidance, on the processor. It needs libc and libm. This header is its manual.
  *
  *     dit_model *model;
  *     dit_error error;
@@ -186,17 +186,39 @@ DIT_API int32_t dit_model_find(const dit_model *model, const char *label);
 
 /* ---- What to make ------------------------------------------------------------------------------------------------ */
 
-enum { DIT_SAMPLER_DDPM = 1, DIT_SAMPLER_DDIM = 2 };
 enum {
-  DIT_SPACING_EVEN = 1, /* the official "N": from 0 to 999 in even strides, rounded */
-  DIT_SPACING_DDIM = 2, /* the official "ddimN": 0, s, 2s, ... with the smallest whole s that gives N steps */
-  DIT_SPACING_LEADING = 3,
-  DIT_SPACING_TRAILING = 4,
-  DIT_SPACING_LINSPACE = 5 /* diffusers'; not in this version */
+  DIT_SAMPLER_DDPM = 1, /* Ho et al. 2020; noise at every step */
+  DIT_SAMPLER_DDIM = 2, /* Song et al. 2020; see eta */
+  DIT_SAMPLER_DPMPP = 3 /* DPM-Solver++ (2M): Lu et al. 2022, algorithm 2; no noise; good pictures with 20 steps. The
+                           first and the last step are of order 1, the others of order 2 */
+};
+/* Which of the T timesteps (1000, or what the model file says) are taken. N is the number of steps. The first two are
+ * of the official code, which makes of them a process of its own, the others of diffusers' schedulers, with their
+ * rules: the cumulative products are those of the whole process; DDIM goes from t to t - trunc(T / N) whichever the
+ * next timestep is, keeps the network's eps when x0 is cut, and adds noise at the last step too if eta is not 0 and
+ * something of it is left; DDPM leaves noise out at timestep 0 alone. */
+enum {
+  DIT_SPACING_EVEN = 1,     /* the official "N": from 0 to T-1 in even strides, rounded */
+  DIT_SPACING_DDIM = 2,     /* the official "ddimN": 0, s, 2s, ... with the smallest whole s that gives N steps */
+  DIT_SPACING_LEADING = 3,  /* 0, s, 2s, ... with s = trunc(T / N), all plus the model's steps_offset */
+  DIT_SPACING_TRAILING = 4, /* T-1, T-1 - T/N, ..., rounded */
+  DIT_SPACING_LINSPACE = 5  /* from 0 to T-1 in even strides, rounded. DPM-Solver++ takes those of N + 1 steps, but for
+                               the last, of this and LEADING */
 };
 enum { DIT_GENERATOR_DIT = 1, DIT_GENERATOR_TORCH = 2, DIT_GENERATOR_PHILOX = 3 }; /* 2 and 3: not in this version */
-enum { DIT_VARIANCE_LEARNED = 1, DIT_VARIANCE_FIXED_LARGE = 2, DIT_VARIANCE_FIXED_SMALL = 3 };
-enum { DIT_CLIP_OFF = 1, DIT_CLIP_ON = 2 };
+enum {
+  DIT_VARIANCE_LEARNED = 1,     /* between the next two (learned range), as v says; all DiTs of the paper */
+  DIT_VARIANCE_FIXED_LARGE = 2, /* beta */
+  DIT_VARIANCE_FIXED_SMALL = 3, /* that of the posterior */
+  DIT_VARIANCE_DIRECT = 4       /* v is itself the variance with diffusers' spacings ("learned"), and its logarithm with
+                                   the official ones (ModelVarType.LEARNED) */
+};
+enum {
+  DIT_CLIP_OFF = 1,
+  DIT_CLIP_ON = 2,
+  DIT_CLIP_DERIVED = 3 /* on, and DDIM with diffusers' spacings derives eps anew from what was cut, as with the official
+                          ones (use_clipped_model_output) */
+};
 enum {
   DIT_PIXELS_NATIVE = 0, /* what the model makes: RGB, or RGBA with straight alpha */
   DIT_PIXELS_RGB = 1,    /* of an RGBA model: composed over black */
@@ -219,14 +241,17 @@ typedef struct dit_params {
   const uint8_t *mask;       /* [count][height][width], with init_image: 255 is repainted, 0 is kept: such pixels come
                                 back as they went in, and the new ones fade in over `factor` pixels beside them */
   uint64_t seed;
-  int32_t width, height;     /* pixels (latent pixels without an autoencoder), multiples of factor * patch, up to 1024
-                                latent pixels and 16384 pixels; 0: the model's own */
-  int32_t steps;             /* passes of the network, 1..1000 */
-  int32_t sampler;           /* DIT_SAMPLER_* */
-  int32_t spacing;           /* DIT_SPACING_*; 0: DDIM uses DDIM's where a whole stride exists, else EVEN */
-  int32_t generator;         /* DIT_GENERATOR_* */
-  int32_t variance;          /* DIT_VARIANCE_* for DDPM; 0: learned if the model has it, else fixed large */
-  int32_t clip;              /* DIT_CLIP_*: whether x0 is cut to [-1, 1] at each step; 0: off */
+  int32_t width, height; /* pixels (latent pixels without an autoencoder), multiples of factor * patch, up to 1024
+                            latent pixels and 16384 pixels; 0: the model's own */
+  int32_t steps;         /* passes of the network, 1..1000 */
+  int32_t sampler;       /* DIT_SAMPLER_* */
+  int32_t spacing;       /* DIT_SPACING_*; 0: the model's, if it is one of diffusers' or for this sampler; else
+                            DDIM's for DDIM where a whole stride exists, LINSPACE for DPM-Solver++, else EVEN */
+  int32_t generator;     /* DIT_GENERATOR_* */
+  int32_t variance;      /* DIT_VARIANCE_* for DDPM; 0: the model's, which is learned if it can, else fixed
+                            large, unless its file says otherwise */
+  int32_t clip;          /* DIT_CLIP_*: whether x0 is cut to [-1, 1] at each step; 0: the model's (off, unless its file
+                            says otherwise) */
   int32_t guidance_channels; /* leading latent channels that are guided; 0: the model's (three, as the official
                                 code, for official models); -1: all, as diffusers */
   int32_t threads;           /* lowers the model's for this job */
@@ -316,10 +341,10 @@ DIT_API dit_status dit_generate(const dit_model *model, const dit_params *params
 /* ---- The parts, for hosts with a sampler of their own ---------------------------------------------------------- */
 
 /* One pass of the transformer, without guidance. latent [count][C][height][width] (latent pixels, multiples of the
- * patch), timesteps [count] in 0..999 of the original process, may be fractional, classes [count] (-1 or the null
- * class: no class; NULL: all of them) -> out [count][C or 2C][height][width]: eps, then the variance values v of
- * log var = (v+1)/2 log beta + (1-v)/2 log posterior variance. Allocates and frees its workspace. Any thread.
- * Errors: ARGUMENT, UNSUPPORTED (no transformer), MEMORY. */
+ * patch), timesteps [count] in 0..999 of the original process (0..T-1 of one with T), may be fractional, classes
+ * [count] (-1 or the null class: no class; NULL: all of them) -> out [count][C or 2C][height][width]: eps, then the
+ * variance values v of log var = (v+1)/2 log beta + (1-v)/2 log posterior variance. Allocates and frees its workspace.
+ * Any thread. Errors: ARGUMENT, UNSUPPORTED (no transformer), MEMORY. */
 DIT_API dit_status dit_denoise(const dit_model *model, int32_t count, int32_t height, int32_t width,
                                const float *latent, const float *timesteps, const int32_t *classes, float *out,
                                dit_error *error);
@@ -334,25 +359,36 @@ DIT_API dit_status dit_vae_decode(const dit_model *model, int32_t count, int32_t
 DIT_API dit_status dit_vae_encode(const dit_model *model, int32_t count, int32_t height, int32_t width,
                                   const float *image, float *mean, float *logvar, dit_error *error);
 
-/* One step of a schedule, in the order in which the sampler takes them: the noisiest first. beta and what follows are
- * those of the respaced process (Nichol & Dhariwal 2021, section 4; official diffusion/respace.py). */
+/* One step of a schedule, in the order in which the sampler takes them: the noisiest first. With official spacings
+ * beta and what follows are those of the respaced process (Nichol & Dhariwal 2021, section 4; official
+ * diffusion/respace.py); with diffusers', alpha_cumprod and _prev are those of the whole process at this timestep and
+ * the one that the step goes to, and beta is 1 - alpha_cumprod / alpha_cumprod_prev. */
 typedef struct dit_schedule_row {
   double timestep;           /* as the network sees it */
   double alpha_cumprod;      /* product of 1 - beta up to here */
-  double alpha_cumprod_prev; /* the same after this step; 1 at the last */
+  double alpha_cumprod_prev; /* the same after this step; 1 at the last (DDIM with diffusers' spacings: unless the
+                                step ends at a timestep, or the model's set_alpha_to_one is 0) */
   double beta;
   double posterior_variance;     /* beta * (1 - alpha_cumprod_prev) / (1 - alpha_cumprod) */
-  double posterior_log_variance; /* its logarithm; the last step has the last but one's, or 0 if it is alone */
+  double posterior_log_variance; /* its logarithm; the last step has the last but one's, or 0 if it is alone; with
+                                    diffusers' spacings that of 1e-20 if it is less */
   double posterior_mean_x0;      /* mean = this * x0 ... */
   double posterior_mean_x;       /* ... + this * x */
   double ddim_sigma;             /* of params->eta (Song et al. 2020, equation 16) */
 } dit_schedule_row;
 
-/* The schedule of params->steps, spacing, eta (0..1) and, for spacing 0, sampler (0: DDPM); others are ignored. Linear
- * betas 0.0001..0.02 over 1000 timesteps. params NULL or steps 0: 250 steps. Writes at most `capacity` rows and the
- * number of all of them to *count; rows may be NULL with capacity 0. Errors: ARGUMENT, UNSUPPORTED. Any thread. */
+/* The schedule of params->steps, spacing, sampler (0: DDPM; it counts for spacing 0 and those of diffusers) and eta
+ * (0..1); others are ignored. Linear betas 0.0001..0.02 over 1000 timesteps, no offset. params NULL or steps 0: 250
+ * steps. Writes at most `capacity` rows and the number of all of them to *count; rows may be NULL with capacity 0.
+ * Errors: ARGUMENT, UNSUPPORTED. Any thread. */
 DIT_API dit_status dit_schedule(const dit_params *params, int32_t capacity, dit_schedule_row *rows, int32_t *count,
                                 dit_error *error);
+
+/* The schedule that a job with these parameters takes: with the model's betas, timesteps, steps_offset and
+ * set_alpha_to_one, and its recommendations where a member is 0. As dit_schedule otherwise, but all of `params` must be
+ * valid. */
+DIT_API dit_status dit_model_schedule(const dit_model *model, const dit_params *params, int32_t capacity,
+                                      dit_schedule_row *rows, int32_t *count, dit_error *error);
 
 /* A stream of standard normal numbers. DIT_GENERATOR_DIT (or 0) is what a job uses for one picture: numbers 0..n-1 of
  * the picture's seed are its start, n*(k+1).. those of the k-th step, n = C*h*w. It is counter-based: Philox4x32-10

@@ -67,23 +67,56 @@ void dit__sincos(double x, double *sine, double *cosine); /* |x| < 1e6 */
 void dit__normal(uint64_t seed, uint64_t first, int64_t count, float *out);
 void dit__philox(const uint32_t counter[4], const uint32_t key[2], uint32_t words[4]); /* Philox4x32-10 */
 
-/* ---- schedule.c: schedules and one sampling step ---- */
+/* ---- spacing.c: which timesteps are taken ---- */
 
-enum { DIT__TIMESTEPS = 1000 };
+/* The noise that a model was trained with, and how diffusers' spacings end; from the keys dit.beta_schedule .. of its
+ * file. */
+typedef struct dit__process {
+  int32_t scaled;              /* 1: the roots of the betas rise evenly, 0: the betas */
+  int32_t timesteps;           /* 2..DIT__PROCESS_MOST */
+  double beta_start, beta_end; /* of the first and last timestep */
+  int32_t offset;              /* of the timesteps of DIT_SPACING_LEADING (steps_offset) */
+  int32_t ends_clean;          /* DDIM with diffusers' spacings: 1: alpha_cumprod after the last step is 1, 0: that of
+                                  timestep 0 (set_alpha_to_one) */
+} dit__process;
+
+enum { DIT__STEPS_MOST = 1000, DIT__PROCESS_MOST = 10000 };
+
+extern const dit__process dit__process_usual; /* 1000 timesteps, linear betas 0.0001 to 0.02: official, and usual */
+
+int32_t dit__spacing_diffusers(int32_t spacing); /* 1: the schedule and steps are those of diffusers */
+/* What spacing 0 becomes: DDIM where DDIM has a whole stride, LINSPACE for DPM-Solver++, else EVEN. */
+int32_t dit__spacing_choice(const dit__process *process, int32_t steps, int32_t spacing, int32_t sampler);
+dit_status dit__spacing_check(const dit__process *process, int32_t steps, int32_t spacing, int32_t sampler,
+                              dit_error *error);
+/* The timesteps, upwards; spacing is not 0 and was checked. */
+void dit__spacing_keep(const dit__process *process, int32_t steps, int32_t spacing, int32_t sampler, int32_t *kept);
+
+/* ---- schedule.c: what belongs to these timesteps ---- */
+
+dit_status dit__process_check(const dit__process *process, dit_error *error); /* as read from a file */
 
 /* Rows of a schedule, in the order in which they are taken; the number of them, or a negative status. `rows` has room
- * for `steps`, or is NULL: only checked. spacing 0 chooses by sampler: DDIM takes DIT_SPACING_DDIM where a whole stride
- * exists, else EVEN. */
-int32_t dit__schedule(int32_t steps, int32_t spacing, int32_t sampler, float eta, dit_schedule_row *rows,
-                      dit_error *error);
-int32_t dit__spacing_choice(int32_t steps, int32_t spacing, int32_t sampler); /* what 0 becomes */
+ * for `steps`, or is NULL: only checked. spacing 0: dit__spacing_choice. */
+int32_t dit__schedule(const dit__process *process, int32_t steps, int32_t spacing, int32_t sampler, float eta,
+                      dit_schedule_row *rows, dit_error *error);
 
-/* One step on the n numbers of a latent, in place. `last`: no noise is added. eps and v: the network's output (v NULL
- * without a learned variance), noise: normal numbers, read only where they count (NULL if they do not). sampler,
- * variance and clip are DIT_SAMPLER_*, DIT_VARIANCE_* and DIT_CLIP_*, never 0. */
-void dit__sampler_step(const dit_schedule_row *row, int32_t last, int32_t sampler, int32_t variance, int32_t clip,
-                       int64_t n, float *x, const float *eps, const float *v, const float *noise);
-/* Whether that step reads noise. */
-int32_t dit__sampler_needs_noise(const dit_schedule_row *row, int32_t last, int32_t sampler);
+/* ---- step.c: one step of a sampler ---- */
+
+/* The step of rows[index] of a schedule of `steps` rows, of which those from `first` are taken. sampler, spacing,
+ * variance and clip are never 0. */
+typedef struct dit__step {
+  const dit_schedule_row *rows;
+  int32_t index, first, steps;
+  int32_t sampler, spacing, variance, clip;
+} dit__step;
+
+int32_t dit__step_needs_noise(const dit__step *step); /* whether it reads noise */
+
+/* Takes it on the n numbers of a latent, in place. eps and v: the network's output (v NULL without a learned variance);
+ * noise: normal numbers (NULL if they are not needed); clean: what the network takes the picture to be, kept from step
+ * to step, for DPM-Solver++ and for previews. */
+void dit__step_take(const dit__step *step, int64_t n, float *x, const float *eps, const float *v, const float *noise,
+                    float *clean);
 
 #endif

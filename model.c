@@ -237,19 +237,26 @@ static void model_transformer_geometry(model_loader *loader) {
   dit->mlp = (int32_t)model_integer(loader, "dit.mlp_size", 4, 65536, 4 * (int64_t)dit->hidden, 0);
   dit->out_channels = dit->channels * (model_integer(loader, "dit.learned_sigma", 0, 1, 1, 1) ? 2 : 1);
   model_choice(loader, "dit.forward", "official");
-  model_choice(loader, "dit.beta_schedule", "linear");
-  const double begin = model_real(loader, "dit.beta_start", 0.0001), end = model_real(loader, "dit.beta_end", 0.02);
-  const int64_t timesteps = model_integer(loader, "dit.timesteps", 1, 1 << 20, 1000, 0);
   if (loader->status) return;
   if (dit->hidden % dit->heads || dit->hidden % 4 || dit->latent_size % dit->patch)
     loader->status =
         dit__fail(loader->error, DIT_ERROR_FORMAT,
                   "geometry: hidden_size %d must be a multiple of heads %d and of 4, latent_size %d of patch %d",
                   dit->hidden, dit->heads, dit->latent_size, dit->patch);
-  else if (begin != 0.0001 || end != 0.02 || timesteps != 1000)
-    loader->status =
-        dit__fail(loader->error, DIT_ERROR_UNSUPPORTED,
-                  "dit.beta_start, dit.beta_end and dit.timesteps must be 0.0001, 0.02 and 1000 in this version");
+}
+
+/* What the model was trained with: it predicts the noise of this process. */
+static void model_process(model_loader *loader) {
+  dit__process *process = &loader->model->dit.process;
+  *process = dit__process_usual;
+  model_choice(loader, "dit.prediction_type", "epsilon");
+  process->scaled = model_choice(loader, "dit.beta_schedule", "linear|scaled_linear") == 2;
+  process->beta_start = model_real(loader, "dit.beta_start", process->beta_start);
+  process->beta_end = model_real(loader, "dit.beta_end", process->beta_end);
+  process->timesteps = (int32_t)model_integer(loader, "dit.timesteps", 2, DIT__PROCESS_MOST, process->timesteps, 0);
+  process->offset = (int32_t)model_integer(loader, "dit.steps_offset", 0, process->timesteps - 1, 0, 0);
+  process->ends_clean = (int32_t)model_integer(loader, "dit.set_alpha_to_one", 0, 1, 1, 0);
+  if (!loader->status) loader->status = dit__process_check(process, loader->error);
 }
 
 static void model_transformer(model_loader *loader) {
@@ -412,10 +419,11 @@ static void model_autoencoder(model_loader *loader) {
 static void model_recommendation(model_loader *loader) {
   dit_info *info = &loader->model->info;
   const dit__transformer *dit = &loader->model->dit;
-  info->steps = (int32_t)model_integer(loader, "dit.steps", 1, 1000, 250, 0);
-  info->sampler = model_choice(loader, "dit.sampler", "ddpm|ddim");
+  const int32_t most = dit->process.timesteps < DIT__STEPS_MOST ? dit->process.timesteps : DIT__STEPS_MOST;
+  info->steps = (int32_t)model_integer(loader, "dit.steps", 1, most, most < 250 ? most : 250, 0);
+  info->sampler = model_choice(loader, "dit.sampler", "ddpm|ddim|dpm++");
   if (!info->sampler) info->sampler = DIT_SAMPLER_DDPM;
-  info->spacing = model_choice(loader, "dit.spacing", "even|ddim");
+  info->spacing = model_choice(loader, "dit.spacing", "even|ddim|leading|trailing|linspace");
   info->guidance = (float)model_real(loader, "dit.guidance", dit->null_class >= 0 ? 4.0 : 1.0);
   info->guidance_channels =
       (int32_t)model_integer(loader, "dit.guidance_channels", -1, dit->channels, dit->channels > 3 ? 3 : -1, 0);
@@ -426,8 +434,14 @@ static void model_recommendation(model_loader *loader) {
         dit__fail(loader->error, DIT_ERROR_FORMAT, "key dit.guidance_channels must be 1 to %d, or -1", dit->channels);
   if (info->guidance_channels < 0) info->guidance_channels = dit->channels;
   if (dit->null_class < 0) info->guidance = 1;
-  info->variance = dit->out_channels > dit->channels ? DIT_VARIANCE_LEARNED : DIT_VARIANCE_FIXED_LARGE;
-  info->clip = DIT_CLIP_OFF;
+  info->variance = model_choice(loader, "dit.variance", "learned|fixed_large|fixed_small");
+  if (!loader->status && info->variance == DIT_VARIANCE_LEARNED && dit->out_channels == dit->channels)
+    loader->status = dit__fail(loader->error, DIT_ERROR_FORMAT,
+                               "key dit.variance is 'learned', but by dit.learned_sigma the model does not predict it");
+  if (!info->variance)
+    info->variance = dit->out_channels > dit->channels ? DIT_VARIANCE_LEARNED : DIT_VARIANCE_FIXED_LARGE;
+  info->clip = model_choice(loader, "dit.clip", "off|on");
+  if (!info->clip) info->clip = DIT_CLIP_OFF;
 }
 
 static void model_labels(model_loader *loader) {
@@ -598,6 +612,7 @@ static void model_load(model_loader *loader) {
   model->dit.present = model_has(model->gguf, "x_embedder.proj.weight", "final_layer.linear.weight");
   if (model->dit.present && !loader->status) {
     model_transformer_geometry(loader);
+    model_process(loader);
     if (!loader->status)
       model->dit.blocks = (dit__block *)model_take(loader, (size_t)model->dit.depth * sizeof(dit__block));
   }

@@ -14,6 +14,7 @@ typedef struct dit__block {
 typedef struct dit__transformer {
   int32_t present;
   int32_t hidden, depth, heads, patch, latent_size, channels, out_channels, mlp, classes, null_class;
+  dit__process process;     /* what the model was trained with */
   dit__matrix embed;        /* [hidden][channels * patch * patch] */
   dit__weights positions;   /* [latent_size/patch squared][hidden] */
   dit__matrix time0, time2; /* timestep embedding */

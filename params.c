@@ -19,12 +19,12 @@ static dit_status params_real(const char *name, float value, int32_t low, int32_
 /* Ranges that do not depend on the model. */
 static dit_status params_ranges(const dit_params *p, dit_error *error) {
   dit_status status = params_range("count", p->count, 0, 65536, error);
-  if (!status) status = params_range("steps", p->steps, 0, DIT__TIMESTEPS, error);
-  if (!status) status = params_range("sampler", p->sampler, 0, DIT_SAMPLER_DDIM, error);
+  if (!status) status = params_range("steps", p->steps, 0, DIT__STEPS_MOST, error);
+  if (!status) status = params_range("sampler", p->sampler, 0, DIT_SAMPLER_DPMPP, error);
   if (!status) status = params_range("spacing", p->spacing, 0, DIT_SPACING_LINSPACE, error);
   if (!status) status = params_range("generator", p->generator, 0, DIT_GENERATOR_PHILOX, error);
-  if (!status) status = params_range("variance", p->variance, 0, DIT_VARIANCE_FIXED_SMALL, error);
-  if (!status) status = params_range("clip", p->clip, 0, DIT_CLIP_ON, error);
+  if (!status) status = params_range("variance", p->variance, 0, DIT_VARIANCE_DIRECT, error);
+  if (!status) status = params_range("clip", p->clip, 0, DIT_CLIP_DERIVED, error);
   if (!status) status = params_range("threads", p->threads, 0, 1024, error);
   if (!status) status = params_real("guidance", p->guidance, 0, 1000, error);
   if (!status) status = params_real("guidance_from", p->guidance_from, 0, 1, error);
@@ -43,7 +43,6 @@ static dit_status params_ranges(const dit_params *p, dit_error *error) {
 static dit_status params_later(const dit_params *p, dit_error *error) {
   const char *what = NULL;
   if (p->generator > DIT_GENERATOR_DIT) what = "the generators TORCH and PHILOX are";
-  if (p->spacing > DIT_SPACING_DDIM) what = "the spacings LEADING, TRAILING and LINSPACE are";
   return what ? dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_params: %s not in this version", what) : DIT_OK;
 }
 
@@ -70,22 +69,28 @@ static dit_status params_classes(const dit_model *model, const dit_params *p, di
   return status;
 }
 
+/* The model's spacing, as far as it is one for this sampler. */
+static int32_t params_spacing(const dit_model *model, const dit_params *p) {
+  const int32_t models = model->info.spacing;
+  if (p->spacing || dit__spacing_diffusers(models)) return p->spacing ? p->spacing : models;
+  if (p->sampler != model->info.sampler || !models)
+    return dit__spacing_choice(&model->dit.process, p->steps, 0, p->sampler);
+  if (models == DIT_SPACING_EVEN) return models;
+  return dit__spacing_choice(&model->dit.process, p->steps, 0, DIT_SAMPLER_DDIM); /* its stride, where there is one */
+}
+
 /* Fills in the sampler's part. */
 static dit_status params_sampler(const dit_model *model, dit_params *p, dit_error *error) {
   const dit_info *info = &model->info;
   if (!p->steps) p->steps = info->steps;
   if (!p->sampler) p->sampler = info->sampler;
-  if (!p->spacing) {
-    const int32_t even = p->sampler == info->sampler && info->spacing == DIT_SPACING_EVEN;
-    const int32_t ddim = p->sampler == info->sampler && info->spacing == DIT_SPACING_DDIM;
-    p->spacing = even ? DIT_SPACING_EVEN : dit__spacing_choice(p->steps, 0, ddim ? DIT_SAMPLER_DDIM : p->sampler);
-  }
+  p->spacing = params_spacing(model, p);
   if (!p->generator) p->generator = DIT_GENERATOR_DIT;
   if (!p->variance) p->variance = info->variance;
   if (!p->clip) p->clip = info->clip;
-  if (p->variance == DIT_VARIANCE_LEARNED && !info->learned_sigma)
-    return dit__fail(error, DIT_ERROR_UNSUPPORTED,
-                     "dit_params: variance is LEARNED, but the model does not predict it");
+  if ((p->variance == DIT_VARIANCE_LEARNED || p->variance == DIT_VARIANCE_DIRECT) && !info->learned_sigma)
+    return dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_params: variance is %s, but the model does not predict it",
+                     p->variance == DIT_VARIANCE_LEARNED ? "LEARNED" : "DIRECT");
   return DIT_OK;
 }
 
@@ -127,7 +132,7 @@ static dit_status params_fill(const dit_model *model, const dit_params *params, 
   if (!status) status = params_edit(model, &p, error);
   if (status) return status;
   p.threads = p.threads && p.threads < model->options.threads ? p.threads : model->options.threads;
-  const int32_t count = dit__schedule(p.steps, p.spacing, p.sampler, p.eta, NULL, error);
+  const int32_t count = dit__schedule(&model->dit.process, p.steps, p.spacing, p.sampler, p.eta, NULL, error);
   if (count < 0) return count;
   return dit__struct_write(out, &p, sizeof p, "dit_params (out)", error);
 }

@@ -214,7 +214,7 @@ static void job_lay_out(const dit_model *model, const dit_params *p, job_shape *
   shape->init = dit__layout_add(&l, p->init_image ? count * latent : 0, sizeof(float));
   shape->weights = dit__layout_add(&l, p->mask ? count * (uint64_t)(shape->height * shape->width) : 0, sizeof(float));
   shape->depth = dit__layout_add(&l, p->mask ? area : 0, 1);
-  shape->schedule = dit__layout_add(&l, DIT__TIMESTEPS, sizeof(dit_schedule_row)); /* the same for any steps */
+  shape->schedule = dit__layout_add(&l, DIT__STEPS_MOST, sizeof(dit_schedule_row)); /* the same for any steps */
   shape->latents = dit__layout_add(&l, count * latent, sizeof(float));
   shape->clean = dit__layout_add(&l, count * latent, sizeof(float));
   shape->fresh = dit__layout_add(&l, latent, sizeof(float));
@@ -425,7 +425,8 @@ static dit_status job_start(const dit_model *model, const dit_params *params, di
   job->status = DIT_MORE;
   dit__engine_open(&job->engine, model, p.threads, (uint8_t *)job_at(job, shape.scratch));
   job_copy(job);
-  dit__schedule(p.steps, p.spacing, p.sampler, p.eta, (dit_schedule_row *)job_at(job, shape.schedule), NULL);
+  dit__schedule(&model->dit.process, p.steps, p.spacing, p.sampler, p.eta,
+                (dit_schedule_row *)job_at(job, shape.schedule), NULL);
   job->wanted.mix = p.mix;
   job->wanted.timesteps = (double *)job_at(job, shape.times);
   job->wanted.condition = (dit__condition *)job_at(job, shape.condition);
@@ -505,35 +506,35 @@ static void job_guide(const dit_job *job, float *conditional, const float *uncon
   }
 }
 
-/* What the network takes the picture to be, for previews: x0 = x / sqrt(a) - sqrt(1/a - 1) eps. */
-static void job_clean(const dit_schedule_row *row, int64_t count, const float *x, const float *eps, float *clean) {
-  const double by_eps = sqrt(1 / row->alpha_cumprod - 1), by_x = sqrt(1 / row->alpha_cumprod);
-  for (int64_t i = 0; i < count; i++) clean[i] = (float)(by_x * (double)x[i] - by_eps * (double)eps[i]);
-}
-
 static void job_update(dit_job *job) {
   const job_shape *shape = &job->shape;
   const dit_params *p = &job->params;
-  const dit_schedule_row *row = (const dit_schedule_row *)job_at(job, shape->schedule) + job->step;
+  const dit__step step = {.rows = (const dit_schedule_row *)job_at(job, shape->schedule),
+                          .index = job->step,
+                          .first = shape->first_step,
+                          .steps = p->steps,
+                          .sampler = p->sampler,
+                          .spacing = p->spacing,
+                          .variance = p->variance,
+                          .clip = p->clip};
   const int64_t latent = shape->latent, out = latent / job->model->dit.channels * job->model->dit.out_channels;
-  const int32_t last = job->step == p->steps - 1, guided = job_step_guided(job, job->step);
+  const int32_t guided = job_step_guided(job, job->step);
   for (int32_t i = 0; i < job->count; i++) {
     float *eps = job_floats(job, shape->output) + i * out, *noise = job_floats(job, shape->fresh);
     float *x = job_floats(job, shape->latents) + (job->first + i) * latent;
     const int32_t picture = job->first + i;
     if (guided) job_guide(job, eps, eps + job->count * out);
-    job_clean(row, latent, x, eps, job_floats(job, shape->clean) + picture * latent);
     if (p->step_noise)
       memcpy(noise, p->step_noise + ((int64_t)job->step * p->count + picture) * latent, (size_t)latent * sizeof(float));
-    else if (dit__sampler_needs_noise(row, last, p->sampler))
+    else if (dit__step_needs_noise(&step))
       dit__normal(p->seeds ? p->seeds[picture] : p->seed + (uint64_t)picture,
                   (uint64_t)(job->step + 1) * (uint64_t)latent, latent, noise);
-    dit__sampler_step(row, last, p->sampler, p->variance, p->clip, latent, x, eps, out > latent ? eps + latent : NULL,
-                      noise);
+    dit__step_take(&step, latent, x, eps, out > latent ? eps + latent : NULL, noise,
+                   job_floats(job, shape->clean) + picture * latent);
     if (!p->mask) continue;
     const int64_t area = (int64_t)shape->height * shape->width;
     job_noise(job, picture, noise);
-    dit__edit_keep(row->alpha_cumprod_prev, job->model->dit.channels, area,
+    dit__edit_keep(step.rows[job->step].alpha_cumprod_prev, job->model->dit.channels, area,
                    job_floats(job, shape->weights) + picture * area, job_floats(job, shape->init) + picture * latent,
                    noise, x);
   }

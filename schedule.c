@@ -1,227 +1,186 @@
-/* Which timesteps are taken, the numbers that belong to them, and one step of DDPM or DDIM.
+/* The numbers that belong to the timesteps that are taken.
  *
  * All in double, each operation rounded, in the order of the parentheses (products and sums without any run from left
- * to right), log and exp those of math.c, sqrt IEEE's. Only the result of a step is rounded to float, once per number.
+ * to right), log that of math.c, sqrt IEEE's. T is the number of timesteps of the process.
  *
- * Process  1000 timesteps; beta(t) = 0.0001 + t * step, step = (0.02 - 0.0001) / 999, but beta(999) = 0.02;
+ * Process  linear: beta(t) = first + t * step, step = (last - first) / (T - 1), but beta(T - 1) = last; scaled linear:
+ *          r(t) so, between sqrt(first) and sqrt(last), and beta(t) = r(t) * r(t);
  *          full(t) = full(t - 1) * (1 - beta(t)), full(-1) = 1.
- * Spacing  EVEN keeps round(p) for p = 0, stride, stride + stride, .. (added up), halves going to the even neighbour;
- *          stride = 999 / (steps - 1), or 1 for a single step. DDIM keeps 0, s, 2 s, .. with the smallest s in 1..999
- *          for which these are exactly `steps`.
- * Rows     i counts the kept timesteps t(i) upwards; the sampler takes them downwards, so row k has i = steps - 1 - k.
- *          beta = 1 - full(t(i)) / full(t(i-1)), with 1 instead of full(t(-1));
- *          a(i) = a(i-1) * (1 - beta), a(-1) = 1 (alpha_cumprod); b = a(i-1) (alpha_cumprod_prev); rest = 1 - a
+ * Rows     i counts the kept timesteps t(i) upwards (spacing.c); the sampler takes them downwards, so row k has i =
+ *          steps - 1 - k. Official spacings make of them a process of its own (official respace.py):
+ *              beta = 1 - full(t(i)) / full(t(i-1)), with 1 instead of full(t(-1))
+ *              a(i) = a(i-1) * (1 - beta), a(-1) = 1 (alpha_cumprod); b = a(i-1) (alpha_cumprod_prev)
+ *          Those of diffusers do not (scheduling_ddim.py, scheduling_ddpm.py, scheduling_dpmsolver_multistep.py):
+ *              a = full(t(i)); b = full(t(i-1)), with 1 instead of full(t(-1)); but with DDIM b = full(t(i) - trunc(T /
+ *              steps)), and where there is no such timestep 1, or full(0) if the process does not end clean
+ *              beta = 1 - a / b
+ *          Then, with rest = 1 - a:
  *          posterior_variance     = beta * (1 - b) / rest
- *          posterior_log_variance = log(posterior_variance), at i = 0 that of i = 1, or 0 if there is no other
+ *          posterior_log_variance = log(posterior_variance), at i = 0 that of i = 1, or 0 if there is no other; with
+ *                                   diffusers' spacings log(max(posterior_variance, 1e-20))
  *          posterior_mean_x0      = beta * sqrt(b) / rest
  *          posterior_mean_x       = (1 - b) * sqrt(1 - beta) / rest
- *          ddim_sigma             = eta * sqrt((1 - b) / rest) * sqrt(1 - a / b)
- * Step     x0 = sqrt(1 / a) * x - sqrt(1 / a - 1) * eps, with clip cut to [-1, 1]
- * DDPM     mean = posterior_mean_x0 * x0 + posterior_mean_x * x
- *          l = log(beta) if the variance is fixed large, posterior_log_variance if it is fixed small; learned:
- *          l = g * log(beta) + (1 - g) * posterior_log_variance with g = (v + 1) / 2
- *          result float(mean + exp(0.5 * l) * noise), at the last step float(mean)
- * DDIM     e = (sqrt(1 / a) * x - x0) / sqrt(1 / a - 1)
- *          mean = sqrt(b) * x0 + sqrt(left) * e with left = 1 - b - sigma * sigma, or 0 if that is negative
- *          result float(mean + sigma * noise), at the last step and for sigma 0 float(mean) */
+ *          ddim_sigma             = eta * sqrt((1 - b) / rest) * sqrt(1 - a / b) */
 #include "numerics.h"
 
 #include <math.h>
 
-#include "internal.h"
+#include "model.h"
 
 typedef struct schedule_tables {
-  int32_t steps;
-  int32_t kept[DIT__TIMESTEPS]; /* upwards */
-  double beta[DIT__TIMESTEPS];  /* of the respaced process */
-  double product[DIT__TIMESTEPS];
+  int32_t steps, diffusers;
+  int32_t kept[DIT__STEPS_MOST];   /* upwards, and so below */
+  int32_t before[DIT__STEPS_MOST]; /* the timestep of b; -1: none */
+  double a[DIT__STEPS_MOST], b[DIT__STEPS_MOST], beta[DIT__STEPS_MOST];
 } schedule_tables;
 
-/* The smallest whole stride that keeps `steps` timesteps; 0: none. */
-static int32_t schedule_stride(int32_t steps) {
-  for (int32_t stride = 1; stride < DIT__TIMESTEPS; stride++) {
-    if ((DIT__TIMESTEPS + stride - 1) / stride == steps) return stride;
-  }
-  return 0;
+/* ---- The process ---- */
+
+static double schedule_beta(const dit__process *process, int32_t t) {
+  const double first = process->scaled ? sqrt(process->beta_start) : process->beta_start;
+  const double last = process->scaled ? sqrt(process->beta_end) : process->beta_end;
+  const double step = (last - first) / (process->timesteps - 1);
+  const double value = t == process->timesteps - 1 ? last : first + t * step;
+  return process->scaled ? value * value : value;
 }
 
-/* The number of steps nearest to `steps` that a whole stride keeps, for the message; 2 and 1000 are among them. */
-static int32_t schedule_nearest(int32_t steps) {
-  int32_t away = 1;
-  while (!schedule_stride(steps - away) && !schedule_stride(steps + away)) away++;
-  return schedule_stride(steps - away) ? steps - away : steps + away;
-}
-
-static int32_t schedule_round_half_even(double x) {
-  int32_t below = (int32_t)x; /* x >= 0 */
-  double rest = x - below;
-  return below + (rest > 0.5 || (rest == 0.5 && below % 2 != 0));
-}
-
-static dit_status schedule_check(int32_t steps, int32_t spacing, float eta, dit_error *error) {
-  if (steps < 1 || steps > DIT__TIMESTEPS) {
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "steps %d: must be 1 to %d", (int)steps, DIT__TIMESTEPS);
-  }
-  if (!(eta >= 0 && eta <= 1)) {
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "eta %g: must be 0 (no noise) to 1 (as much as DDPM)", (double)eta);
-  }
-  if (spacing < 0 || spacing > DIT_SPACING_LINSPACE) {
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "spacing %d: there is none of this number; take 0 or a DIT_SPACING_*",
-                     (int)spacing);
-  }
-  if (spacing > DIT_SPACING_DDIM) {
-    return dit__fail(
-        error, DIT_ERROR_UNSUPPORTED,
-        "spacing %d: diffusers' spacings are not in this version; take DIT_SPACING_EVEN or DIT_SPACING_DDIM",
-        (int)spacing);
-  }
-  if (spacing == DIT_SPACING_DDIM && !schedule_stride(steps)) {
-    return dit__fail(error, DIT_ERROR_ARGUMENT,
-                     "steps %d: no whole stride keeps %d of %d timesteps; the nearest that works is %d, or take "
-                     "DIT_SPACING_EVEN",
-                     (int)steps, (int)steps, DIT__TIMESTEPS, (int)schedule_nearest(steps));
-  }
+dit_status dit__process_check(const dit__process *process, dit_error *error) {
+  double full = 1;
+  if (!(process->beta_start >= 1e-8 && process->beta_start <= process->beta_end && process->beta_end <= 0.999))
+    return dit__fail(error, DIT_ERROR_FORMAT,
+                     "keys dit.beta_start and dit.beta_end: must rise, from at least 1e-8 to at most 0.999");
+  for (int32_t t = 0; t < process->timesteps; t++) full *= 1 - schedule_beta(process, t);
+  if (!(full >= 1e-30))
+    return dit__fail(error, DIT_ERROR_FORMAT,
+                     "keys dit.beta_end and dit.timesteps: at the last of %d timesteps less than 1e-30 of the picture "
+                     "is left, which is no process that a model was trained with",
+                     (int)process->timesteps);
   return DIT_OK;
 }
 
-static void schedule_keep(int32_t steps, int32_t spacing, int32_t *kept) {
-  if (spacing == DIT_SPACING_DDIM) {
-    int32_t stride = schedule_stride(steps);
-    for (int32_t i = 0; i < steps; i++) kept[i] = i * stride;
-    return;
-  }
-  double stride = steps > 1 ? (DIT__TIMESTEPS - 1) / (double)(steps - 1) : 1, position = 0;
-  for (int32_t i = 0; i < steps; i++) {
-    kept[i] = schedule_round_half_even(position);
-    position += stride;
-  }
-}
+/* ---- Rows ---- */
 
-static void schedule_build(int32_t steps, int32_t spacing, schedule_tables *tables) {
-  const double first = 0.0001, last = 0.02, step = (last - first) / (DIT__TIMESTEPS - 1);
+static void schedule_official(const dit__process *process, schedule_tables *tables) {
   double full = 1, before = 1, product = 1;
-  int32_t i = 0;
-  tables->steps = steps;
-  schedule_keep(steps, spacing, tables->kept);
-  for (int32_t t = 0; t < DIT__TIMESTEPS && i < steps; t++) {
-    full *= 1 - (t == DIT__TIMESTEPS - 1 ? last : first + t * step);
+  for (int32_t t = 0, i = 0; t < process->timesteps && i < tables->steps; t++) {
+    full *= 1 - schedule_beta(process, t);
     if (t != tables->kept[i]) continue;
     tables->beta[i] = 1 - full / before;
     before = full;
+    tables->b[i] = product;
     product *= 1 - tables->beta[i];
-    tables->product[i++] = product;
+    tables->a[i++] = product;
   }
 }
 
+static void schedule_of_diffusers(const dit__process *process, int32_t sampler, schedule_tables *tables) {
+  const int32_t steps = tables->steps, ddim = sampler == DIT_SAMPLER_DDIM, jump = process->timesteps / steps;
+  double full = 1;
+  for (int32_t i = 0; i < steps; i++) {
+    tables->before[i] = ddim ? tables->kept[i] - jump : i > 0 ? tables->kept[i - 1] : -1;
+    if (ddim && tables->before[i] < 0 && !process->ends_clean) tables->before[i] = 0;
+    if (tables->before[i] < 0) tables->b[i] = 1;
+  }
+  for (int32_t t = 0, i = 0, k = 0; t < process->timesteps; t++) { /* both lists rise */
+    full *= 1 - schedule_beta(process, t);
+    while (k < steps && tables->before[k] <= t) {
+      if (tables->before[k] == t) tables->b[k] = full;
+      k++;
+    }
+    for (; i < steps && tables->kept[i] == t; i++) tables->a[i] = full;
+  }
+  for (int32_t i = 0; i < steps; i++) tables->beta[i] = 1 - tables->a[i] / tables->b[i];
+}
+
 static double schedule_posterior_variance(const schedule_tables *tables, int32_t i) {
-  double before = i > 0 ? tables->product[i - 1] : 1;
-  return tables->beta[i] * (1 - before) / (1 - tables->product[i]);
+  return tables->beta[i] * (1 - tables->b[i]) / (1 - tables->a[i]);
+}
+
+static double schedule_log_variance(const schedule_tables *tables, int32_t i) {
+  if (!tables->diffusers) return tables->steps > 1 ? dit__log(schedule_posterior_variance(tables, i > 0 ? i : 1)) : 0;
+  const double variance = schedule_posterior_variance(tables, i);
+  return dit__log(variance > 1e-20 ? variance : 1e-20);
 }
 
 static void schedule_row(const schedule_tables *tables, int32_t i, float eta, dit_schedule_row *row) {
-  double a = tables->product[i], b = i > 0 ? tables->product[i - 1] : 1, beta = tables->beta[i], rest = 1 - a;
+  const double a = tables->a[i], b = tables->b[i], beta = tables->beta[i], rest = 1 - a;
   row->timestep = tables->kept[i];
   row->alpha_cumprod = a;
   row->alpha_cumprod_prev = b;
   row->beta = beta;
   row->posterior_variance = schedule_posterior_variance(tables, i);
-  row->posterior_log_variance = tables->steps > 1 ? dit__log(schedule_posterior_variance(tables, i > 0 ? i : 1)) : 0;
+  row->posterior_log_variance = schedule_log_variance(tables, i);
   row->posterior_mean_x0 = beta * sqrt(b) / rest;
   row->posterior_mean_x = (1 - b) * sqrt(1 - beta) / rest;
   row->ddim_sigma = eta * sqrt((1 - b) / rest) * sqrt(1 - a / b);
 }
 
-int32_t dit__spacing_choice(int32_t steps, int32_t spacing, int32_t sampler) {
-  if (spacing) return spacing;
-  return sampler == DIT_SAMPLER_DDIM && schedule_stride(steps) ? DIT_SPACING_DDIM : DIT_SPACING_EVEN;
-}
-
 /* The first `capacity` rows of a schedule; the number of all of them. */
-static int32_t schedule_rows(int32_t steps, int32_t spacing, int32_t sampler, float eta, int32_t capacity,
-                             dit_schedule_row *rows, dit_error *error) {
+static int32_t schedule_rows(const dit__process *process, int32_t steps, int32_t spacing, int32_t sampler, float eta,
+                             int32_t capacity, dit_schedule_row *rows, dit_error *error) {
   schedule_tables tables;
-  dit_status status = schedule_check(steps, spacing, eta, error);
+  const dit_status status = dit__spacing_check(process, steps, spacing, sampler, error);
   if (status) return status;
-  schedule_build(steps, dit__spacing_choice(steps, spacing, sampler), &tables);
+  if (!(eta >= 0 && eta <= 1))
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "eta %g: must be 0 (no noise) to 1 (as much as DDPM)", (double)eta);
+  if (!capacity) return steps;
+  spacing = dit__spacing_choice(process, steps, spacing, sampler);
+  tables.steps = steps;
+  tables.diffusers = dit__spacing_diffusers(spacing);
+  dit__spacing_keep(process, steps, spacing, sampler, tables.kept);
+  if (tables.diffusers)
+    schedule_of_diffusers(process, sampler, &tables);
+  else
+    schedule_official(process, &tables);
   for (int32_t k = 0; k < steps && k < capacity; k++) schedule_row(&tables, steps - 1 - k, eta, &rows[k]);
   return steps;
 }
 
-int32_t dit__schedule(int32_t steps, int32_t spacing, int32_t sampler, float eta, dit_schedule_row *rows,
-                      dit_error *error) {
-  return schedule_rows(steps, spacing, sampler, eta, rows ? DIT__TIMESTEPS : 0, rows, error);
+int32_t dit__schedule(const dit__process *process, int32_t steps, int32_t spacing, int32_t sampler, float eta,
+                      dit_schedule_row *rows, dit_error *error) {
+  return schedule_rows(process, steps, spacing, sampler, eta, rows ? steps : 0, rows, error);
 }
 
-dit_status dit_schedule(const dit_params *params, int32_t capacity, dit_schedule_row *rows, int32_t *count,
-                        dit_error *error) {
-  dit_params ours;
-  if (!count) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_schedule: count is NULL");
-  if (capacity < 0 || (capacity > 0 && !rows)) {
-    return dit__fail(error, DIT_ERROR_ARGUMENT,
-                     "dit_schedule: capacity %d with rows %s; give room for that many rows, or 0", (int)capacity,
-                     rows ? "given" : "NULL");
-  }
-  dit_status status = dit__struct_read(&ours, sizeof ours, params, "dit_params", error);
-  if (status) return status;
-  if (ours.sampler < 0 || ours.sampler > DIT_SAMPLER_DDIM) {
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "sampler %d: there is none of this number; take 0 or a DIT_SAMPLER_*",
-                     (int)ours.sampler);
-  }
+/* ---- For hosts ---- */
+
+static dit_status schedule_check_output(const char *what, int32_t capacity, const dit_schedule_row *rows,
+                                        const int32_t *count, dit_error *error) {
+  if (!count) return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: count is NULL", what);
+  if (capacity < 0 || (capacity > 0 && !rows))
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: capacity %d with rows %s; give room for that many rows, or 0",
+                     what, (int)capacity, rows ? "given" : "NULL");
+  return DIT_OK;
+}
+
+static dit_status schedule_give(const dit__process *process, const dit_params *p, int32_t capacity,
+                                dit_schedule_row *rows, int32_t *count, dit_error *error) {
   dit__environment saved;
   dit__environment_enter(&saved);
-  int32_t steps = ours.steps ? ours.steps : 250;
-  steps = schedule_rows(steps, ours.spacing, ours.sampler, ours.eta, capacity, rows, error);
+  const int32_t steps = schedule_rows(process, p->steps, p->spacing, p->sampler, p->eta, capacity, rows, error);
   dit__environment_leave(&saved);
   if (steps < 0) return steps;
   *count = steps;
   return DIT_OK;
 }
 
-static double schedule_clip(double x) { return x > 1 ? 1 : x < -1 ? -1 : x; } /* NaN stays NaN */
-
-static void schedule_ddpm(const dit_schedule_row *row, int32_t last, int32_t variance, int32_t clip, int64_t n,
-                          float *x, const float *eps, const float *v, const float *noise) {
-  double to_x0 = sqrt(1 / row->alpha_cumprod), to_eps = sqrt(1 / row->alpha_cumprod - 1);
-  double large = dit__log(row->beta), small = row->posterior_log_variance;
-  double deviation = dit__exp(0.5 * (variance == DIT_VARIANCE_FIXED_LARGE ? large : small));
-  for (int64_t i = 0; i < n; i++) {
-    double x0 = to_x0 * x[i] - to_eps * eps[i];
-    if (clip == DIT_CLIP_ON) x0 = schedule_clip(x0);
-    double mean = row->posterior_mean_x0 * x0 + row->posterior_mean_x * x[i];
-    if (!last) {
-      if (variance == DIT_VARIANCE_LEARNED) {
-        double fraction = (v[i] + 1.0) / 2;
-        deviation = dit__exp(0.5 * (fraction * large + (1 - fraction) * small));
-      }
-      mean += deviation * noise[i];
-    }
-    x[i] = (float)mean;
-  }
+dit_status dit_schedule(const dit_params *params, int32_t capacity, dit_schedule_row *rows, int32_t *count,
+                        dit_error *error) {
+  dit_params ours;
+  dit_status status = schedule_check_output("dit_schedule", capacity, rows, count, error);
+  if (!status) status = dit__struct_read(&ours, sizeof ours, params, "dit_params", error);
+  if (status) return status;
+  if (ours.sampler < 0 || ours.sampler > DIT_SAMPLER_DPMPP)
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "sampler %d: there is none of this number; take 0 or a DIT_SAMPLER_*",
+                     (int)ours.sampler);
+  if (!ours.steps) ours.steps = 250;
+  return schedule_give(&dit__process_usual, &ours, capacity, rows, count, error);
 }
 
-static void schedule_ddim(const dit_schedule_row *row, int32_t noisy, int32_t clip, int64_t n, float *x,
-                          const float *eps, const float *noise) {
-  double to_x0 = sqrt(1 / row->alpha_cumprod), to_eps = sqrt(1 / row->alpha_cumprod - 1), sigma = row->ddim_sigma;
-  double rest = 1 - row->alpha_cumprod_prev - sigma * sigma;
-  double from_x0 = sqrt(row->alpha_cumprod_prev), from_eps = rest > 0 ? sqrt(rest) : 0;
-  for (int64_t i = 0; i < n; i++) {
-    double x0 = to_x0 * x[i] - to_eps * eps[i];
-    if (clip == DIT_CLIP_ON) x0 = schedule_clip(x0);
-    double mean = from_x0 * x0 + from_eps * ((to_x0 * x[i] - x0) / to_eps);
-    if (noisy) mean += sigma * noise[i];
-    x[i] = (float)mean;
-  }
-}
-
-int32_t dit__sampler_needs_noise(const dit_schedule_row *row, int32_t last, int32_t sampler) {
-  return !last && (sampler != DIT_SAMPLER_DDIM || row->ddim_sigma > 0);
-}
-
-void dit__sampler_step(const dit_schedule_row *row, int32_t last, int32_t sampler, int32_t variance, int32_t clip,
-                       int64_t n, float *x, const float *eps, const float *v, const float *noise) {
-  if (sampler == DIT_SAMPLER_DDIM) {
-    schedule_ddim(row, dit__sampler_needs_noise(row, last, sampler), clip, n, x, eps, noise);
-  } else {
-    schedule_ddpm(row, last, variance, clip, n, x, eps, v, noise);
-  }
+dit_status dit_model_schedule(const dit_model *model, const dit_params *params, int32_t capacity,
+                              dit_schedule_row *rows, int32_t *count, dit_error *error) {
+  dit_params resolved;
+  resolved.struct_size = sizeof resolved;
+  dit_status status = schedule_check_output("dit_model_schedule", capacity, rows, count, error);
+  if (!status) status = dit_params_resolve(model, params, &resolved, error);
+  return status ? status : schedule_give(&model->dit.process, &resolved, capacity, rows, count, error);
 }

@@ -333,7 +333,6 @@ static void test_params(void) {
   BAD(height, 17, DIT_ERROR_ARGUMENT, "height");
   BAD(width, 2, DIT_ERROR_ARGUMENT, "width");
   BAD(width, 65536, DIT_ERROR_ARGUMENT, "width");
-  BAD(spacing, DIT_SPACING_TRAILING, DIT_ERROR_UNSUPPORTED, "TRAILING");
   BAD(generator, DIT_GENERATOR_TORCH, DIT_ERROR_UNSUPPORTED, "TORCH");
   BAD(generator, DIT_GENERATOR_PHILOX, DIT_ERROR_UNSUPPORTED, "PHILOX");
   BAD(mask, image, DIT_ERROR_ARGUMENT, "mask");
@@ -518,8 +517,6 @@ static void test_schedule_and_rng(void) {
     q.eta = reals[i];
     REFUSED(DIT_ERROR_ARGUMENT, "eta", dit_schedule(&q, 3, rows, &count, &error));
   }
-  p.spacing = DIT_SPACING_LEADING;
-  REFUSED(DIT_ERROR_UNSUPPORTED, "spacing", dit_schedule(&p, 3, rows, &count, &error));
   CHECK(count == -5 && !memcmp(rows, same, sizeof rows), "a refusal changes the output");
   p.spacing = 0;
   CHECK(dit_schedule(&p, 2, rows, &count, NULL) == DIT_OK && count == 3 && !memcmp(&rows[2], &same[2], sizeof rows[2]),

@@ -10,8 +10,8 @@ static const char *word(const char *const *words, int count, int32_t index) {
 }
 
 const char *describe_sampler(int32_t sampler) {
-  static const char *const words[] = {"", "ddpm", "ddim"};
-  return word(words, 3, sampler);
+  static const char *const words[] = {"", "ddpm", "ddim", "dpm++"};
+  return word(words, 4, sampler);
 }
 
 const char *describe_isa(int32_t isa) {

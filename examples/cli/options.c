@@ -23,10 +23,17 @@ static int choose(const char *option, const char *value, const char *const *word
 }
 
 static int parse_sampler(const char *option, const char *value, int32_t *out) {
-  static const char *const words[] = {"ddpm", "ddim"};
-  static const int32_t samplers[] = {DIT_SAMPLER_DDPM, DIT_SAMPLER_DDIM};
-  int chosen = choose(option, value, words, 2);
+  static const char *const words[] = {"ddpm", "ddim", "dpm++"};
+  static const int32_t samplers[] = {DIT_SAMPLER_DDPM, DIT_SAMPLER_DDIM, DIT_SAMPLER_DPMPP};
+  int chosen = choose(option, value, words, 3);
   if (chosen >= 0) *out = samplers[chosen];
+  return chosen < 0 ? EXIT_USAGE : EXIT_OK;
+}
+
+static int parse_spacing(const char *option, const char *value, int32_t *out) {
+  static const char *const words[] = {"even", "ddim", "leading", "trailing", "linspace"};
+  int chosen = choose(option, value, words, 5);
+  if (chosen >= 0) *out = DIT_SPACING_EVEN + chosen;
   return chosen < 0 ? EXIT_USAGE : EXIT_OK;
 }
 
@@ -67,6 +74,7 @@ static int set_option(cli_options *o, int id, const char *option, const char *va
     case OPTION_SCALE: return number_int(option, value, 1, 64, &o->scale);
     case OPTION_STEPS: return number_int(option, value, 1, 1000, &o->make.steps);
     case OPTION_SAMPLER: return parse_sampler(option, value, &o->make.sampler);
+    case OPTION_SPACING: return parse_spacing(option, value, &o->make.spacing);
     case OPTION_ETA: return number_float(option, value, 0, 1, &o->make.eta);
     case OPTION_GUIDANCE: return number_float(option, value, 0.01, 1000, &o->make.guidance);
     case OPTION_GUIDANCE_CHANNELS:

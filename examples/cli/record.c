@@ -11,11 +11,11 @@
 enum { PICTURE_LIMIT = 65536, LIST_LIMIT = 12 * PICTURE_LIMIT };
 static const char HASH_PREFIX[] = "fnv1a64:";
 
-static const char *const sampler_words[] = {"ddpm", "ddim", NULL};
-static const char *const spacing_words[] = {"even", "ddim", NULL};
+static const char *const sampler_words[] = {"ddpm", "ddim", "dpm++", NULL};
+static const char *const spacing_words[] = {"even", "ddim", "leading", "trailing", "linspace", NULL};
 static const char *const generator_words[] = {"dit", NULL};
-static const char *const variance_words[] = {"learned", "fixed large", "fixed small", NULL};
-static const char *const clip_words[] = {"off", "on", NULL};
+static const char *const variance_words[] = {"learned", "fixed large", "fixed small", "direct", NULL};
+static const char *const clip_words[] = {"off", "on", "derived", NULL};
 static const char *const compute_words[] = {"f32", "int8", NULL};
 
 #define AT(member) offsetof(record, member)
