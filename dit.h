@@ -205,7 +205,16 @@ enum {
   DIT_SPACING_LINSPACE = 5  /* from 0 to T-1 in even strides, rounded. DPM-Solver++ takes those of N + 1 steps, but for
                                the last, of this and LEADING */
 };
-enum { DIT_GENERATOR_DIT = 1, DIT_GENERATOR_TORCH = 2, DIT_GENERATOR_PHILOX = 3 }; /* 2 and 3: not in this version */
+/* Where normal numbers come from. In a job each picture has a stream of its own, of its own seed, as if it were sampled
+ * alone: its start, then the noise of each step (with TORCH and PHILOX each is a call of randn for C*h*w numbers, and
+ * only steps that are taken have one). To have the numbers of a program that draws for a whole batch at once, draw them
+ * with dit_rng in its order, and give them as noise and step_noise. */
+enum {
+  DIT_GENERATOR_DIT = 1,   /* ours */
+  DIT_GENERATOR_TORCH = 2, /* PyTorch's on the processor: manual_seed(seed mod 2^32), randn; within 1.3e-6 of it */
+  DIT_GENERATOR_PHILOX = 3 /* PyTorch's on CUDA, as NumPy programs re-implement it: equal up to a GPU's threads in
+                              numbers a call */
+};
 enum {
   DIT_VARIANCE_LEARNED = 1,     /* between the next two (learned range), as v says; all DiTs of the paper */
   DIT_VARIANCE_FIXED_LARGE = 2, /* beta */
@@ -247,7 +256,7 @@ typedef struct dit_params {
   int32_t sampler;       /* DIT_SAMPLER_* */
   int32_t spacing;       /* DIT_SPACING_*; 0: the model's, if it is one of diffusers' or for this sampler; else
                             DDIM's for DDIM where a whole stride exists, LINSPACE for DPM-Solver++, else EVEN */
-  int32_t generator;     /* DIT_GENERATOR_* */
+  int32_t generator;     /* DIT_GENERATOR_*; 0: DIT */
   int32_t variance;      /* DIT_VARIANCE_* for DDPM; 0: the model's, which is learned if it can, else fixed
                             large, unless its file says otherwise */
   int32_t clip;          /* DIT_CLIP_*: whether x0 is cut to [-1, 1] at each step; 0: the model's (off, unless its file
@@ -393,10 +402,12 @@ DIT_API dit_status dit_model_schedule(const dit_model *model, const dit_params *
 /* A stream of standard normal numbers. DIT_GENERATOR_DIT (or 0) is what a job uses for one picture: numbers 0..n-1 of
  * the picture's seed are its start, n*(k+1).. those of the k-th step, n = C*h*w. It is counter-based: Philox4x32-10
  * (Salmon et al. 2011), key = seed, counter = index of a block of four words, two Box-Muller pairs; docs/numerics.md.
- * Errors: ARGUMENT, UNSUPPORTED, MEMORY. */
+ * Errors: ARGUMENT, MEMORY. Any thread. */
 DIT_API dit_status dit_rng_open(int32_t generator, uint64_t seed, dit_rng **rng, dit_error *error);
-DIT_API dit_status dit_rng_normal(dit_rng *rng, int64_t count, float *out); /* the next `count`; ARGUMENT */
-DIT_API void dit_rng_close(dit_rng *rng);                                   /* NULL is fine */
+/* The next `count` numbers. With TORCH and PHILOX a call is a call of randn, and 16 numbers are not twice 8. PHILOX
+ * makes up to 2^32 in a call. Errors: ARGUMENT. */
+DIT_API dit_status dit_rng_normal(dit_rng *rng, int64_t count, float *out);
+DIT_API void dit_rng_close(dit_rng *rng); /* NULL is fine */
 
 #ifdef __cplusplus
 }

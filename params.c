@@ -39,13 +39,6 @@ static dit_status params_ranges(const dit_params *p, dit_error *error) {
   return status;
 }
 
-/* What this version does not do, named. */
-static dit_status params_later(const dit_params *p, dit_error *error) {
-  const char *what = NULL;
-  if (p->generator > DIT_GENERATOR_DIT) what = "the generators TORCH and PHILOX are";
-  return what ? dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_params: %s not in this version", what) : DIT_OK;
-}
-
 /* Start pictures, and what needs one. */
 static dit_status params_edit(const dit_model *model, dit_params *p, dit_error *error) {
   if (p->init_image && !(model->vae.encoder && model->vae.decoder))
@@ -113,7 +106,6 @@ static dit_status params_fill(const dit_model *model, const dit_params *params, 
   if (!model->dit.present)
     return dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_params: the model has no transformer, so it cannot sample");
   status = params_ranges(&p, error);
-  if (!status) status = params_later(&p, error);
   if (status) return status;
   const int32_t factor = model->vae.levels ? model->vae.factor : 1;
   if (!p.count) p.count = 1;

@@ -21,10 +21,6 @@
 
 static const double random_two_pi = 0x1.921fb54442d18p+2;
 
-struct dit_rng {
-  uint64_t seed, position;
-};
-
 void dit__philox(const uint32_t counter[4], const uint32_t key[2], uint32_t words[4]) {
   uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3], k0 = key[0], k1 = key[1];
   for (int32_t round = 0; round < 10; round++) {
@@ -39,12 +35,19 @@ void dit__philox(const uint32_t counter[4], const uint32_t key[2], uint32_t word
   words[0] = c0, words[1] = c1, words[2] = c2, words[3] = c3;
 }
 
-static void random_pair(uint32_t first, uint32_t second, float *out) {
-  double u = (first + 0.5) * 0x1p-32, v = (second + 0.5) * 0x1p-32, sine, cosine;
-  double radius = sqrt(-2 * dit__log(u));
+void dit__box_muller(double u, double v, double pair[2]) {
+  const double radius = sqrt(-2 * dit__log(u));
+  double sine, cosine;
   dit__sincos(random_two_pi * v, &sine, &cosine);
-  out[0] = (float)(radius * cosine);
-  out[1] = (float)(radius * sine);
+  pair[0] = radius * cosine;
+  pair[1] = radius * sine;
+}
+
+static void random_pair(uint32_t first, uint32_t second, float *out) {
+  double pair[2];
+  dit__box_muller((first + 0.5) * 0x1p-32, (second + 0.5) * 0x1p-32, pair);
+  out[0] = (float)pair[0];
+  out[1] = (float)pair[1];
 }
 
 static void random_block(uint64_t seed, uint64_t block, float out[4]) {
@@ -63,36 +66,3 @@ void dit__normal(uint64_t seed, uint64_t first, int64_t count, float *out) {
     out[i] = block[number % 4];
   }
 }
-
-dit_status dit_rng_open(int32_t generator, uint64_t seed, dit_rng **rng, dit_error *error) {
-  if (!rng) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_rng_open: rng is NULL");
-  *rng = NULL;
-  if (generator == DIT_GENERATOR_TORCH || generator == DIT_GENERATOR_PHILOX) {
-    return dit__fail(
-        error, DIT_ERROR_UNSUPPORTED,
-        "generator %d: PyTorch's random streams are not in this version; take DIT_GENERATOR_DIT or pass noise",
-        (int)generator);
-  }
-  if (generator != 0 && generator != DIT_GENERATOR_DIT) {
-    return dit__fail(error, DIT_ERROR_ARGUMENT,
-                     "generator %d: there is none of this number; take 0 or a DIT_GENERATOR_*", (int)generator);
-  }
-  dit_rng *made = (dit_rng *)dit__allocate(NULL, sizeof *made, sizeof(void *));
-  if (!made) return dit__fail(error, DIT_ERROR_MEMORY, "dit_rng_open: no memory for %zu bytes", sizeof *made);
-  made->seed = seed;
-  made->position = 0;
-  *rng = made;
-  return DIT_OK;
-}
-
-dit_status dit_rng_normal(dit_rng *rng, int64_t count, float *out) {
-  if (!rng || count < 0 || (count > 0 && !out)) return DIT_ERROR_ARGUMENT;
-  dit__environment saved;
-  dit__environment_enter(&saved);
-  dit__normal(rng->seed, rng->position, count, out);
-  dit__environment_leave(&saved);
-  rng->position += (uint64_t)count;
-  return DIT_OK;
-}
-
-void dit_rng_close(dit_rng *rng) { dit__release(NULL, rng, sizeof *rng); }

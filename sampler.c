@@ -37,6 +37,7 @@ typedef struct job_shape {
   int32_t first_step;        /* steps before are left out: strength */
   int64_t latent, picture;   /* numbers of a latent; bytes of a picture */
   size_t classes, classes_b, seeds, noise, step_noise, init_image, mask; /* copies of the caller's arrays */
+  size_t streams; /* of a group's pictures, if a generator of PyTorch's makes them */
   size_t schedule, latents, clean, fresh, output, image, pixels;
   size_t init, weights, depth; /* encoded start pictures; masks of latents; depths of one mask */
   size_t times, condition, rows, modulation, ops, scratch, workspace;
@@ -214,6 +215,7 @@ static void job_lay_out(const dit_model *model, const dit_params *p, job_shape *
   shape->init = dit__layout_add(&l, p->init_image ? count * latent : 0, sizeof(float));
   shape->weights = dit__layout_add(&l, p->mask ? count * (uint64_t)(shape->height * shape->width) : 0, sizeof(float));
   shape->depth = dit__layout_add(&l, p->mask ? area : 0, 1);
+  shape->streams = dit__layout_add(&l, p->generator != DIT_GENERATOR_DIT ? group : 0, sizeof(dit_rng));
   shape->schedule = dit__layout_add(&l, DIT__STEPS_MOST, sizeof(dit_schedule_row)); /* the same for any steps */
   shape->latents = dit__layout_add(&l, count * latent, sizeof(float));
   shape->clean = dit__layout_add(&l, count * latent, sizeof(float));
@@ -471,14 +473,33 @@ static void job_load(dit_job *job) {
         job_floats(job, job->shape.weights) + (int64_t)job->picture * job->shape.height * job->shape.width);
 }
 
-/* What a picture starts from: noise from the caller, or from its own stream. */
-static void job_noise(const dit_job *job, int32_t picture, float *noise) {
+static uint64_t job_seed(const dit_job *job, int32_t picture) {
+  return job->params.seeds ? job->params.seeds[picture] : job->params.seed + (uint64_t)picture;
+}
+
+static void job_given(const dit_job *job, const float *from, int64_t latents, float *noise) {
+  memcpy(noise, from + latents * job->shape.latent, (size_t)job->shape.latent * sizeof(float));
+}
+
+/* What a picture starts from: the beginning of its stream, or noise from the caller, in whose place the stream's is
+ * passed over. */
+static void job_noise(const dit_job *job, int32_t picture, dit_rng *stream, float *noise) {
+  const dit_params *p = &job->params;
+  dit__rng_begin(stream, p->generator, job_seed(job, picture));
+  if (!p->noise || p->generator != DIT_GENERATOR_DIT) dit__rng_call(stream, job->shape.latent, noise);
+  if (p->noise) job_given(job, p->noise, picture, noise);
+}
+
+/* The noise of the step under way. Ours is found by its place; PyTorch's streams have a call for each step. */
+static void job_step_noise(dit_job *job, int32_t picture, float *noise) {
   const dit_params *p = &job->params;
   const int64_t latent = job->shape.latent;
-  if (p->noise)
-    memcpy(noise, p->noise + picture * latent, (size_t)latent * sizeof(float));
+  if (p->step_noise)
+    job_given(job, p->step_noise, (int64_t)job->step * p->count + picture, noise);
+  else if (p->generator == DIT_GENERATOR_DIT)
+    dit__normal(job_seed(job, picture), (uint64_t)(job->step + 1) * (uint64_t)latent, latent, noise);
   else
-    dit__normal(p->seeds ? p->seeds[picture] : p->seed + (uint64_t)picture, 0, latent, noise);
+    dit__rng_call((dit_rng *)job_at(job, job->shape.streams) + (picture - job->first), latent, noise);
 }
 
 /* The group's start: noise alone, or start pictures noised to their point of the schedule. */
@@ -487,7 +508,8 @@ static void job_begin(dit_job *job) {
   const dit_schedule_row *row = (const dit_schedule_row *)job_at(job, job->shape.schedule) + job->shape.first_step;
   for (int32_t i = job->first; i < job->first + job->count; i++) {
     float *x = job_floats(job, job->shape.latents) + i * latent, *init = job_floats(job, job->shape.init) + i * latent;
-    job_noise(job, i, x);
+    dit_rng ours, *streams = (dit_rng *)job_at(job, job->shape.streams);
+    job_noise(job, i, job->params.generator == DIT_GENERATOR_DIT ? &ours : &streams[i - job->first], x);
     memset(job_floats(job, job->shape.clean) + i * latent, 0, (size_t)latent * sizeof(float));
     if (!job->params.init_image) continue;
     for (int64_t k = 0; k < latent; k++) init[k] = (float)((double)init[k] * job->model->vae.scaling);
@@ -524,16 +546,13 @@ static void job_update(dit_job *job) {
     float *x = job_floats(job, shape->latents) + (job->first + i) * latent;
     const int32_t picture = job->first + i;
     if (guided) job_guide(job, eps, eps + job->count * out);
-    if (p->step_noise)
-      memcpy(noise, p->step_noise + ((int64_t)job->step * p->count + picture) * latent, (size_t)latent * sizeof(float));
-    else if (dit__step_needs_noise(&step))
-      dit__normal(p->seeds ? p->seeds[picture] : p->seed + (uint64_t)picture,
-                  (uint64_t)(job->step + 1) * (uint64_t)latent, latent, noise);
+    if (dit__step_needs_noise(&step)) job_step_noise(job, picture, noise);
     dit__step_take(&step, latent, x, eps, out > latent ? eps + latent : NULL, noise,
                    job_floats(job, shape->clean) + picture * latent);
     if (!p->mask) continue;
     const int64_t area = (int64_t)shape->height * shape->width;
-    job_noise(job, picture, noise);
+    dit_rng again;
+    job_noise(job, picture, &again, noise);
     dit__edit_keep(step.rows[job->step].alpha_cumprod_prev, job->model->dit.channels, area,
                    job_floats(job, shape->weights) + picture * area, job_floats(job, shape->init) + picture * latent,
                    noise, x);

@@ -333,8 +333,6 @@ static void test_params(void) {
   BAD(height, 17, DIT_ERROR_ARGUMENT, "height");
   BAD(width, 2, DIT_ERROR_ARGUMENT, "width");
   BAD(width, 65536, DIT_ERROR_ARGUMENT, "width");
-  BAD(generator, DIT_GENERATOR_TORCH, DIT_ERROR_UNSUPPORTED, "TORCH");
-  BAD(generator, DIT_GENERATOR_PHILOX, DIT_ERROR_UNSUPPORTED, "PHILOX");
   BAD(mask, image, DIT_ERROR_ARGUMENT, "mask");
   BAD(strength, 0.5f, DIT_ERROR_ARGUMENT, "strength");
   p = good;
@@ -528,7 +526,6 @@ static void test_schedule_and_rng(void) {
   REFUSED(DIT_ERROR_ARGUMENT, "generator", dit_rng_open(-1, 1, &rng, &error));
   CHECK(!rng, "a generator after a failure");
   REFUSED(DIT_ERROR_ARGUMENT, "generator", dit_rng_open(4, 1, &rng, &error));
-  REFUSED(DIT_ERROR_UNSUPPORTED, "generator", dit_rng_open(DIT_GENERATOR_TORCH, 1, &rng, &error));
   CHECK(dit_rng_normal(NULL, 1, &number) == DIT_ERROR_ARGUMENT, "dit_rng_normal(NULL)");
   CHECK(dit_rng_open(DIT_GENERATOR_DIT, 1, &rng, NULL) == DIT_OK, "dit_rng_open");
   CHECK(dit_rng_normal(rng, -1, &number) == DIT_ERROR_ARGUMENT && dit_rng_normal(rng, 1, NULL) == DIT_ERROR_ARGUMENT &&

@@ -63,12 +63,9 @@ static void test_cuts(const float *whole, uint64_t seed) {
 }
 
 static void test_errors(void) {
-  static const int32_t refused[4][2] = {{DIT_GENERATOR_TORCH, DIT_ERROR_UNSUPPORTED},
-                                        {DIT_GENERATOR_PHILOX, DIT_ERROR_UNSUPPORTED},
-                                        {4, DIT_ERROR_ARGUMENT},
-                                        {-1, DIT_ERROR_ARGUMENT}};
+  static const int32_t refused[2][2] = {{4, DIT_ERROR_ARGUMENT}, {-1, DIT_ERROR_ARGUMENT}};
   float numbers[4] = {0, 0, 0, 0}, same[4];
-  for (int i = 0; i < 4; i++) {
+  for (int i = 0; i < 2; i++) {
     dit_rng *rng = (dit_rng *)numbers;
     dit_error error = {0, ""};
     dit_status status = dit_rng_open(refused[i][0], 1, &rng, &error);
