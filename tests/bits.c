@@ -39,10 +39,10 @@ static void say(const char *name, const char *part, const void *data, size_t siz
   printf("%s%s %08lx%08lx\n", name, part, (unsigned long)(hash >> 32), (unsigned long)(hash & 0xffffffffu));
 }
 
-static float *numbers(uint64_t seed, size_t count) {
+static float *numbers(int32_t generator, uint64_t seed, size_t count) {
   float *x = (float *)malloc(count * sizeof(float));
   dit_rng *rng = NULL;
-  if (!x || dit_rng_open(0, seed, &rng, NULL) != DIT_OK || dit_rng_normal(rng, (int64_t)count, x) != DIT_OK)
+  if (!x || dit_rng_open(generator, seed, &rng, NULL) != DIT_OK || dit_rng_normal(rng, (int64_t)count, x) != DIT_OK)
     stop("random numbers", NULL);
   dit_rng_close(rng);
   return x;
@@ -111,7 +111,7 @@ static void denoise(const char *name, const dit_model *model, int32_t height, in
   dit_info info = {.struct_size = sizeof info};
   dit_model_info(model, &info);
   const size_t area = (size_t)height * (size_t)width, size = 3 * (size_t)info.out_channels * area;
-  float *x = numbers(7, 3 * (size_t)info.latent_channels * area), *out = (float *)malloc(size * sizeof(float));
+  float *x = numbers(0, 7, 3 * (size_t)info.latent_channels * area), *out = (float *)malloc(size * sizeof(float));
   check(dit_denoise(model, 3, height, width, x, times, classes, out, &error), name, &error);
   say(name, "", out, size * sizeof(float));
   free(x);
@@ -183,7 +183,7 @@ static void autoencoders(void) {
     dit_model_info(model, &info);
     const size_t area = (size_t)height * (size_t)width, latent = area * (size_t)info.latent_channels;
     const size_t image = area * 4 * (size_t)info.image_channels;
-    float *z = numbers(11, latent), *x = numbers(12, image), *out = (float *)malloc(image * sizeof(float));
+    float *z = numbers(0, 11, latent), *x = numbers(0, 12, image), *out = (float *)malloc(image * sizeof(float));
     float *mean = (float *)malloc(latent * sizeof(float)), *logvar = (float *)malloc(latent * sizeof(float));
     check(dit_vae_decode(model, 1, height, width, z, out, &error), name, &error);
     say(name, "-decode", out, image * sizeof(float));
@@ -217,12 +217,20 @@ static void samplers(void) {
                            .clip = DIT_CLIP_ON,
                            .guidance = 1.5f,
                            .guidance_channels = -1};
-  dit_params small = ddpm;
+  dit_params small = ddpm, solver = ddim, leading = ddim, trailing = ddpm;
   small.variance = DIT_VARIANCE_FIXED_SMALL;
+  solver.sampler = DIT_SAMPLER_DPMPP;
+  leading.spacing = DIT_SPACING_LEADING;
+  leading.generator = DIT_GENERATOR_PHILOX;
+  trailing.spacing = DIT_SPACING_TRAILING;
+  trailing.generator = DIT_GENERATOR_TORCH;
   dit_model *model = open_synthetic("dit:hidden=24,depth=1,heads=2,patch=1,latent=4,in=4,classes=3",
                                     "vae:blocks=8+12,layers=1,groups=4,in=4,out=4,latent=4", DIT_TYPE_F32, 0);
   sample("job-ddpm", model, ddpm, 1);
   sample("job-ddim", model, ddim, 1);
+  sample("job-dpmpp", model, solver, 1);
+  sample("job-leading", model, leading, 1);
+  sample("job-trailing", model, trailing, 1);
   uint8_t pictures[2][8][8][4], masks[2][8][8];
   for (size_t i = 0; i < sizeof pictures; i++) ((uint8_t *)pictures)[i] = (uint8_t)(i * i * 37 >> 3);
   for (size_t i = 0; i < sizeof masks; i++) ((uint8_t *)masks)[i] = i % 8 < 2 ? 0 : i % 11 == 0 ? 100 : 255;
@@ -243,11 +251,14 @@ static void schedules(void) {
   static const struct {
     const char *name;
     int32_t steps, spacing;
-  } cases[3] = {{"schedule-250", 250, DIT_SPACING_EVEN},
+  } cases[6] = {{"schedule-250", 250, DIT_SPACING_EVEN},
                 {"schedule-ddim50", 50, DIT_SPACING_DDIM},
-                {"schedule-1", 1, DIT_SPACING_EVEN}};
+                {"schedule-1", 1, DIT_SPACING_EVEN},
+                {"schedule-leading", 50, DIT_SPACING_LEADING},
+                {"schedule-trailing", 48, DIT_SPACING_TRAILING},
+                {"schedule-linspace", 250, DIT_SPACING_LINSPACE}};
   dit_schedule_row rows[250];
-  for (int i = 0; i < 3; i++) {
+  for (int i = 0; i < 6; i++) {
     const dit_params params = {
         .struct_size = sizeof params, .steps = cases[i].steps, .spacing = cases[i].spacing, .eta = 0.25f};
     dit_error error = {0};
@@ -255,9 +266,12 @@ static void schedules(void) {
     check(dit_schedule(&params, 250, rows, &count, &error), cases[i].name, &error);
     say(cases[i].name, "", rows, (size_t)count * sizeof rows[0]);
   }
-  float *x = numbers(0x123456789abcdefu, 10001);
-  say("normals", "", x, 10001 * sizeof(float));
-  free(x);
+  static const char *const names[3] = {"normals", "normals-torch", "normals-philox"};
+  for (int32_t i = 0; i < 3; i++) {
+    float *x = numbers(DIT_GENERATOR_DIT + i, 0x123456789abcdefu, 10001);
+    say(names[i], "", x, 10001 * sizeof(float));
+    free(x);
+  }
 }
 
 /* Without `several`, the first picture alone. It must not depend on its neighbours. */

@@ -215,8 +215,8 @@ def sincos64(x):
 MASK = 0xFFFFFFFF
 
 
-def philox(block, seed):
-    c0, c1, c2, c3 = block & MASK, block >> 32, 0, 0
+def philox(block, seed, third=0):
+    c0, c1, c2, c3 = block & MASK, block >> 32, third, 0
     k0, k1 = seed & MASK, seed >> 32
     for _ in range(10):
         p, q = c0 * 0xD2511F53, c2 * 0xCD9E8D57
@@ -225,16 +225,74 @@ def philox(block, seed):
     return c0, c1, c2, c3
 
 
+def pair(u, v):
+    """Box and Muller's rule."""
+    radius = float(np.sqrt(D(-2 * log64(u))))
+    sine, cosine = sincos64(TWO_PI * v)
+    return radius * cosine, radius * sine
+
+
 def normals(seed, first, count):
     out = []
     for block in range(first // 4, (first + count + 3) // 4):
         w = philox(block, seed)
         for i in (0, 2):
-            u, v = (w[i] + 0.5) * 2.0**-32, (w[i + 1] + 0.5) * 2.0**-32
-            radius = float(np.sqrt(D(-2 * log64(u))))
-            sine, cosine = sincos64(TWO_PI * v)
-            out += [radius * cosine, radius * sine]
+            out += pair((w[i] + 0.5) * 2.0**-32, (w[i + 1] + 0.5) * 2.0**-32)
     return np.array(out, D).astype(F)[first % 4:][:count]
+
+
+class Stream:
+    """A stream that is called: 1 ours, 2 TORCH, 3 PHILOX."""
+
+    def __init__(self, generator, seed):
+        self.generator, self.seed, self.calls, self.place, self.kept = generator, seed, 0, 0, None
+        self.state = [seed & MASK]
+        for i in range(1, 624):
+            self.state.append((1812433253 * (self.state[-1] ^ self.state[-1] >> 30) + i) & MASK)
+        self.next = 624
+
+    def word(self):
+        s = self.state
+        if self.next == 624:
+            for i in range(624):
+                y = s[i] & 0x80000000 | s[(i + 1) % 624] & 0x7fffffff
+                s[i] = s[(i + 397) % 624] ^ y >> 1 ^ (0x9908b0df if y & 1 else 0)
+            self.next = 0
+        y = s[self.next]
+        self.next += 1
+        y ^= y >> 11
+        y ^= y << 7 & 0x9d2c5680
+        y ^= y << 15 & 0xefc60000
+        return y ^ y >> 18
+
+    def few(self):
+        if self.kept is not None:
+            number, self.kept = self.kept, None
+            return number
+        s, t = (((self.word() << 32 | self.word()) & (1 << 53) - 1) * 2.0**-53 for _ in range(2))
+        number, self.kept = pair(1 - t, s)
+        return number
+
+    def block(self, uniforms):
+        pairs = [pair(1 - uniforms[j], uniforms[j + 8]) for j in range(8)]
+        return [p[0] for p in pairs] + [p[1] for p in pairs]
+
+    def call(self, n):
+        self.calls += 1
+        if self.generator == 1:
+            self.place += n
+            return normals(self.seed, self.place - n, n)
+        if self.generator == 3:
+            words = [philox(self.calls - 1, self.seed, i) for i in range(n)]
+            return np.array([pair((w[0] + 0.5) * 2.0**-32, (w[1] + 0.5) * 2.0**-32)[1] for w in words], D).astype(F)
+        if n < 16:
+            return np.array([self.few() for _ in range(n)], D).astype(F)
+        uniforms, out = [(self.word() & 0xffffff) * 2.0**-24 for _ in range(n)], []
+        for i in range(0, n - 15, 16):
+            out += self.block(uniforms[i:i + 16])
+        if n % 16:
+            out = (out + [0] * 16)[:n - 16] + self.block([(self.word() & 0xffffff) * 2.0**-24 for _ in range(16)])
+        return np.array(out, D).astype(F)
 
 
 # ---- The model file ----
@@ -492,36 +550,69 @@ def compose(new, old, mask, factor):
 
 # ---- Schedules and jobs ----
 
-EVEN, DDIM = 1, 2  # spacings
-DDPM_SAMPLER, DDIM_SAMPLER = 1, 2
-LEARNED, FIXED_LARGE, FIXED_SMALL = 1, 2, 3
+EVEN, DDIM, LEADING, TRAILING, LINSPACE = 1, 2, 3, 4, 5  # spacings
+DDPM_SAMPLER, DDIM_SAMPLER, DPMPP = 1, 2, 3
+LEARNED, FIXED_LARGE, FIXED_SMALL, DIRECT = 1, 2, 3, 4
+DERIVED = 3  # clip
+USUAL = {"dit.timesteps": 1000, "dit.beta_start": 0.0001, "dit.beta_end": 0.02}
 
 
-def kept_timesteps(steps, spacing):
+def root(x):
+    return float(np.sqrt(D(x)))
+
+
+def kept_timesteps(keys, steps, spacing, sampler):
+    total = keys["dit.timesteps"]
+    more = sampler == DPMPP and spacing in (LEADING, LINSPACE)
     if spacing == DDIM:
-        stride = next(s for s in range(1, 1000) if len(range(0, 1000, s)) == steps)
-        return list(range(0, 1000, stride))
-    stride, position, kept = 999.0 / (steps - 1) if steps > 1 else 1.0, 0.0, []
+        stride = next(s for s in range(1, total) if len(range(0, total, s)) == steps)
+        return list(range(0, total, stride))
+    if spacing == LEADING:
+        n = steps + more
+        return [k * (total // n) + keys.get("dit.steps_offset", 0) for k in range(n)][more:]
+    if spacing == TRAILING:
+        d = (total - total / steps) - total
+        return [round(total + k * d) - 1 for k in range(steps)][::-1]  # Python's round takes halves to the even neighbour
+    if spacing == LINSPACE:
+        n = steps + more
+        return [(round(k * ((total - 1) / (n - 1))) if k < n - 1 else total - 1) if n > 1 else 0 for k in range(n)][more:]
+    stride, position, kept = (total - 1.0) / (steps - 1) if steps > 1 else 1.0, 0.0, []
     for _ in range(steps):
-        kept.append(round(position))  # Python's round takes halves to the even neighbour
+        kept.append(round(position))
         position += stride
     return kept
 
 
-def schedule(steps, spacing, eta):
-    """Rows in the order in which they are taken."""
-    step = (0.02 - 0.0001) / 999
-    full, value = [], 1.0
-    for t in range(1000):
-        value *= 1 - (0.02 if t == 999 else 0.0001 + t * step)
+def products(keys):
+    """full(t)"""
+    total, first, last = keys["dit.timesteps"], keys["dit.beta_start"], keys["dit.beta_end"]
+    scaled = keys.get("dit.beta_schedule", "linear") == "scaled_linear"
+    if scaled:
+        first, last = root(first), root(last)
+    step, full, value = (last - first) / (total - 1), [], 1.0
+    for t in range(total):
+        beta = last if t == total - 1 else first + t * step
+        value *= 1 - (beta * beta if scaled else beta)
         full.append(value)
-    kept, before, product_, rows = kept_timesteps(steps, spacing), 1.0, 1.0, []
-    for t in kept:
-        beta = 1 - full[t] / before
-        before, previous = full[t], product_
-        product_ *= 1 - beta
-        rows.append({"t": float(t), "a": product_, "b": previous, "beta": beta})
-    root = lambda x: float(np.sqrt(D(x)))
+    return full
+
+
+def schedule(keys, steps, spacing, sampler, eta):
+    """Rows in the order in which they are taken."""
+    full, kept = products(keys), kept_timesteps(keys, steps, spacing, sampler)
+    before, product_, rows = 1.0, 1.0, []
+    for i, t in enumerate(kept):
+        if spacing in (EVEN, DDIM):
+            beta = 1 - full[t] / before
+            before, previous = full[t], product_
+            product_ *= 1 - beta
+            rows.append({"t": float(t), "a": product_, "b": previous, "beta": beta})
+            continue
+        b = full[kept[i - 1]] if i > 0 else 1.0
+        if sampler == DDIM_SAMPLER:
+            to = t - keys["dit.timesteps"] // steps
+            b = full[to] if to >= 0 else 1.0 if keys.get("dit.set_alpha_to_one", 1) else full[0]
+        rows.append({"t": float(t), "a": full[t], "b": b, "beta": 1 - full[t] / b})
     for r in rows:
         rest = 1 - r["a"]
         r["variance"] = r["beta"] * (1 - r["b"]) / rest
@@ -529,33 +620,56 @@ def schedule(steps, spacing, eta):
         r["mean_x"] = (1 - r["b"]) * root(1 - r["beta"]) / rest
         r["sigma"] = float(F(eta)) * root((1 - r["b"]) / rest) * root(1 - r["a"] / r["b"])
     for i, r in enumerate(rows):
-        r["log_variance"] = log64(rows[max(i, 1)]["variance"]) if steps > 1 else 0.0
+        if spacing in (EVEN, DDIM):
+            r["log_variance"] = log64(rows[max(i, 1)]["variance"]) if steps > 1 else 0.0
+        else:
+            r["log_variance"] = log64(max(r["variance"], 1e-20))
     return rows[::-1]
 
 
-def sampler_step(row, last, sampler, variance, clip, x, eps, v, noise):
+def needs_noise(rows, k, p):
+    last, diffusers = k == len(rows) - 1, p["spacing"] >= LEADING
+    if p["sampler"] == DPMPP:
+        return False
+    if p["sampler"] == DDIM_SAMPLER:
+        return rows[k]["sigma"] > 0 and (diffusers or not last)
+    return rows[k]["t"] > 0 if diffusers else not last
+
+
+def sampler_step(rows, k, first, p, x, eps, v, noise, held):
+    """The new x and the clean latent; held: that of the step before."""
+    row, clip, diffusers = rows[k], p.get("clip", 1), p["spacing"] >= LEADING
     x, eps = x.astype(D), eps.astype(D)
     to_x0, to_eps = np.sqrt(1 / D(row["a"])), np.sqrt(1 / D(row["a"]) - 1)
+    cut = (lambda y: np.clip(y, -1, 1)) if clip > 1 else (lambda y: y)
     x0 = to_x0 * x - to_eps * eps
-    if clip:
-        x0 = np.clip(x0, -1, 1)
-    if sampler == DDIM_SAMPLER:
+    clean, x0 = x0.astype(F), cut(x0)
+    if p["sampler"] == DPMPP:
+        a, b = D(row["a"]), D(row["b"])
+        w, data = np.sqrt(1 - b) / np.sqrt(1 - a), x0
+        if first < k < len(rows) - 1:
+            ratio = lambda z: log64(z / (1 - z))
+            ahead = 0.5 * (ratio(row["b"]) - ratio(row["a"])) / (ratio(row["a"]) - ratio(rows[k - 1]["a"]))
+            data = x0 + ahead * (x0 - cut(held.astype(D)))
+        return (w * x + (np.sqrt(b) - w * np.sqrt(a)) * data).astype(F), clean
+    if p["sampler"] == DDIM_SAMPLER:
         left = 1 - row["b"] - row["sigma"] * row["sigma"]
-        mean = np.sqrt(D(row["b"])) * x0 + (np.sqrt(D(left)) if left > 0 else 0.0) * ((to_x0 * x - x0) / to_eps)
-        if not last and row["sigma"] > 0:
-            mean = mean + row["sigma"] * noise
-        return mean.astype(F)
+        e = eps if diffusers and clip != DERIVED else (to_x0 * x - x0) / to_eps
+        mean = np.sqrt(D(row["b"])) * x0 + (np.sqrt(D(left)) if left > 0 else 0.0) * e
+        return (mean + row["sigma"] * noise if needs_noise(rows, k, p) else mean).astype(F), clean
     mean = row["mean_x0"] * x0 + row["mean_x"] * x
-    if last:
-        return mean.astype(F)
-    large, small = log64(row["beta"]), row["log_variance"]
-    if variance == LEARNED:
+    if not needs_noise(rows, k, p):
+        return mean.astype(F), clean
+    large, small, variance = log64(row["beta"]), row["log_variance"], p.get("variance")
+    if variance == LEARNED or (variance == DIRECT and not diffusers):
         g = (v.astype(D) + 1.0) / 2
-        log = g * large + (1 - g) * small
+        log = g * large + (1 - g) * small if variance == LEARNED else v.astype(D)
         deviation = np.array([exp64(0.5 * l) for l in log.ravel()]).reshape(log.shape)
+    elif variance == DIRECT:
+        deviation = np.sqrt(np.maximum(v.astype(D), 0))
     else:
         deviation = exp64(0.5 * (large if variance == FIXED_LARGE else small))
-    return (mean + deviation * noise).astype(F)
+    return (mean + deviation * noise).astype(F), clean
 
 
 def job(dit, vae, p, picture):
@@ -564,8 +678,9 @@ def job(dit, vae, p, picture):
     shape = (channels, size, size)
     count = channels * size * size
     seed, steps = p["seed"] + picture, p["steps"]
-    x = noise0 = normals(seed, 0, count).reshape(shape)
-    rows, first = schedule(steps, p["spacing"], p.get("eta", 0)), 0
+    stream = Stream(p.get("generator", 1), seed)
+    x = noise0 = stream.call(count).reshape(shape)
+    rows, first, clean = schedule(dit.file.keys, steps, p["spacing"], p["sampler"], p.get("eta", 0)), 0, None
     if "init_image" in p:
         first = steps - max(1, int(float(F(p["strength"])) * steps + 0.5))
         init = (vae.encode(load_picture(p["init_image"][picture]))[0].astype(D) * vae.scaling).astype(F)
@@ -585,9 +700,10 @@ def job(dit, vae, p, picture):
             out = out.copy()
             out[:n] = (base + float(F(p["guidance"])) * (out[:n].astype(D) - base)).astype(F)
         eps, v = out[:channels], out[channels:]
-        clean = (np.sqrt(1 / D(row["a"])) * x.astype(D) - np.sqrt(1 / D(row["a"]) - 1) * eps.astype(D)).astype(F)
-        noise = normals(seed, (k + 1) * count, count).reshape(shape).astype(D)
-        x = sampler_step(row, k == steps - 1, p["sampler"], p.get("variance"), p.get("clip", 1) == 2, x, eps, v, noise)
+        noise = None
+        if needs_noise(rows, k, p):
+            noise = (normals(seed, (k + 1) * count, count) if stream.generator == 1 else stream.call(count)).reshape(shape).astype(D)
+        x, clean = sampler_step(rows, k, first, p, x, eps, v, noise, clean)
         if "mask" in p:
             weight = mask_weights(p["mask"][picture], 2**(len(vae.widths) - 1)).astype(D)
             x = np.where(weight < 1, (weight * x.astype(D) + (1 - weight) * mixed(row["b"])).astype(F), x)
@@ -671,7 +787,7 @@ class Model:
         arrays = {n: np.array(p[n], np.int32) for n in ("classes", "classes_b") if p.get(n)}
         arrays.update({n: np.ascontiguousarray(p[n]) for n in ("init_image", "mask") if n in p})
         given = Params(struct_size=ctypes.sizeof(Params), count=count, seed=p["seed"], steps=p["steps"], sampler=p["sampler"],
-                       spacing=p["spacing"], variance=p.get("variance") or 0, clip=p.get("clip", 1), eta=p.get("eta", 0),
+                       spacing=p["spacing"], generator=p.get("generator", 0), variance=p.get("variance") or 0, clip=p.get("clip", 1), eta=p.get("eta", 0),
                        guidance=p["guidance"], guidance_channels=p["guided"], mix=p.get("mix", 0), strength=p.get("strength", 0),
                        guidance_from=p.get("from", 0), guidance_to=p.get("to", 1),
                        **{n: a.ctypes.data for n, a in arrays.items()})
@@ -717,16 +833,27 @@ def check_random():
         LIBRARY.dit_rng_normal(rng, ctypes.c_int64(count), pointer(theirs))
         LIBRARY.dit_rng_close(rng)
         same("normal numbers of seed %#x" % seed, normals(seed, first, count), theirs)
+    for generator, seed in ((2, 2022), (2, 2**63 + 5), (3, 2**40 + 3)):
+        rng, stream = PTR(), Stream(generator, seed)
+        call("dit_rng_open", generator, U64(seed), ctypes.byref(rng))
+        for count in (3, 400, 2, 16, 8, 1001, 31, 1):
+            theirs = np.empty(count, F)
+            LIBRARY.dit_rng_normal(rng, ctypes.c_int64(count), pointer(theirs))
+            same("a call for %d of generator %d, seed %#x" % (count, generator, seed), stream.call(count), theirs)
+        LIBRARY.dit_rng_close(rng)
 
 
 def check_schedules():
     names = ("t", "a", "b", "beta", "variance", "log_variance", "mean_x0", "mean_x", "sigma")
-    for steps, spacing, eta in ((1, EVEN, 1), (2, EVEN, 0.25), (50, EVEN, 0), (250, EVEN, 1), (50, DDIM, 0.3), (1000, DDIM, 0.7)):
+    every = [(steps, spacing, sampler, 0.4) for steps in (1, 7, 48, 250) for spacing in (LEADING, TRAILING, LINSPACE)
+             for sampler in (DDPM_SAMPLER, DDIM_SAMPLER, DPMPP)]
+    official = [(1, EVEN, 1), (2, EVEN, 0.25), (50, EVEN, 0), (250, EVEN, 1), (50, DDIM, 0.3), (1000, DDIM, 0.7)]
+    for steps, spacing, sampler, eta in [(n, s, DDPM_SAMPLER, e) for n, s, e in official] + every:
         theirs, count = np.empty((steps, len(names))), I32()
-        given = Params(struct_size=ctypes.sizeof(Params), steps=steps, spacing=spacing, eta=eta)
+        given = Params(struct_size=ctypes.sizeof(Params), steps=steps, spacing=spacing, sampler=sampler, eta=eta)
         call("dit_schedule", ctypes.byref(given), steps, pointer(theirs), ctypes.byref(count))
-        ours = np.array([[row[n] for n in names] for row in schedule(steps, spacing, eta)])
-        same("schedule of %d steps, spacing %d, eta %g" % (steps, spacing, eta), ours, theirs)
+        ours = np.array([[row[n] for n in names] for row in schedule(USUAL, steps, spacing, sampler, eta)])
+        same("schedule of %d steps, spacing %d, sampler %d, eta %g" % (steps, spacing, sampler, eta), ours, theirs)
 
 
 def check_transformer(folder, spec, kind, compute, sizes):
@@ -770,6 +897,19 @@ def check_jobs(folder):
     jobs += [("DDIM from pictures", learned, dict(start, sampler=DDIM_SAMPLER, strength=0.6)),
              ("DDPM within masks", learned, dict(start, sampler=DDPM_SAMPLER, strength=0.75, mask=masks, variance=LEARNED)),
              ("DDIM within masks, whole strength", learned, dict(start, sampler=DDIM_SAMPLER, strength=1, mask=masks))]
+    more = dict(steps=4, guidance=2, guided=3, classes=[1, -1], seed=12)
+    jobs += [("DPM-Solver++, Philox", learned, dict(more, sampler=DPMPP, spacing=LINSPACE, generator=3)),
+             ("DPM-Solver++ from pictures, clipped", learned,
+              dict(start, steps=5, sampler=DPMPP, spacing=EVEN, strength=0.8, clip=2, mask=masks, generator=2)),
+             ("diffusers' DDIM with noise, clipped", learned,
+              dict(more, sampler=DDIM_SAMPLER, spacing=LEADING, eta=0.7, clip=2, generator=2)),
+             ("diffusers' DDIM with noise, clipped, eps derived", learned,
+              dict(more, sampler=DDIM_SAMPLER, spacing=LINSPACE, eta=1, clip=3, generator=3)),
+             ("diffusers' DDPM, learned variance", learned,
+              dict(more, sampler=DDPM_SAMPLER, spacing=TRAILING, variance=LEARNED, generator=2)),
+             ("diffusers' DDPM, direct variance", learned,
+              dict(more, sampler=DDPM_SAMPLER, spacing=LEADING, variance=DIRECT)),
+             ("DDPM, direct variance", learned, dict(more, sampler=DDPM_SAMPLER, spacing=EVEN, variance=DIRECT))]
     for name, model, p in jobs:
         compare_job(name, model, p)
     learned.close()
