@@ -27,6 +27,7 @@ int again_read(again *a, cli_options *o) {
   o->make = a->said.params;
   o->make.seed = a->said.seed;
   o->count = a->said.columns;
+  o->program = a->said.program;
   o->scale = a->said.scale;
   o->run.compute = a->said.compute;
   return EXIT_OK;

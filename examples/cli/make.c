@@ -13,6 +13,7 @@
 #include "output.h"
 #include "pattern.h"
 #include "preview.h"
+#include "program.h"
 #include "progress.h"
 #include "sheet.h"
 #include "show.h"
@@ -27,8 +28,11 @@ typedef struct making {
   const cli_options *options;
   const again *old; /* NULL: a new picture */
   class_list classes;
-  int32_t *picture_classes; /* [params.count], those of one class together */
-  int32_t *mix_classes;     /* [params.count], all the same; or NULL */
+  int32_t each;              /* pictures of each class, of seeds that follow each other */
+  int32_t columns, rows;     /* of the sheet */
+  float *noise, *step_noise; /* of a program of PyTorch's; or NULL */
+  int32_t *picture_classes;  /* [params.count], those of one class together */
+  int32_t *mix_classes;      /* [params.count], all the same; or NULL */
   uint64_t *picture_seeds;
   start_pictures start;
   dit_params params; /* resolved */
@@ -45,13 +49,15 @@ typedef struct making {
 
 static int library_status(dit_status status) { return status == DIT_ERROR_ARGUMENT ? EXIT_USAGE : EXIT_FAILED; }
 
+static int too_many(int64_t count) {
+  return fail(EXIT_USAGE, "%lld pictures are too many for one run; %d is the most", (long long)count, COUNT_LIMIT);
+}
+
 /* Picture i of each class has seed + i, so a row shows a class and a column a seed. */
 static int list_pictures(making *m) {
-  int32_t each = m->options->count;
+  int32_t each = m->each;
   int64_t count = (int64_t)m->classes.count * each;
-  if (count > COUNT_LIMIT) {
-    return fail(EXIT_USAGE, "%lld pictures are too many for one run; %d is the most", (long long)count, COUNT_LIMIT);
-  }
+  if (count > COUNT_LIMIT) return too_many(count);
   m->picture_classes = (int32_t *)malloc((size_t)count * sizeof *m->picture_classes);
   m->picture_seeds = (uint64_t *)malloc((size_t)count * sizeof *m->picture_seeds);
   if (!m->picture_classes || !m->picture_seeds) return fail(EXIT_FAILED, "out of memory");
@@ -66,9 +72,29 @@ static int list_pictures(making *m) {
   return EXIT_OK;
 }
 
+/* A program's batch has one seed, and a place of its own for each picture. */
+static int repeat_classes(making *m) {
+  size_t each = (size_t)m->options->count, count = (size_t)m->classes.count;
+  if (count * each > COUNT_LIMIT) return too_many((int64_t)(count * each));
+  int32_t *ids = (int32_t *)malloc(count * each * sizeof *ids);
+  if (!ids) return fail(EXIT_FAILED, "out of memory");
+  for (size_t i = 0; i < count * each; i++) ids[i] = m->classes.ids[i / each];
+  classes_free(&m->classes);
+  m->classes.ids = ids;
+  m->classes.count = (int32_t)(count * each);
+  m->each = 1;
+  return EXIT_OK;
+}
+
 /* The rows of the sheet: a class each. */
 static int choose_classes(making *m) {
-  if (!m->old) return classes_parse(m->model, m->info, m->options->classes, &m->classes);
+  const cli_options *o = m->options;
+  m->each = o->count;
+  if (!m->old) {
+    const char *chosen = o->classes ? o->classes : program_classes(o->program, m->info);
+    int status = classes_parse(m->model, m->info, chosen, &m->classes);
+    return status == EXIT_OK && o->program ? repeat_classes(m) : status;
+  }
   size_t size = (size_t)m->old->said.rows * sizeof *m->classes.ids;
   m->classes.ids = (int32_t *)malloc(size);
   if (!m->classes.ids) return fail(EXIT_FAILED, "out of memory");
@@ -107,6 +133,22 @@ static int read_start(making *m) {
   return status;
 }
 
+/* What the program draws for its batch. */
+static int draw_noise(making *m) {
+  record *r = &m->made;
+  program_batch batch = {.seed = m->options->make.seed, .size = m->params.count};
+  if (!m->options->program) return EXIT_OK;
+  if (m->old) batch.size = m->old->said.batch, batch.first = m->old->said.batch_first;
+  int status = program_draw(m->options->program, &batch, m->info, &m->params, &m->noise, &m->step_noise);
+  m->params.noise = m->noise;
+  m->params.step_noise = m->step_noise;
+  r->has_program = 1;
+  r->program = m->options->program;
+  r->batch = batch.size;
+  r->batch_first = batch.first;
+  return status;
+}
+
 /* Fills in what the picture says about itself. */
 static int describe_made(making *m) {
   record *r = &m->made;
@@ -124,7 +166,7 @@ static int describe_made(making *m) {
   r->mask_hash = m->start.mask_hash;
   r->scale = m->options->scale;
   r->seed = m->options->make.seed;
-  r->columns = m->options->count;
+  r->columns = m->each;
   r->rows = m->classes.count;
   r->row_classes = m->classes.ids;
   if (!m->old) return hash_model(path, &r->model_hash);
@@ -139,8 +181,11 @@ static int prepare(making *m) {
   if (status == EXIT_OK) status = list_pictures(m);
   if (status == EXIT_OK) status = choose_mix(m);
   if (status == EXIT_OK) status = read_start(m);
+  if (status == EXIT_OK && m->options->program && !m->old)
+    status = program_defaults(m->options->program, m->info, &m->params);
   if (status != EXIT_OK) return status;
   dit_status resolved = dit_params_resolve(m->model, &m->params, &m->params, &error);
+  if (resolved == DIT_OK && (status = draw_noise(m)) != EXIT_OK) return status;
   if (resolved == DIT_OK) resolved = dit_job_memory(m->model, &m->params, &m->memory, &error);
   if (resolved != DIT_OK) return fail(library_status(resolved), "%s", error.message);
   return describe_made(m);
@@ -150,12 +195,16 @@ static int prepare(making *m) {
 static int prepare_output(making *m) {
   const cli_options *o = m->options;
   int one_each = strchr(o->output, '%') != NULL, status = EXIT_OK;
+  int32_t count = m->params.count, grid = o->program != PROGRAM_NONE;
+  m->columns = !grid ? m->each : count < PROGRAM_COLUMNS ? count : PROGRAM_COLUMNS;
+  m->rows = (count + m->columns - 1) / m->columns;
   if (one_each) {
     status = pattern_expand(o->output, m->model, m->params.count, m->picture_classes, m->picture_seeds, &m->names);
   }
   if (status == EXIT_OK) {
-    status = sheet_create(&m->page, one_each ? 1 : o->count, one_each ? 1 : m->classes.count, m->params.width,
-                          m->params.height, m->info->image_channels, o->scale);
+    status =
+        sheet_create(&m->page, one_each ? 1 : m->columns, one_each ? 1 : m->rows, m->params.width, m->params.height,
+                     m->info->image_channels, o->scale, grid && count > 1 && !one_each ? PROGRAM_GAP : 0);
   }
   if (status == EXIT_OK) status = output_check(one_each ? m->names[0] : o->output);
   if (status != EXIT_OK) return status;
@@ -187,6 +236,7 @@ static int write_page(const making *m, const char *path, const record *r) {
 static int write_single(const making *m, int32_t index) {
   record r = m->made;
   r.rows = r.columns = 1;
+  if (r.has_program) r.batch_first += index;
   r.row_classes = &m->picture_classes[index];
   r.seed = m->picture_seeds[index];
   return write_page(m, m->names[index], &r);
@@ -194,11 +244,11 @@ static int write_single(const making *m, int32_t index) {
 
 /* Takes over the pictures that are ready; with a pattern, they are written at once. */
 static int save_ready(making *m, dit_job *job, preview *grown, int32_t ready) {
-  int32_t each = m->options->count, scale = m->options->scale;
+  int32_t scale = m->options->scale;
   dit_error error = {0};
   int status = EXIT_OK;
   for (; m->saved < ready && status == EXIT_OK; m->saved++) {
-    int32_t column = m->names ? 0 : m->saved % each, row = m->names ? 0 : m->saved / each;
+    int32_t column = m->names ? 0 : m->saved % m->columns, row = m->names ? 0 : m->saved / m->columns;
     dit_status got = dit_job_pixels(job, m->saved, DIT_PIXELS_NATIVE, m->pixels, 0, &error);
     if (got != DIT_OK) return fail(EXIT_FAILED, "%s", error.message);
     sheet_put(&m->page, column, row, m->params.width, m->params.height, scale, m->pixels);
@@ -274,7 +324,7 @@ static int make_prepared(making *m) {
   dit_job *job = NULL;
   preview grown;
   progress shown;
-  int status = preview_begin(&grown, m->options->preview, m->info, &m->params, m->options->count, m->classes.count);
+  int status = preview_begin(&grown, m->options->preview, m->info, &m->params, m->columns, m->rows);
   if (status != EXIT_OK) return preview_end(&grown), status;
   dit_status started = dit_job_start(m->model, &m->params, &job, &error);
   if (started != DIT_OK) return preview_end(&grown), fail(library_status(started), "%s", error.message);
@@ -318,6 +368,8 @@ int make_pictures(const dit_model *model, const dit_info *info, const cli_option
   free(m.picture_classes);
   free(m.picture_seeds);
   free(m.mix_classes);
+  free(m.noise);
+  free(m.step_noise);
   start_free(&m.start);
   pattern_free(m.names, m.params.count);
   sheet_free(&m.page);

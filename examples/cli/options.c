@@ -8,6 +8,7 @@
 #include "message.h"
 #include "number.h"
 #include "option_table.h"
+#include "program.h"
 
 enum { OPTION_LIMIT = 32 };
 
@@ -34,6 +35,13 @@ static int parse_spacing(const char *option, const char *value, int32_t *out) {
   static const char *const words[] = {"even", "ddim", "leading", "trailing", "linspace"};
   int chosen = choose(option, value, words, 5);
   if (chosen >= 0) *out = DIT_SPACING_EVEN + chosen;
+  return chosen < 0 ? EXIT_USAGE : EXIT_OK;
+}
+
+static int parse_generator(const char *option, const char *value, int32_t *out) {
+  static const char *const words[] = {"dit", "torch", "philox"};
+  int chosen = choose(option, value, words, 3);
+  if (chosen >= 0) *out = DIT_GENERATOR_DIT + chosen;
   return chosen < 0 ? EXIT_USAGE : EXIT_OK;
 }
 
@@ -75,6 +83,9 @@ static int set_option(cli_options *o, int id, const char *option, const char *va
     case OPTION_STEPS: return number_int(option, value, 1, 1000, &o->make.steps);
     case OPTION_SAMPLER: return parse_sampler(option, value, &o->make.sampler);
     case OPTION_SPACING: return parse_spacing(option, value, &o->make.spacing);
+    case OPTION_GENERATOR: return parse_generator(option, value, &o->make.generator);
+    case OPTION_REFERENCE: o->program = PROGRAM_OFFICIAL; return EXIT_OK;
+    case OPTION_DIFFUSERS: o->program = PROGRAM_DIFFUSERS; return EXIT_OK;
     case OPTION_ETA: return number_float(option, value, 0, 1, &o->make.eta);
     case OPTION_GUIDANCE: return number_float(option, value, 0.01, 1000, &o->make.guidance);
     case OPTION_GUIDANCE_CHANNELS:
@@ -146,6 +157,12 @@ static int check_together(cli_options *o, const unsigned char *seen) {
     if (seen[id] && option_table[id].recorded) {
       return fail(EXIT_USAGE, "--%s: with --again, the picture says this", option_table[id].name);
     }
+  }
+  if (seen[OPTION_REFERENCE] && seen[OPTION_DIFFUSERS])
+    return fail(EXIT_USAGE, "--reference and --diffusers: choose one");
+  if (o->program && (o->start || o->make.generator)) {
+    return fail(EXIT_USAGE, "%s: with --%s, the noise is that of PyTorch alone", o->start ? "-i" : "--generator",
+                option_table[seen[OPTION_REFERENCE] ? OPTION_REFERENCE : OPTION_DIFFUSERS].name);
   }
   if (o->mask && !o->start) return fail(EXIT_USAGE, "--mask: a start picture is needed: -i PNG");
   if (seen[OPTION_STRENGTH] && !o->start) return fail(EXIT_USAGE, "--strength: a start picture is needed: -i PNG");

@@ -20,6 +20,7 @@ typedef struct cli_options {
   size_t mix_length;
   const char *topic; /* of the help */
   int show, preview, json, memory, profile;
+  int program;   /* PROGRAM_*: of program.h */
   int32_t count; /* pictures of each class */
   int32_t scale;
   dit_options run;

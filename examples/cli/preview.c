@@ -36,7 +36,7 @@ int preview_begin(preview *p, int wanted, const dit_info *info, const dit_params
   p->pixels = (uint8_t *)malloc((size_t)p->width * (size_t)p->height * (size_t)info->image_channels);
   if (!p->pixels) return fail(EXIT_FAILED, "out of memory");
   p->shown = 1;
-  return sheet_create(&p->page, p->columns, p->rows, p->width, p->height, info->image_channels, p->scale);
+  return sheet_create(&p->page, p->columns, p->rows, p->width, p->height, info->image_channels, p->scale, 0);
 }
 
 void preview_end(preview *p) {

@@ -7,15 +7,17 @@
 
 #include "message.h"
 #include "number.h"
+#include "program.h"
 
 enum { PICTURE_LIMIT = 65536, LIST_LIMIT = 12 * PICTURE_LIMIT };
 static const char HASH_PREFIX[] = "fnv1a64:";
 
 static const char *const sampler_words[] = {"ddpm", "ddim", "dpm++", NULL};
 static const char *const spacing_words[] = {"even", "ddim", "leading", "trailing", "linspace", NULL};
-static const char *const generator_words[] = {"dit", NULL};
+static const char *const generator_words[] = {"dit", "torch", "philox", NULL};
 static const char *const variance_words[] = {"learned", "fixed large", "fixed small", "direct", NULL};
 static const char *const clip_words[] = {"off", "on", "derived", NULL};
+static const char *const program_words[] = {"sample.py", "DiTPipeline", NULL};
 static const char *const compute_words[] = {"f32", "int8", NULL};
 
 #define AT(member) offsetof(record, member)
@@ -30,6 +32,9 @@ const record_field record_fields[] = {
     {"Sampler", "sampler", FIELD_WORD, AT(params.sampler), 0, 1, 0, sampler_words},
     {"Spacing", "spacing", FIELD_WORD, AT(params.spacing), 0, 1, 0, spacing_words},
     {"Generator", "generator", FIELD_WORD, AT(params.generator), 0, 1, 0, generator_words},
+    {"Noise as of", "program", FIELD_WORD, AT(program), AT(has_program), PROGRAM_OFFICIAL, 0, program_words},
+    {"Batch", "batch", FIELD_INT, AT(batch), AT(has_program), 1, PICTURE_LIMIT, NULL},
+    {"Place in batch", "batch_first", FIELD_INT, AT(batch_first), AT(has_program), 0, PICTURE_LIMIT, NULL},
     {"Variance", "variance", FIELD_WORD, AT(params.variance), 0, 1, 0, variance_words},
     {"Clip", "clip", FIELD_WORD, AT(params.clip), 0, 1, 0, clip_words},
     {"Eta", "eta", FIELD_REAL, AT(params.eta), 0, 0, 1, NULL},
@@ -190,6 +195,8 @@ static int read_special(const char *path, const png_file *file, const char *key,
 static int check_whole(const char *path, const record *r) {
   if ((int64_t)r->rows * r->columns > PICTURE_LIMIT) return bad(path, "Class numbers", "asks for too many pictures");
   if (r->has_mask && !r->has_start) return bad(path, "Mask", "is there without a start picture");
+  if (r->has_program && (r->columns > 1 || r->has_start || r->batch_first > r->batch - r->rows))
+    return bad(path, "Noise as of", "does not go with the other texts");
   if (r->params.guidance_from > r->params.guidance_to) return bad(path, "Guidance from", "lies behind its end");
   return EXIT_OK;
 }

@@ -10,9 +10,9 @@ enum { SIDE_LIMIT = 1 << 20 }; /* pixels; PNG viewers take less */
 static const uint64_t BYTE_LIMIT = (uint64_t)1 << 31;
 
 int sheet_create(sheet *s, int32_t columns, int32_t rows, int32_t width, int32_t height, int32_t channels,
-                 int32_t scale) {
-  uint64_t wide = (uint64_t)columns * (uint64_t)width * (uint64_t)scale;
-  uint64_t high = (uint64_t)rows * (uint64_t)height * (uint64_t)scale;
+                 int32_t scale, int32_t gap) {
+  uint64_t wide = ((uint64_t)columns * (uint64_t)(width + gap) + (uint64_t)gap) * (uint64_t)scale;
+  uint64_t high = ((uint64_t)rows * (uint64_t)(height + gap) + (uint64_t)gap) * (uint64_t)scale;
   memset(s, 0, sizeof *s);
   if (wide > SIDE_LIMIT || high > SIDE_LIMIT || wide * high * (uint64_t)channels > BYTE_LIMIT) {
     return fail(
@@ -23,6 +23,7 @@ int sheet_create(sheet *s, int32_t columns, int32_t rows, int32_t width, int32_t
   s->width = (int32_t)wide;
   s->height = (int32_t)high;
   s->channels = channels;
+  s->gap = gap * scale;
   s->pixels = (uint8_t *)calloc((size_t)wide * (size_t)high, (size_t)channels);
   return s->pixels ? EXIT_OK : fail(EXIT_FAILED, "out of memory for a picture of %d x %d pixels", s->width, s->height);
 }
@@ -35,10 +36,11 @@ void sheet_free(sheet *s) {
 void sheet_put(sheet *s, int32_t column, int32_t row, int32_t width, int32_t height, int32_t scale,
                const uint8_t *pixels) {
   size_t channels = (size_t)s->channels, stride = (size_t)s->width * channels;
-  size_t left = (size_t)column * (size_t)width * (size_t)scale * channels;
+  size_t gap = (size_t)s->gap, top = gap + (size_t)row * ((size_t)height * (size_t)scale + gap);
+  size_t left = (gap + (size_t)column * ((size_t)width * (size_t)scale + gap)) * channels;
   for (size_t y = 0; y < (size_t)height * (size_t)scale; y++) {
     const uint8_t *from = pixels + y / (size_t)scale * (size_t)width * channels;
-    uint8_t *to = s->pixels + ((size_t)row * (size_t)height * (size_t)scale + y) * stride + left;
+    uint8_t *to = s->pixels + (top + y) * stride + left;
     for (size_t x = 0; x < (size_t)width * (size_t)scale; x++) {
       memcpy(to + x * channels, from + x / (size_t)scale * channels, channels);
     }

@@ -7,14 +7,14 @@
 
 typedef struct sheet {
   int32_t width, height; /* pixels */
-  int32_t channels;
-  uint8_t *pixels; /* [height][width][channels] */
+  int32_t channels, gap; /* gap: black, or transparent, pixels around each picture */
+  uint8_t *pixels;       /* [height][width][channels] */
 } sheet;
 
-/* A sheet of columns x rows pictures of width x height pixels, each enlarged `scale` times. EXIT_OK, or another exit
- * status after a message. */
+/* A sheet of columns x rows pictures of width x height pixels with a gap around each, enlarged `scale` times. EXIT_OK,
+ * or another exit status after a message. */
 int sheet_create(sheet *s, int32_t columns, int32_t rows, int32_t width, int32_t height, int32_t channels,
-                 int32_t scale);
+                 int32_t scale, int32_t gap);
 void sheet_free(sheet *s);
 
 /* Puts picture [height][width][channels], enlarged, at a place of the grid; every pixel becomes a square. */

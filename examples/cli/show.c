@@ -16,7 +16,7 @@ enum { SMALL_SIDE = 256, CHUNK = 4096 };
 static int enlarge(const sheet *picture, sheet *larger) {
   int32_t side = picture->width > picture->height ? picture->width : picture->height;
   int32_t scale = side < SMALL_SIDE ? SMALL_SIDE / side : 1;
-  int status = sheet_create(larger, 1, 1, picture->width, picture->height, picture->channels, scale);
+  int status = sheet_create(larger, 1, 1, picture->width, picture->height, picture->channels, scale, 0);
   if (status == EXIT_OK) sheet_put(larger, 0, 0, picture->width, picture->height, scale, picture->pixels);
   return status;
 }
