@@ -203,6 +203,12 @@ other -c none
 other -S 1
 other -s 3
 other --sampler ddpm
+other --sampler dpm++
+other --spacing leading
+other --generator torch
+other --generator philox
+other --reference
+other --diffusers
 other --eta 1
 other -g 3
 other -g 1
@@ -306,6 +312,13 @@ again one.png --threads 1 --isa scalar -m "$root/weights/sprites/sprites.gguf"
 run 0 -c potion,none,sword,sword -n 2 -S 18446744073709551615 -s 2 --scale 3 --sampler ddpm -g 3.3 --guidance-channels all \
   --guidance-from 0.1 --guidance-to 0.7 --mix key:0.3 --width 64 -o sheet.png
 again sheet.png
+run 0 -c potion,key -n 2 -s 4 --sampler dpm++ --spacing trailing --generator philox -o solver.png
+again solver.png
+run 0 -c potion,key -n 3 -s 3 --reference --sampler ddim --eta 0.5 --scale 2 -o reference.png
+check "a grid of six, four in a row, with a border of two pixels" has '276 x 140 pixels' err
+again reference.png
+run 0 -c potion -s 3 --diffusers --sampler ddpm -o diffusers.png
+again diffusers.png
 run 0 -c key -s 3 --eta 0.123456789 -o eta.png
 again eta.png
 check "reals have all their digits" has 'Eta.0\.123456791' eta.png
