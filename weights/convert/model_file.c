@@ -182,7 +182,8 @@ static dit_status write_dit_keys(gguf_writer *w, const model *m, const model_wis
   gguf_writer_bool(w, "dit.learned_sigma", g->out_channels != g->in_channels);
   gguf_writer_u32(w, "dit.class_count", (uint32_t)classes);
   gguf_writer_i32(w, "dit.null_class", null_class);
-  gguf_writer_string(w, "dit.forward", "official");
+  gguf_writer_string(w, "dit.forward", wishes->diffusers ? "diffusers" : "official");
+  if (wishes->diffusers) gguf_writer_f64(w, "dit.norm_eps", g->norm_eps > 0 ? g->norm_eps : 1e-5);
   gguf_writer_string(w, "dit.beta_schedule", "linear");
   gguf_writer_f64(w, "dit.beta_start", 0.0001);
   gguf_writer_f64(w, "dit.beta_end", 0.02);

@@ -21,6 +21,7 @@ typedef struct model_wishes {
   const char *spacing;       /* "even" for ddpm; for ddim "ddim" where a whole stride makes that many steps */
   double guidance;           /* 4, or 1 without a null class; < 0: the default */
   int guidance_channels;     /* -1: all; 0: 3, or all if there are no more than 3 */
+  int diffusers;             /* the forward pass: 1 for diffusers', which is not the official one */
   int no_null_class;         /* every row of the label table is a class */
   const char *const *labels; /* one a class */
   size_t label_count;
