@@ -59,7 +59,7 @@ static int open_synthetic(const char *first, int type, int diffusers, dit_model 
   memset(&wishes, 0, sizeof wishes);
   wishes.type = type;
   wishes.guidance = -1;
-  wishes.diffusers = diffusers;
+  wishes.forward = diffusers ? MODEL_FORWARD_DIFFUSERS : 0;
   *model = NULL;
   if (!synthetic_write(synthetic_path(path, sizeof path, "network"), first, NULL, &wishes)) return 0;
   const dit_status status = dit_model_open(path, NULL, model, &error);
