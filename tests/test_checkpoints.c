@@ -93,12 +93,18 @@ static void check_tensors(const char *name, const source *s) {
 
 static void test_torch(void) {
   static const char *const cases[][2] = {
-      {"protocol2", "PyTorch zip checkpoint"},     {"protocol3", "PyTorch zip checkpoint"},
-      {"protocol4", "PyTorch zip checkpoint"},     {"protocol5", "PyTorch zip checkpoint"},
-      {"train2", "PyTorch zip checkpoint (ema)"},  {"train3", "PyTorch zip checkpoint (ema)"},
-      {"train4", "PyTorch zip checkpoint (ema)"},  {"train5", "PyTorch zip checkpoint (ema)"},
-      {"kinds", "PyTorch zip checkpoint"},         {"views", "PyTorch zip checkpoint"},
-      {"smallest", "PyTorch zip checkpoint"},      {"state_dict", "PyTorch zip checkpoint (state_dict)"},
+      {"protocol2", "PyTorch zip checkpoint"},
+      {"protocol3", "PyTorch zip checkpoint"},
+      {"protocol4", "PyTorch zip checkpoint"},
+      {"protocol5", "PyTorch zip checkpoint"},
+      {"train2", "PyTorch zip checkpoint (ema)"},
+      {"train3", "PyTorch zip checkpoint (ema)"},
+      {"train4", "PyTorch zip checkpoint (ema)"},
+      {"train5", "PyTorch zip checkpoint (ema)"},
+      {"kinds", "PyTorch zip checkpoint"},
+      {"views", "PyTorch zip checkpoint"},
+      {"smallest", "PyTorch zip checkpoint"},
+      {"state_dict", "PyTorch zip checkpoint (state_dict)"},
       {"model", "PyTorch zip checkpoint (model)"},
       {"legacy", "PyTorch checkpoint of before 1.6"},
       {"legacy_views", "PyTorch checkpoint of before 1.6"},
@@ -175,6 +181,37 @@ static void test_half(void) {
   CHECK(bfloat_from_float(INFINITY) == 0x7f80 && bfloat_from_float(-3.4e38f) == 0xff80, "beyond the largest bfloat");
   CHECK(isnan(half_to_float(0x7c01)) && isnan(half_to_float(half_from_float(NAN))), "NaN as a half");
   CHECK(isnan(bfloat_to_float(0x7f81)) && isnan(bfloat_to_float(bfloat_from_float(NAN))), "NaN as a bfloat");
+}
+
+/* Conversions in blocks give what single ones give, for every half and the floats around its rounding. */
+static void test_half_blocks(void) {
+  int wrong = 0;
+  for (unsigned first = 0; first < 0x10000; first += HALF_BLOCK) {
+    uint16_t bits[HALF_BLOCK], back[HALF_BLOCK];
+    float values[HALF_BLOCK], moved[HALF_BLOCK];
+    for (unsigned i = 0; i < HALF_BLOCK; i++) bits[i] = (uint16_t)(first + i);
+    half_block_to_float(bits, values);
+    for (int i = 0; i < HALF_BLOCK; i++) {
+      float one = half_to_float(bits[i]);
+      wrong += memcmp(&one, &values[i], 4) != 0;
+    }
+    if ((first & 0x7c00) == 0x7c00) continue; /* infinities and NaN do not go back */
+    for (int step = -2; step <= 2; step++) {
+      for (int i = 0; i < HALF_BLOCK; i++) {
+        float low = half_to_float(bits[i]), high = half_to_float((uint16_t)(bits[i] + 1));
+        float middle = isfinite(high) ? (low + high) / 2 : low < 0 ? -65520.0f : 65520.0f;
+        moved[i] = step == -2 ? low : step == 2 ? low * 1.5f : step ? nextafterf(middle, step * 1e9f) : middle;
+      }
+      half_block_from_float(moved, back);
+      for (int i = 0; i < HALF_BLOCK; i++) wrong += back[i] != half_from_float(moved[i]);
+      bfloat_block_from_float(moved, back);
+      for (int i = 0; i < HALF_BLOCK; i++) wrong += back[i] != bfloat_from_float(moved[i]);
+      float most = 0;
+      for (int i = 0; i < HALF_BLOCK; i++) most = fmaxf(most, fabsf(moved[i]));
+      wrong += half_block_most(moved) != most;
+    }
+  }
+  CHECK(wrong == 0, "%d conversions in blocks are wrong", wrong);
 }
 
 /* ---- safetensors ---- */
@@ -438,6 +475,7 @@ int main(void) {
   test_torch();
   test_alignment();
   test_half();
+  test_half_blocks();
   test_safetensors_values();
   test_safetensors_refused();
   test_safetensors_damage();

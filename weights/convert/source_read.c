@@ -19,6 +19,18 @@ static float read_f64(const uint8_t *p) {
   return (float)value;
 }
 
+/* Elements that lie side by side, in blocks. */
+static void read_halves(const uint8_t *p, uint64_t count, float *out) {
+  for (uint64_t i = 0; i < count; i += HALF_BLOCK) {
+    uint16_t bits[HALF_BLOCK] = {0};
+    float values[HALF_BLOCK];
+    size_t n = count - i < HALF_BLOCK ? (size_t)(count - i) : HALF_BLOCK;
+    for (size_t k = 0; k < n; k++) bits[k] = little16(p + 2 * (i + k));
+    half_block_to_float(bits, values);
+    memcpy(out + i, values, n * sizeof *values);
+  }
+}
+
 /* `count` elements, each `stride` elements after the one before. */
 static void read_run(int type, const uint8_t *p, uint64_t stride, uint64_t count, float *out) {
   switch (type) {
@@ -26,6 +38,10 @@ static void read_run(int type, const uint8_t *p, uint64_t stride, uint64_t count
       for (uint64_t i = 0; i < count; i++) out[i] = read_f32(p + i * stride * 4);
       break;
     case SOURCE_F16:
+      if (stride == 1) {
+        read_halves(p, count, out);
+        break;
+      }
       for (uint64_t i = 0; i < count; i++) out[i] = half_to_float(little16(p + i * stride * 2));
       break;
     case SOURCE_BF16:
