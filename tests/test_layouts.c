@@ -389,6 +389,15 @@ static void test_pipeline(void) {
             "--guidance-channels", "all", "-o", b) == 0,
         "%s", output);
   equal_files("a pipeline", a, b);
+  dit_model *model = NULL;
+  dit_error error = {0, ""};
+  dit_info info = {.struct_size = sizeof info};
+  if (CHECK(!dit_model_open(a, NULL, &model, &error) && !dit_model_info(model, &info), "%s", error.message))
+    CHECK(info.sampler == DIT_SAMPLER_DDIM && info.spacing == DIT_SPACING_LEADING && info.steps == 50 &&
+              info.guidance_channels == 4 && dit_model_find(model, "first") == 0 && info.label_count == 3,
+          "sampler %d, spacing %d, %d steps, %d channels", info.sampler, info.spacing, info.steps,
+          info.guidance_channels);
+  dit_model_close(model);
   CHECK(RUN("--check", p, a) == 0 && strstr(output, "all equal"), "%s", output);
   CHECK(RUN("--dit", p, "--synthetic", VAE_SPEC, "-o", a) == 0, "the transformer alone: %s", output);
   equal_files("half a pipeline", a, b);
@@ -491,6 +500,8 @@ static void test_schedulers_refused(void) {
       {DDIM ",\"steps_offset\":-1}", "steps_offset is -1"},
       {DDIM ",\"beta_start\":-0.1}", "beta_start is -0.1"},
       {DDIM ",\"beta_end\":\"a\"}", "beta_end is a"},
+      {DDIM ",\"beta_end\":0.00005}", "beta_end is below beta_start"},
+      {DDIM ",\"num_train_timesteps\":10,\"steps_offset\":10}", "steps_offset is 10"},
       {DDIM ",\"set_alpha_to_one\":1}", "set_alpha_to_one is 1"},
       {DDPM ",\"variance_type\":\"learned\"}", "variance_type is learned"},
       {DDPM ",\"variance_type\":\"fixed_large_log\"}", "variance_type is fixed_large_log"},

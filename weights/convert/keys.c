@@ -42,12 +42,16 @@ static dit_status write_recommendations(gguf_writer *w, const model *m, const mo
                                         dit_error *error) {
   const schedule *from = wishes->schedule;
   int steps = wishes->steps ? wishes->steps : from ? 50 : 250, channels = wishes->guidance_channels;
+  if (from && !wishes->steps && from->timesteps < steps) steps = from->timesteps;
   const char *sampler = wishes->sampler ? wishes->sampler : from ? from->sampler : "ddpm";
   const char *spacing = wishes->spacing ? wishes->spacing : from ? from->spacing : NULL;
   double guidance = wishes->guidance >= 0 ? wishes->guidance : null_class < 0 ? 1 : 4;
   if (!spacing) spacing = strcmp(sampler, "ddim") == 0 && has_ddim_stride(steps) ? "ddim" : "even";
   if (strcmp(spacing, "ddim") == 0 && !has_ddim_stride(steps))
     return dit__fail(error, DIT_ERROR_ARGUMENT, "no whole stride makes %d steps, which --spacing ddim needs", steps);
+  if (from && steps > from->timesteps)
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "--steps %d: the scheduler has only %d timesteps", steps,
+                     from->timesteps);
   dit_status status = check_guidance(guidance, channels, m->dit.in_channels, null_class, error);
   if (!status && !channels) status = usual_channels(m, wishes, &channels, error);
   if (status) return status;
@@ -78,7 +82,7 @@ static void write_schedule(gguf_writer *w, const schedule *s) {
   gguf_writer_u32(w, "dit.steps_offset", (uint32_t)s->steps_offset);
   gguf_writer_bool(w, "dit.set_alpha_to_one", s->set_alpha_to_one);
   if (s->variance) gguf_writer_string(w, "dit.variance", s->variance);
-  if (s->clip) gguf_writer_bool(w, "dit.clip", 1);
+  gguf_writer_string(w, "dit.clip", s->clip ? "on" : "off");
 }
 
 static dit_status write_labels(gguf_writer *w, const model_wishes *wishes, int64_t classes, int64_t rows,

@@ -72,7 +72,8 @@ static int take_integer(scheduler_reader *r, const char *key, int low, int high,
 
 static double take_real(scheduler_reader *r, const char *key, double otherwise) {
   const json_value *v = json_member(r->config, key);
-  if (v && !(v->kind == JSON_NUMBER && v->number > 0 && v->number < 1)) refuse(r, key, value_text(v), "0 to 1");
+  if (v && !(v->kind == JSON_NUMBER && v->number >= 1e-8 && v->number <= 0.999))
+    refuse(r, key, value_text(v), "1e-8 to 0.999");
   return v && v->kind == JSON_NUMBER ? v->number : otherwise;
 }
 
@@ -91,8 +92,9 @@ static void read_common(scheduler_reader *r, schedule *out) {
   out->spacing = spacings[take_word(r, "timestep_spacing", "leading|trailing|linspace", usual)];
   out->beta_start = take_real(r, "beta_start", 0.0001);
   out->beta_end = take_real(r, "beta_end", 0.02);
-  out->timesteps = take_integer(r, "num_train_timesteps", 1, 1000, 1000, "1 to 1000");
-  out->steps_offset = take_integer(r, "steps_offset", 0, 999, 0, "0 to 999");
+  if (out->beta_end < out->beta_start) refuse(r, "beta_end", "below beta_start", "rising ones");
+  out->timesteps = take_integer(r, "num_train_timesteps", 2, 10000, 1000, "2 to 10000");
+  out->steps_offset = take_integer(r, "steps_offset", 0, out->timesteps - 1, 0, "less than num_train_timesteps");
   out->set_alpha_to_one = 1;
   take_word(r, "prediction_type", "epsilon", "epsilon");
   must_be_off(r, "trained_betas");
