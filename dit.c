@@ -10,15 +10,17 @@
 
 int64_t dit__modulation_size(const dit__transformer *dit) { return (6 * (int64_t)dit->depth + 2) * dit->hidden; }
 
-/* argument: dit__rows; result [steps][256]: cos(t f), then sin(t f), f = exp(-ln(10000) j / 128). */
+/* argument: dit__rows, transformer; result [steps][256]: cos(t f), then sin(t f), f = exp(-ln(10000) j / 128), or / 127
+ * as diffusers has it (its downscale_freq_shift is 1). */
 static void dit_time_features(const dit__op *op, const dit__kernels *kernels, int64_t unit) {
   const dit__rows *rows = (const dit__rows *)op->argument[0];
+  const int last = ((const dit__transformer *)op->argument[1])->diffusers ? 127 : 128;
   (void)kernels;
   (void)unit;
   for (int32_t s = 0; s < rows->steps; s++)
     for (int j = 0; j < 128; j++) {
       double sine, cosine;
-      dit__sincos(rows->timesteps[s] * dit__exp(-9.210340371976184 * j / 128), &sine, &cosine);
+      dit__sincos(rows->timesteps[s] * dit__exp(-9.210340371976184 * j / last), &sine, &cosine);
       op->result[s * 256 + j] = (float)cosine;
       op->result[s * 256 + 128 + j] = (float)sine;
     }
@@ -91,11 +93,13 @@ void dit__plan_modulation(dit__plan *plan, dit__arena *arena, const dit__transfo
   float *time = (float *)dit__arena_take(arena, (uint64_t)(rows->steps * hidden), sizeof(float));
   float *label = (float *)dit__arena_take(arena, 2 * (uint64_t)hidden, sizeof(float));
   float *condition = (float *)dit__arena_take(arena, (uint64_t)(count * hidden), sizeof(float));
-  dit_call(plan, dit_time_features, features, rows->steps * 256 * 100.0)->argument[0] = rows;
+  dit__op *op = dit_call(plan, dit_time_features, features, rows->steps * 256 * 100.0);
+  op->argument[0] = rows;
+  op->argument[1] = dit;
   dit_product(plan, &dit->time0, rows->steps, features, 256, inner, hidden, DIT__STORE);
   dit_call(plan, dit_silu, inner, 32.0 * (double)(rows->steps * hidden))->number[0] = rows->steps * hidden;
   dit_product(plan, &dit->time2, rows->steps, inner, hidden, time, hidden, DIT__STORE);
-  dit__op *op = dit_call(plan, dit_conditions, condition, 64.0 * (double)(count * hidden));
+  op = dit_call(plan, dit_conditions, condition, 64.0 * (double)(count * hidden));
   op->argument[0] = rows;
   op->argument[1] = time;
   op->argument[2] = dit;
@@ -133,13 +137,19 @@ static void dit_patchify(const dit__op *op, const dit__kernels *kernels, int64_t
 }
 
 /* Sine and cosine of position * omega_j, omega_j = 10000^(-j / quarter): one half of a row of positions. */
-static void dit_position_half(float *to, int64_t position, int64_t quarter) {
+static void dit_position_half(float *to, double position, int64_t quarter) {
   for (int64_t j = 0; j < quarter; j++) {
     double sine, cosine;
-    dit__sincos((double)position * dit__exp(-9.210340371976184 * (double)j / (double)quarter), &sine, &cosine);
+    dit__sincos(position * dit__exp(-9.210340371976184 * (double)j / (double)quarter), &sine, &cosine);
     to[j] = (float)sine;
     to[quarter + j] = (float)cosine;
   }
+}
+
+/* Where patch `index` of `count` counts as standing. diffusers squeezes other grids onto the model's own one. */
+static double dit_position(const dit__transformer *dit, int64_t index, int64_t count) {
+  const int64_t own = dit->latent_size / dit->patch;
+  return dit->diffusers ? (double)index / ((double)count / (double)own) : (double)index;
 }
 
 /* argument: transformer; result [tokens][hidden]: the stored table on its own grid, else columns first, computed. */
@@ -153,10 +163,11 @@ static void dit_positions(const dit__op *op, const dit__kernels *kernels, int64_
     kernels->convert(dit->positions.type, dit->positions.data, rows * columns * dit->hidden, 0, to);
     return;
   }
-  for (int64_t column = 0; column < columns; column++) dit_position_half(to + column * dit->hidden, column, half / 2);
+  for (int64_t column = 0; column < columns; column++)
+    dit_position_half(to + column * dit->hidden, dit_position(dit, column, columns), half / 2);
   for (int64_t row = 0; row < rows; row++) {
     float *line = to + row * columns * dit->hidden;
-    dit_position_half(line + half, row, half / 2);
+    dit_position_half(line + half, dit_position(dit, row, rows), half / 2);
     for (int64_t column = 0; column < columns; column++) {
       float *token = line + column * dit->hidden;
       if (row) memcpy(token, to + column * dit->hidden, (size_t)half * sizeof(float));
@@ -188,6 +199,8 @@ static void dit_unpatchify(const dit__op *op, const dit__kernels *kernels, int64
 
 /* ---- A pass ---- */
 
+#define DIT_EPS 1e-6f /* of the norms without weights */
+
 typedef struct dit_pass {
   dit__plan *plan;
   const dit__transformer *dit;
@@ -198,14 +211,14 @@ typedef struct dit_pass {
   dit__quantized q;
 } dit_pass;
 
-static void dit_norm(const dit_pass *pass, int64_t chunk) {
+static void dit_norm(const dit_pass *pass, int64_t chunk, float eps) {
   dit__op *op = dit__plan_add(pass->plan, DIT__NORM);
   op->rows = pass->rows;
   op->width = pass->dit->hidden;
   op->x = pass->x;
   op->x_stride = op->out_stride = pass->dit->hidden;
   op->out = pass->h;
-  op->eps = 1e-6f;
+  op->eps = eps;
   op->rows_per_sample = pass->tokens;
   op->modulation = pass->modulation + chunk * pass->dit->hidden;
   op->modulation_rows = pass->modulation_rows;
@@ -240,7 +253,7 @@ static void dit_block(const dit_pass *pass, int32_t index) {
   const dit__transformer *dit = pass->dit;
   const dit__block *block = &dit->blocks[index];
   const int64_t chunk = 6 * (int64_t)index;
-  dit_norm(pass, chunk);
+  dit_norm(pass, chunk, DIT_EPS);
   dit_layer(pass, &block->qkv, pass->h, pass->wide, DIT__STORE, 0);
   dit__op *op = dit__plan_add(pass->plan, DIT__ATTENTION);
   op->x = pass->wide;
@@ -253,7 +266,7 @@ static void dit_block(const dit_pass *pass, int32_t index) {
   op->dim = dit->hidden / dit->heads;
   op->factor = (float)(1.0 / sqrt((double)op->dim));
   dit_layer(pass, &block->proj, pass->h, pass->x, DIT__GATED, chunk + 2);
-  dit_norm(pass, chunk + 3);
+  dit_norm(pass, chunk + 3, dit->mlp_eps);
   dit_layer(pass, &block->fc1, pass->h, pass->wide, DIT__GELU, 0);
   dit_layer(pass, &block->fc2, pass->wide, pass->x, DIT__GATED, chunk + 5);
 }
@@ -311,7 +324,7 @@ void dit__plan_pass(dit__plan *plan, dit__arena *arena, const dit__transformer *
 
   dit_embed(&pass, latents, height, width, latent);
   for (int32_t i = 0; i < dit->depth; i++) dit_block(&pass, i);
-  dit_norm(&pass, 6 * (int64_t)dit->depth);
+  dit_norm(&pass, 6 * (int64_t)dit->depth, DIT_EPS);
   dit_product(plan, &dit->final_linear, pass.rows, pass.h, dit->hidden, pass.wide, last, DIT__STORE);
   dit__op *op = dit_call(plan, dit_unpatchify, out, 8.0 * pass.tokens * last);
   dit_pass_numbers(op, &pass, latents, height, width);

@@ -236,13 +236,16 @@ static void model_transformer_geometry(model_loader *loader) {
   dit->null_class = (int32_t)model_integer(loader, "dit.null_class", -1, dit->classes, -1, 1);
   dit->mlp = (int32_t)model_integer(loader, "dit.mlp_size", 4, 65536, 4 * (int64_t)dit->hidden, 0);
   dit->out_channels = dit->channels * (model_integer(loader, "dit.learned_sigma", 0, 1, 1, 1) ? 2 : 1);
-  model_choice(loader, "dit.forward", "official");
+  dit->diffusers = model_choice(loader, "dit.forward", "official|diffusers") == 2;
+  dit->mlp_eps = (float)(dit->diffusers ? model_real(loader, "dit.norm_eps", 1e-5) : 1e-6);
   if (loader->status) return;
   if (dit->hidden % dit->heads || dit->hidden % 4 || dit->latent_size % dit->patch)
     loader->status =
         dit__fail(loader->error, DIT_ERROR_FORMAT,
                   "geometry: hidden_size %d must be a multiple of heads %d and of 4, latent_size %d of patch %d",
                   dit->hidden, dit->heads, dit->latent_size, dit->patch);
+  else if (!(dit->mlp_eps > 0 && dit->mlp_eps <= 1))
+    loader->status = dit__fail(loader->error, DIT_ERROR_FORMAT, "key dit.norm_eps must be above 0 and at most 1");
 }
 
 /* What the model was trained with: it predicts the noise of this process. */

@@ -15,6 +15,8 @@ typedef struct dit__transformer {
   int32_t present;
   int32_t hidden, depth, heads, patch, latent_size, channels, out_channels, mlp, classes, null_class;
   dit__process process;     /* what the model was trained with */
+  int32_t diffusers;        /* dit.forward: 1 for the formulas of diffusers' DiTTransformer2DModel */
+  float mlp_eps;            /* of the norm before the MLP */
   dit__matrix embed;        /* [hidden][channels * patch * patch] */
   dit__weights positions;   /* [latent_size/patch squared][hidden] */
   dit__matrix time0, time2; /* timestep embedding */

@@ -10,24 +10,29 @@
 #include "weights/convert/model_file.h"
 
 /* Writes the model of one or two specifications (NULL: no second) to `path`; 1 if it worked. */
+static int synthetic_write(const char *path, const char *first, const char *second, const model_wishes *wishes) {
+  model m;
+  dit_error error = {0};
+  memset(&m, 0, sizeof m);
+  dit_status status = model_add_synthetic(&m, first, &error);
+  if (!status && second) status = model_add_synthetic(&m, second, &error);
+  if (!status) status = model_write(&m, wishes, path, NULL, NULL, &error);
+  if (status) printf("  %s: %s\n", first, error.message);
+  model_free(&m);
+  return !status;
+}
+
+/* Likewise, with weights of `type`. */
 #if defined(__GNUC__)
 __attribute__((unused))
 #endif
 static int
 synthetic_file(const char *path, const char *first, const char *second, int type) {
-  model m;
   model_wishes wishes;
-  dit_error error = {0};
-  memset(&m, 0, sizeof m);
   memset(&wishes, 0, sizeof wishes);
   wishes.type = type;
   wishes.guidance = -1;
-  dit_status status = model_add_synthetic(&m, first, &error);
-  if (!status && second) status = model_add_synthetic(&m, second, &error);
-  if (!status) status = model_write(&m, &wishes, path, NULL, NULL, &error);
-  if (status) printf("  %s: %s\n", first, error.message);
-  model_free(&m);
-  return !status;
+  return synthetic_write(path, first, second, &wishes);
 }
 
 /* A path for a temporary file in the folder of $DIT_TMP, or /tmp. */

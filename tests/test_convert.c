@@ -6,73 +6,18 @@
  * from the root of the repository. */
 #define _DEFAULT_SOURCE /* mkdtemp, fork */
 
-#include "tests/test.h"
+#include "tests/convert.h"
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <math.h>
-#include <signal.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "internal.h"
 #include "weights/convert/encode.h"
 #include "weights/convert/model_file.h"
 
-static const char *program = "build/dit-convert";
-static char folder[64]; /* temporary */
-
 #define SMALL_DIT "dit:hidden=16,depth=1,heads=2,patch=2,latent=4,in=4,classes=3,sigma=1"
 #define SMALL_VAE "vae:blocks=8+8,layers=1,groups=4,in=3,out=3,latent=4"
 #define CHECKPOINTS "tests/golden/checkpoints/"
-
-/* ---- Files ---- */
-
-static uint8_t *load(const char *path, size_t *size) {
-  FILE *f = fopen(path, "rb");
-  uint8_t *bytes = NULL;
-  *size = 0;
-  if (!f) return NULL;
-  fseek(f, 0, SEEK_END);
-  long length = ftell(f);
-  rewind(f);
-  bytes = (uint8_t *)malloc((size_t)length + 1);
-  *size = fread(bytes, 1, (size_t)length, f);
-  bytes[*size] = 0;
-  fclose(f);
-  return bytes;
-}
-
-static void save(const char *path, const void *bytes, size_t size) {
-  FILE *f = fopen(path, "wb");
-  CHECK(f && fwrite(bytes, 1, size, f) == size, "%s cannot be written", path);
-  if (f) fclose(f);
-}
-
-static const char *in_folder(const char *name) {
-  static char paths[8][128];
-  static int next;
-  char *path = paths[next++ % 8];
-  snprintf(path, sizeof paths[0], "%s/%s", folder, name);
-  return path;
-}
-
-/* Files in the temporary folder; `clear` removes them. */
-static int count_files(int clear) {
-  DIR *directory = opendir(folder);
-  int count = 0;
-  for (struct dirent *entry; directory && (entry = readdir(directory));) {
-    if (entry->d_name[0] == '.') continue;
-    count++;
-    char path[400];
-    snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-    if (clear) remove(path);
-  }
-  if (directory) closedir(directory);
-  return count;
-}
 
 /* ---- The rule, against the reference ---- */
 
@@ -405,52 +350,6 @@ static void test_rounding(void) {
 
 /* ---- The program ---- */
 
-static char output[16384]; /* of the last run, both streams */
-
-/* Runs dit-convert in the background. */
-static pid_t start(const char *const *arguments) {
-  const char *all[40] = {program};
-  char log[128];
-  int n = 1;
-  snprintf(log, sizeof log, "%s/.log", folder);
-  while (*arguments && n < 39) all[n++] = *arguments++;
-  fflush(stdout);
-  pid_t child = fork();
-  if (child == 0) {
-    int out = open(log, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    dup2(out, 1);
-    dup2(out, 2);
-    execv(program, (char *const *)(uintptr_t)all);
-    _exit(127);
-  }
-  return child;
-}
-
-static int finish(pid_t child) {
-  int status = 0;
-  size_t size;
-  char path[128];
-  snprintf(path, sizeof path, "%s/.log", folder);
-  waitpid(child, &status, 0);
-  uint8_t *log = load(path, &size);
-  snprintf(output, sizeof output, "%s", log ? (char *)log : "");
-  free(log);
-  remove(path);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
-#define RUN(...) finish(start((const char *const[]){__VA_ARGS__, NULL}))
-
-static void equal_files(const char *what, const char *a, const char *b) {
-  size_t a_size, b_size, at = 0;
-  uint8_t *x = load(a, &a_size), *y = load(b, &b_size);
-  while (x && y && at < a_size && at < b_size && x[at] == y[at]) at++;
-  CHECK(x && y && a_size == b_size && at == a_size, "%s: %d and %d bytes, the first difference at %d", what,
-        (int)a_size, (int)b_size, (int)at);
-  free(x);
-  free(y);
-}
-
 static void test_checkpoints(void) {
   static const struct {
     const char *path, *type, *spec, *extra, *value, *found;
@@ -653,15 +552,6 @@ static void save_safetensors(const char *path, const char *skip, const char *res
         path);
   if (f) fclose(f);
   model_free(&m);
-}
-
-/* A run that must have failed, with a message that has all of `words` ("a|b"). */
-static void refused(const char *what, int status, const char *words) {
-  char parts[256], *part;
-  CHECK(status == 1, "%s: exit status %d", what, status);
-  snprintf(parts, sizeof parts, "%s", words);
-  for (part = strtok(parts, "|"); part; part = strtok(NULL, "|"))
-    CHECK(strstr(output, part) != NULL, "%s: does not say \"%s\":\n%s", what, part, output);
 }
 
 static void test_damaged(void) {

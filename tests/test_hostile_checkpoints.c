@@ -610,9 +610,9 @@ static void test_storage(void) {
   t.stored = 7;
   refuse_tensor(&t, size);
   t.stored = -1;
-  refuse_tensor(&t, size);
+  refuse_tensor(&t, "malformed");
   t.stored = ((int64_t)1 << 62) + 6; /* times 4 it wraps to the right size */
-  refuse_tensor(&t, size);
+  refuse_tensor(&t, "impossible size");
   t = sound;
   t.storage = "torch\nDoubleStorage\n";
   refuse_tensor(&t, size);

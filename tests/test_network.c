@@ -52,11 +52,16 @@ static void *array(const char *set, const char *name, const char *part, int as_f
   return as_float ? (void *)npy_f32(path, shape) : (void *)npy_f64(path, shape);
 }
 
-static int open_synthetic(const char *first, int type, dit_model **model) {
+static int open_synthetic(const char *first, int type, int diffusers, dit_model **model) {
   char path[512];
   dit_error error = {0};
+  model_wishes wishes;
+  memset(&wishes, 0, sizeof wishes);
+  wishes.type = type;
+  wishes.guidance = -1;
+  wishes.forward = diffusers ? MODEL_FORWARD_DIFFUSERS : 0;
   *model = NULL;
-  if (!synthetic_file(synthetic_path(path, sizeof path, "network"), first, NULL, type)) return 0;
+  if (!synthetic_write(synthetic_path(path, sizeof path, "network"), first, NULL, &wishes)) return 0;
   const dit_status status = dit_model_open(path, NULL, model, &error);
   CHECK(status == DIT_OK, "%s: %s", first, error.message);
   remove(path); /* the mapping keeps it */
@@ -155,7 +160,6 @@ static void transformer_case(const json_value *test) {
   pass p;
   memset(&p, 0, sizeof p);
   p.name = name->text;
-  if (!flavour || strcmp(flavour->text, "official")) return;
   float *x = (float *)array("dit", p.name, "x", 1, NULL);
   free(x);
   const int64_t hidden = number(params, "hidden", 0);
@@ -172,7 +176,7 @@ static void transformer_case(const json_value *test) {
                    : !strcmp(dtype->text, "bf16") ? DIT_TYPE_BF16
                                                   : DIT_TYPE_F32;
   dit_model *model;
-  if (open_synthetic(specification, type, &model) && pass_run(model, params, &p)) {
+  if (open_synthetic(specification, type, !strcmp(flavour->text, "diffusers"), &model) && pass_run(model, params, &p)) {
     double *truth = (double *)array("dit", p.name, "out", 0, NULL);
     if (truth)
       compare(p.name, p.out, truth, p.out_count, MARK_TRANSFORMER, &worst_transformer, torch_error(test, "all"),
@@ -241,7 +245,7 @@ static void autoencoder_case(const json_value *test) {
           (int)number(params, "layers", 0), (int)number(params, "groups", 0), (int)number(params, "image_channels", 0),
           (int)number(params, "image_channels", 0), (int)number(params, "latent_channels", 0));
   dit_model *model;
-  if (open_synthetic(specification, DIT_TYPE_F32, &model)) {
+  if (open_synthetic(specification, DIT_TYPE_F32, 0, &model)) {
     if (decode)
       autoencoder_decode(model, name->text, torch_error(test, "rel_l2"));
     else

@@ -1,9 +1,11 @@
-/* libFuzzer: a checkpoint from a stranger (zip and pickle, safetensors, JSON). It must be refused or read within
- * bounds. The file goes through a path, as people's do. */
+/* libFuzzer: a checkpoint from a stranger (zip and pickle, the format before that, safetensors, JSON, model files). It
+ * must be refused or read within bounds, also after its names were brought to the official ones. The file goes through
+ * a path, as people's do. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "weights/convert/names.h"
 #include "weights/convert/source.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -12,17 +14,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   static char path[64];
   dit_error error;
   source *s = NULL;
+  char note[256];
   if (!path[0]) snprintf(path, sizeof path, "/dev/shm/dit-fuzz-%d", (int)getpid());
   FILE *file = fopen(path, "wb");
   if (!file) abort();
   fwrite(data, 1, size, file);
   fclose(file);
-  if (!source_open(path, &s, &error))
+  if (!source_open(path, NULL, &s, &error) && !names_unify(s, note, sizeof note, &error))
     for (size_t i = 0; i < s->count; i++) {
       const source_tensor *t = &s->tensors[i];
-      uint64_t count = 1;
+      uint64_t count = source_elements(t);
       float first[16];
-      for (int k = 0; k < t->rank; k++) count *= t->shape[k];
       source_read(t, 0, count < 16 ? count : 16, first);
       if (count > 16) source_read(t, count - 16, 16, first);
     }

@@ -13,7 +13,9 @@ typedef struct dit_geometry {
   int64_t latent; /* side */
   int64_t in_channels, out_channels;
   int64_t class_rows; /* of the embedding table, the null class included */
+  int null_known;     /* a configuration says that one row more than classes is there */
   int64_t mlp;
+  double norm_eps; /* of the norm before the MLP in diffusers' forward pass; 0: 1e-5 */
 } dit_geometry;
 
 typedef struct vae_geometry {

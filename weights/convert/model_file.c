@@ -6,16 +6,14 @@
 
 #include "internal.h"
 #include "weights/convert/encode.h"
+#include "weights/convert/keys.h"
 
 /* ---- What goes in ---- */
 
 int model_recognise(const source *s, dit_error *error) {
   if (layout_find(s, "x_embedder.proj.weight") || layout_find(s, "blocks.0.attn.qkv.weight")) return SYNTHETIC_DIT;
   if (layout_find(s, "encoder.conv_in.weight") || layout_find(s, "decoder.conv_in.weight")) return SYNTHETIC_VAE;
-  if (layout_find(s, "transformer_blocks.0.attn1.to_q.weight"))
-    dit__fail(error, DIT_ERROR_UNSUPPORTED,
-              "a transformer in the layout of diffusers; only the official one is supported");
-  else if (s->count)
+  if (s->count)
     dit__fail(error, DIT_ERROR_FORMAT, "holds neither a DiT nor an AutoencoderKL: %d tensors, the first being %.63s",
               (int)s->count, s->tensors[0].name);
   else
@@ -80,6 +78,23 @@ static dit_status add_part(model *m, int kind, const source *s, char *report, si
   return status ? status : check_pair(m, error);
 }
 
+dit_status model_add_file(model *m, const source *s, dit_error *error) {
+  if (m->count)
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "a model file is written again alone; give checkpoints to join");
+  m->tensors = (model_tensor *)calloc(s->count + 1, sizeof *m->tensors);
+  if (!m->tensors) return dit__fail(error, DIT_ERROR_MEMORY, "no memory for the list of tensors");
+  for (size_t i = 0; i < s->count; i++) {
+    model_tensor *t = &m->tensors[m->count++];
+    t->from = &s->tensors[i];
+    snprintf(t->shape.name, sizeof t->shape.name, "%s", t->from->name);
+    t->shape.rank = t->from->rank;
+    for (int k = 0; k < 4; k++) t->shape.shape[k] = k < t->from->rank ? t->from->shape[k] : 1;
+    if (strncmp(t->shape.name, "vae.", 4) == 0) m->has_vae = 1;
+  }
+  m->file = s->model_file;
+  return DIT_OK;
+}
+
 dit_status model_add_source(model *m, const source *s, int kind, const model_wishes *wishes, char *note,
                             size_t note_room, char *report, size_t report_room, dit_error *error) {
   *note = *report = 0;
@@ -97,6 +112,7 @@ dit_status model_add_synthetic(model *m, const char *text, dit_error *error) {
   dit_status status = synthetic_parse(text, &kind, &dit, &vae, error);
   if (!status) status = check_order(m, kind, error);
   if (status) return status;
+  m->synthetic_dit |= kind == SYNTHETIC_DIT;
   if (kind == SYNTHETIC_DIT)
     m->dit = dit;
   else
@@ -130,94 +146,8 @@ void model_read(const model *m, const model_tensor *t, uint64_t first, uint64_t 
     synthetic_read(&t->rule, first, count, out);
 }
 
-/* ---- Keys ---- */
-
 const char *model_type_name(int type) {
   return type == DIT_TYPE_F32 ? "f32" : type == DIT_TYPE_BF16 ? "bf16" : type == DIT_TYPE_Q8 ? "q8" : "f16";
-}
-
-/* Whether 0, s, 2s, ... below 1000 has `steps` entries for a whole s. */
-static int has_ddim_stride(int steps) {
-  for (int stride = 1; stride < 1000; stride++)
-    if ((999 + stride) / stride == steps) return 1;
-  return 0;
-}
-
-static dit_status write_recommendations(gguf_writer *w, const model *m, const model_wishes *wishes, int32_t null_class,
-                                        dit_error *error) {
-  int steps = wishes->steps ? wishes->steps : 250, channels = wishes->guidance_channels;
-  const char *sampler = wishes->sampler ? wishes->sampler : "ddpm", *spacing = wishes->spacing;
-  double guidance = wishes->guidance >= 0 ? wishes->guidance : null_class < 0 ? 1 : 4;
-  if (!spacing) spacing = strcmp(sampler, "ddim") == 0 && has_ddim_stride(steps) ? "ddim" : "even";
-  if (strcmp(spacing, "ddim") == 0 && !has_ddim_stride(steps))
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "no whole stride makes %d steps, which --spacing ddim needs", steps);
-  if (null_class < 0 && guidance != 1)
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "a guidance of %g needs a null class, which this model has not",
-                     guidance);
-  if (channels > m->dit.in_channels)
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "--guidance-channels %d: the latent has only %d", channels,
-                     (int)m->dit.in_channels);
-  if (!channels) channels = m->dit.in_channels <= 3 ? -1 : 3;
-  gguf_writer_u32(w, "dit.steps", (uint32_t)steps);
-  gguf_writer_string(w, "dit.sampler", sampler);
-  gguf_writer_string(w, "dit.spacing", spacing);
-  gguf_writer_f32(w, "dit.guidance", (float)guidance);
-  gguf_writer_i32(w, "dit.guidance_channels", channels);
-  return DIT_OK;
-}
-
-static dit_status write_dit_keys(gguf_writer *w, const model *m, const model_wishes *wishes, dit_error *error) {
-  const dit_geometry *g = &m->dit;
-  int64_t classes = wishes->no_null_class ? g->class_rows : g->class_rows - 1;
-  int32_t null_class = wishes->no_null_class ? -1 : (int32_t)classes;
-  if (classes < 1)
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "a label table of one row is the null class alone, or --no-null-class");
-  gguf_writer_u32(w, "dit.hidden_size", (uint32_t)g->hidden);
-  gguf_writer_u32(w, "dit.depth", (uint32_t)g->depth);
-  gguf_writer_u32(w, "dit.heads", (uint32_t)g->heads);
-  gguf_writer_u32(w, "dit.mlp_size", (uint32_t)g->mlp);
-  gguf_writer_u32(w, "dit.patch", (uint32_t)g->patch);
-  gguf_writer_u32(w, "dit.latent_size", (uint32_t)g->latent);
-  gguf_writer_u32(w, "dit.in_channels", (uint32_t)g->in_channels);
-  gguf_writer_bool(w, "dit.learned_sigma", g->out_channels != g->in_channels);
-  gguf_writer_u32(w, "dit.class_count", (uint32_t)classes);
-  gguf_writer_i32(w, "dit.null_class", null_class);
-  gguf_writer_string(w, "dit.forward", "official");
-  gguf_writer_string(w, "dit.beta_schedule", "linear");
-  gguf_writer_f64(w, "dit.beta_start", 0.0001);
-  gguf_writer_f64(w, "dit.beta_end", 0.02);
-  gguf_writer_u32(w, "dit.timesteps", 1000);
-  if (wishes->labels) {
-    if ((int64_t)wishes->label_count != classes)
-      return dit__fail(error, DIT_ERROR_ARGUMENT, "%d labels for %d classes", (int)wishes->label_count, (int)classes);
-    gguf_writer_strings(w, "dit.labels", wishes->labels, wishes->label_count);
-  }
-  return write_recommendations(w, m, wishes, null_class, error);
-}
-
-static void write_vae_keys(gguf_writer *w, const vae_geometry *g) {
-  uint32_t blocks[LAYOUT_LEVELS];
-  for (int64_t i = 0; i < g->levels; i++) blocks[i] = (uint32_t)g->blocks[i];
-  gguf_writer_u32s(w, "vae.block_channels", blocks, (size_t)g->levels);
-  gguf_writer_u32(w, "vae.layers", (uint32_t)g->layers);
-  gguf_writer_u32(w, "vae.groups", (uint32_t)g->groups);
-  gguf_writer_u32(w, "vae.image_channels", (uint32_t)g->image_channels);
-  gguf_writer_u32(w, "vae.latent_channels", (uint32_t)g->latent_channels);
-  gguf_writer_f64(w, "vae.scaling_factor", g->scaling_factor);
-}
-
-static dit_status write_keys(gguf_writer *w, const model *m, const model_wishes *wishes, dit_error *error) {
-  char variant[64] = "AutoencoderKL";
-  if (m->has_dit) layout_variant(&m->dit, variant, sizeof variant);
-  gguf_writer_string(w, "general.architecture", "dit");
-  gguf_writer_string(w, "general.name", wishes->name ? wishes->name : variant);
-  if (wishes->license) gguf_writer_string(w, "general.license", wishes->license);
-  gguf_writer_u32(w, "dit.format", 1);
-  dit_status status = m->has_dit ? write_dit_keys(w, m, wishes, error) : DIT_OK;
-  if (!status && !m->has_dit && wishes->labels)
-    status = dit__fail(error, DIT_ERROR_ARGUMENT, "labels belong to a transformer, and there is none");
-  if (!status && m->has_vae) write_vae_keys(w, &m->vae);
-  return status;
 }
 
 /* ---- Tensors ---- */
@@ -239,9 +169,12 @@ static int is_large(const char *name) {
   return 0;
 }
 
-/* The type of a tensor in the file. */
-static uint32_t type_of(const layout_tensor *t, int type) {
+/* The type of a tensor in the file; with type 0 that which it has. */
+static uint32_t type_of(const model_tensor *tensor, int type) {
+  static const uint32_t own[] = {0, DIT__GGUF_F32, DIT__GGUF_F16, DIT__GGUF_BF16, DIT__GGUF_F32, DIT__GGUF_I8};
+  const layout_tensor *t = &tensor->shape;
   switch (type) {
+    case 0: return tensor->from ? own[tensor->from->type] : DIT__GGUF_F16;
     case DIT_TYPE_F32: return DIT__GGUF_F32;
     case DIT_TYPE_BF16: return DIT__GGUF_BF16;
     case DIT_TYPE_Q8: return is_large(t->name) ? DIT__GGUF_I8 : t->rank == 1 ? DIT__GGUF_F32 : DIT__GGUF_F16;
@@ -287,6 +220,15 @@ static dit_status write_plain(writing *run, const model_tensor *t, uint32_t type
   return status;
 }
 
+/* int8 that stays int8 keeps its bytes. */
+static dit_status copy_q8(writing *run, const source_tensor *from, dit_error *error) {
+  uint64_t count = source_elements(from);
+  dit_status status = DIT_OK;
+  for (uint64_t first = 0; !status && first < count; first += CHUNK)
+    status = put(run, from->data + first, count - first < CHUNK ? (size_t)(count - first) : CHUNK, error);
+  return status ? status : put(run, from->scale, (size_t)from->shape[0] * sizeof(float), error);
+}
+
 /* The rows as int8, and after the last one their scales. */
 static dit_status write_q8(writing *run, const model_tensor *t, int8_t *quantised, dit_error *error) {
   size_t rows = (size_t)t->shape.shape[0], columns = (size_t)t->shape.shape[1];
@@ -304,10 +246,10 @@ static dit_status write_q8(writing *run, const model_tensor *t, int8_t *quantise
 static dit_status write_tensors(writing *run, int type, dit_error *error) {
   size_t widest = CHUNK, tallest = 1;
   for (size_t i = 0; i < run->m->count; i++) {
-    const layout_tensor *t = &run->m->tensors[i].shape;
+    const model_tensor *t = &run->m->tensors[i];
     if (type_of(t, type) != DIT__GGUF_I8) continue;
-    if (t->shape[1] > widest) widest = (size_t)t->shape[1];
-    if (t->shape[0] > tallest) tallest = (size_t)t->shape[0];
+    if (t->shape.shape[1] > widest) widest = (size_t)t->shape.shape[1];
+    if (t->shape.shape[0] > tallest) tallest = (size_t)t->shape.shape[0];
   }
   run->values = (float *)malloc(widest * sizeof(float));
   run->scales = (float *)malloc(tallest * sizeof(float));
@@ -316,8 +258,11 @@ static dit_status write_tensors(writing *run, int type, dit_error *error) {
   if (!run->values || !run->scales || !quantised) status = dit__fail(error, DIT_ERROR_MEMORY, "no memory for a few MB");
   for (size_t i = 0; !status && i < run->m->count; i++) {
     const model_tensor *t = &run->m->tensors[i];
-    uint32_t kind = type_of(&t->shape, type);
-    status = kind == DIT__GGUF_I8 ? write_q8(run, t, quantised, error) : write_plain(run, t, kind, error);
+    uint32_t kind = type_of(t, type);
+    if (kind == DIT__GGUF_I8 && t->from && t->from->type == SOURCE_Q8)
+      status = copy_q8(run, t->from, error);
+    else
+      status = kind == DIT__GGUF_I8 ? write_q8(run, t, quantised, error) : write_plain(run, t, kind, error);
   }
   free(run->values);
   free(run->scales);
@@ -329,18 +274,18 @@ dit_status model_write(const model *m, const model_wishes *wishes, const char *p
                        uint64_t *bytes, dit_error *error) {
   writing run;
   uint64_t size = 0;
+  int type = wishes->type || m->file ? wishes->type : DIT_TYPE_F16;
   memset(&run, 0, sizeof run);
   run.m = m;
   run.watch = watch;
   if (!m->count) return dit__fail(error, DIT_ERROR_ARGUMENT, "nothing to write");
   dit_status status = gguf_writer_open(path, &run.w, error);
   if (status) return status;
-  status = write_keys(run.w, m, wishes, error);
-  for (size_t i = 0; i < m->count; i++)
-    declare(run.w, &m->tensors[i].shape, type_of(&m->tensors[i].shape, wishes->type));
+  status = keys_write(run.w, m, wishes, error);
+  for (size_t i = 0; i < m->count; i++) declare(run.w, &m->tensors[i].shape, type_of(&m->tensors[i], type));
   if (!status) status = gguf_writer_begin(run.w, &size, error);
   run.total = size;
-  if (!status) status = write_tensors(&run, wishes->type, error);
+  if (!status) status = write_tensors(&run, type, error);
   if (status) {
     gguf_writer_abandon(run.w);
     return status;

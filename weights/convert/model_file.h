@@ -3,6 +3,7 @@
 #define DIT_MODEL_FILE_H
 
 #include "weights/convert/layout.h"
+#include "weights/convert/scheduler.h"
 #include "weights/convert/synthetic.h"
 #include "weights/gguf_write.h"
 
@@ -12,18 +13,25 @@ typedef struct progress {
   void *user;
 } progress;
 
+enum { MODEL_FORWARD_OFFICIAL = 1, MODEL_FORWARD_DIFFUSERS = 2 };
+
 /* What the caller wants; 0 or NULL: the defaults. */
 typedef struct model_wishes {
-  int type; /* DIT_TYPE_*; 0: F16 */
+  int type; /* DIT_TYPE_*; 0: F16, or what a model file has */
   const char *name, *license;
-  int steps;                 /* 250 */
-  const char *sampler;       /* "ddpm" */
-  const char *spacing;       /* "even" for ddpm; for ddim "ddim" where a whole stride makes that many steps */
-  double guidance;           /* 4, or 1 without a null class; < 0: the default */
-  int guidance_channels;     /* -1: all; 0: 3, or all if there are no more than 3 */
-  int no_null_class;         /* every row of the label table is a class */
+  int steps;           /* 250; 50 with a schedule */
+  const char *sampler; /* "ddpm", or the schedule's */
+  const char *spacing; /* the schedule's; "even" for ddpm; for ddim "ddim" where a whole stride makes that many steps */
+  double guidance;     /* 4, or 1 without a null class; < 0: the default */
+  int guidance_channels;     /* -1: all; 0: 3 of 4, all of fewer, all of a pipeline's */
+  int forward;               /* MODEL_FORWARD_*; 0: official */
+  int null_class;            /* the last row of the label table is no class ... */
+  int no_null_class;         /* ... or every row is one; neither: the last is none, if that is no guess */
   const char *const *labels; /* one a class */
   size_t label_count;
+  int no_labels;            /* not even ImageNet's for 1000 classes */
+  const schedule *schedule; /* a pipeline's */
+  int pipeline;             /* the transformer comes from a pipeline of diffusers */
   layout_hints hints;
 } model_wishes;
 
@@ -36,6 +44,8 @@ typedef struct model_tensor {
 
 typedef struct model {
   int has_dit, has_vae;
+  int synthetic_dit;     /* the transformer is made by rule, so that its classes are known */
+  const dit__gguf *file; /* the keys of a model file that is written again; NULL: the model is made of checkpoints */
   dit_geometry dit;
   vae_geometry vae;
   model_tensor *tensors; /* the transformer's, then the autoencoder's */
@@ -49,6 +59,8 @@ int model_recognise(const source *s, dit_error *error);
  * wrong with which tensors (layout_match). */
 dit_status model_add_source(model *m, const source *s, int kind, const model_wishes *wishes, char *note,
                             size_t note_room, char *report, size_t report_room, dit_error *error);
+/* Makes a model file the model, to be written again; `s` must live as long as the model. */
+dit_status model_add_file(model *m, const source *s, dit_error *error);
 dit_status model_add_synthetic(model *m, const char *text, dit_error *error);
 void model_free(model *m);
 

@@ -8,50 +8,6 @@
 
 #include "internal.h"
 
-const char options_help[] =
-    "dit-convert makes model files for libdit of trained checkpoints.\n"
-    "\n"
-    "  dit-convert DIT.pt VAE-FOLDER -o MODEL.gguf [options]\n"
-    "  dit-convert --synthetic XL/2:256 --synthetic vae -o MODEL.gguf\n"
-    "  dit-convert --fit-preview MODEL.gguf\n"
-    "\n"
-    "Inputs are PyTorch checkpoints (.pt, .pth, .bin, .ckpt), safetensors files and diffusers' VAE folders, at most "
-    "one\n"
-    "transformer and one autoencoder, told apart by their tensors.\n"
-    "\n"
-    "  -o FILE                 the model file to write\n"
-    "  --dit FILE              an input that must be a transformer\n"
-    "  --vae FILE              an input that must be an autoencoder\n"
-    "  --synthetic SPEC        a model of synthetic weights: S/8:256 .. XL/2:512, vae,\n"
-    "                          dit:hidden=80,depth=3,heads=5,patch=4,latent=20,in=4,classes=9,sigma=0 or\n"
-    "                          vae:blocks=32+64,layers=1,groups=8,in=4,out=4,latent=4\n"
-    "  --type f32|f16|bf16|q8  type of the weights (f16)\n"
-    "  --fit-preview           adds the linear map from latents to pixels that previews need\n"
-    "\n"
-    "What the file says about the model:\n"
-    "  --name TEXT             (such as DiT-XL/2)\n"
-    "  --license TEXT          licence of the weights, such as CC-BY-NC-4.0\n"
-    "  --labels FILE           names of the classes, one a line\n"
-    "\n"
-    "What the file recommends:\n"
-    "  --steps N               (250)\n"
-    "  --sampler ddpm|ddim     (ddpm)\n"
-    "  --spacing even|ddim     (even; ddim for the sampler ddim)\n"
-    "  --guidance X            (4)\n"
-    "  --guidance-channels N|all  (3, as the official code)\n"
-    "\n"
-    "What some checkpoints do not tell:\n"
-    "  --heads N               attention heads\n"
-    "  --latent N              side of the latent, if there is no pos_embed\n"
-    "  --groups N              groups of the autoencoder's norms\n"
-    "  --scaling-factor X      of the autoencoder (config.json's, or 0.18215)\n"
-    "  --no-null-class         the model was trained without one: every row of its label table is a class\n"
-    "\n"
-    "  --quiet                 print nothing but errors\n"
-    "  --help, --version\n"
-    "\n"
-    "Exit status: 0 done, 1 failed (nothing is left behind), 2 wrong usage.\n";
-
 static dit_status usage(dit_error *error, const char *option, const char *value, const char *must) {
   return dit__fail(error, DIT_ERROR_ARGUMENT, "%s %.200s: must be %s", option, value, must);
 }
@@ -116,7 +72,10 @@ enum {
   VERSION,
   QUIET,
   FIT_PREVIEW,
+  CHECK_FILES,
+  NULL_CLASS,
   NO_NULL_CLASS,
+  NO_LABELS,
   WITH_VALUE,
   OUT = WITH_VALUE,
   DIT,
@@ -126,6 +85,9 @@ enum {
   NAME,
   LICENSE,
   LABELS,
+  VARIANT,
+  FORWARD,
+  SCHEDULER,
   STEPS,
   SAMPLER,
   SPACING,
@@ -138,10 +100,11 @@ enum {
   OPTIONS
 };
 static const char *const option_names[OPTIONS] = {
-    "--help",   "--version", "--quiet",     "--fit-preview",   "--no-null-class", "-o",
-    "--dit",    "--vae",     "--synthetic", "--type",          "--name",          "--license",
-    "--labels", "--steps",   "--sampler",   "--spacing",       "--guidance",      "--guidance-channels",
-    "--heads",  "--latent",  "--groups",    "--scaling-factor"};
+    "--help",          "--version",   "--quiet",   "--fit-preview",   "--check",    "--null-class",
+    "--no-null-class", "--no-labels", "-o",        "--dit",           "--vae",      "--synthetic",
+    "--type",          "--name",      "--license", "--labels",        "--variant",  "--forward",
+    "--scheduler",     "--steps",     "--sampler", "--spacing",       "--guidance", "--guidance-channels",
+    "--heads",         "--latent",    "--groups",  "--scaling-factor"};
 
 static void take_switch(options *o, int option) {
   switch (option) {
@@ -149,13 +112,17 @@ static void take_switch(options *o, int option) {
     case VERSION: o->version = 1; break;
     case QUIET: o->quiet = 1; break;
     case FIT_PREVIEW: o->fit_preview = 1; break;
-    default: o->wishes.no_null_class = 1; break;
+    case CHECK_FILES: o->check = 1; break;
+    case NULL_CLASS: o->wishes.null_class = 1; break;
+    case NO_NULL_CLASS: o->wishes.no_null_class = 1; break;
+    default: o->wishes.no_labels = 1; break;
   }
 }
 
 /* What the file recommends. */
 static dit_status take_recommendation(options *o, int option, const char *name, const char *value, dit_error *error) {
-  static const char *const samplers[] = {"ddpm", "ddim"}, *const spacings[] = {"even", "ddim"};
+  static const char *const samplers[] = {"ddpm", "ddim", "dpm++"};
+  static const char *const spacings[] = {"even", "ddim", "leading", "trailing", "linspace"};
   model_wishes *w = &o->wishes;
   int64_t number = 0;
   int place = 0;
@@ -166,11 +133,11 @@ static dit_status take_recommendation(options *o, int option, const char *name, 
       w->steps = (int)number;
       return status;
     case SAMPLER:
-      status = take_word(name, value, "ddpm|ddim", &place, error);
+      status = take_word(name, value, "ddpm|ddim|dpm++", &place, error);
       if (!status) w->sampler = samplers[place - 1];
       return status;
     case SPACING:
-      status = take_word(name, value, "even|ddim", &place, error);
+      status = take_word(name, value, "even|ddim|leading|trailing|linspace", &place, error);
       if (!status) w->spacing = spacings[place - 1];
       return status;
     case GUIDANCE: return take_real(name, value, 0, 1000, &w->guidance, error);
@@ -203,6 +170,9 @@ static dit_status take_value(options *o, int option, const char *value, dit_erro
     case NAME: return take_text(name, value, &w->name, error);
     case LICENSE: return take_text(name, value, &w->license, error);
     case LABELS: o->labels_path = value; return DIT_OK;
+    case VARIANT: return take_text(name, value, &o->variant, error);
+    case SCHEDULER: o->scheduler_path = value; return DIT_OK;
+    case FORWARD: return take_word(name, value, "official|diffusers", &w->forward, error);
     case HEADS: return take_integer(name, value, 1, 16384, &w->hints.heads, error);
     case LATENT: return take_integer(name, value, 1, 4096, &w->hints.latent, error);
     case GROUPS: return take_integer(name, value, 1, 8192, &w->hints.groups, error);
@@ -227,7 +197,13 @@ static int find_option(const char *argument, const char **value) {
 static dit_status check(const options *o, dit_error *error) {
   if (o->help || o->version) return DIT_OK;
   int inputs = o->input_count + o->synthetic_count;
+  if (o->check) {
+    if (o->input_count == 2 && inputs == 2 && !o->out) return DIT_OK;
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "--check compares two files, and writes none");
+  }
   if (!inputs) return dit__fail(error, DIT_ERROR_ARGUMENT, "no input; see dit-convert --help");
+  if (o->wishes.null_class && o->wishes.no_null_class)
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "--null-class and --no-null-class exclude each other");
   if (!o->out && !(o->fit_preview && o->input_count == 1 && inputs == 1))
     return dit__fail(error, DIT_ERROR_ARGUMENT, "no output: -o FILE says where the model file goes");
   return DIT_OK;

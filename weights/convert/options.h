@@ -13,8 +13,8 @@ typedef struct options {
   const char *synthetic[OPTIONS_INPUTS];
   int synthetic_count;
   const char *out;
-  const char *labels_path;
-  int fit_preview, quiet, help, version;
+  const char *labels_path, *scheduler_path, *variant;
+  int fit_preview, check, quiet, help, version;
   model_wishes wishes;
   char *labels_text; /* the file of labels, cut into lines */
   const char **labels;

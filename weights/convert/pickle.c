@@ -18,7 +18,7 @@ typedef struct value_block {
 } value_block;
 
 struct pickle {
-  value_block *blocks;
+  value_block *blocks; /* the newest first; the others are full */
   size_t values, references;
   const pickle_value *top;
 };
@@ -511,11 +511,11 @@ static int run(machine *m) {
   m->owner->top = pop(m);
   if (!m->owner->top) return 0;
   if (m->stack.count || m->mark_count) return fail(m, "values are left over at its end");
-  return m->at == m->size || fail(m, "something follows its end");
+  return 1;
 }
 
-dit_status pickle_open(const uint8_t *bytes, size_t size, const pickle_global *allowed, const char *what, pickle **out,
-                       dit_error *error) {
+dit_status pickle_open(const uint8_t *bytes, size_t size, size_t *used, const pickle_global *allowed, const char *what,
+                       pickle **out, dit_error *error) {
   *out = NULL;
   machine *m = (machine *)calloc(1, sizeof *m);
   pickle *p = (pickle *)calloc(1, sizeof *p);
@@ -530,11 +530,12 @@ dit_status pickle_open(const uint8_t *bytes, size_t size, const pickle_global *a
   m->allowed = allowed;
   m->what = what;
   m->error = error;
-  if (run(m))
+  if (run(m) && (used || m->at == size || fail(m, "something follows its end")))
     *out = p;
   else
     pickle_close(p);
   dit_status status = m->status;
+  if (used) *used = m->at;
   free((void *)m->stack.items);
   free((void *)m->memo.items);
   free(m);
@@ -542,6 +543,13 @@ dit_status pickle_open(const uint8_t *bytes, size_t size, const pickle_global *a
 }
 
 const pickle_value *pickle_top(const pickle *p) { return p->top; }
+
+const pickle_value *pickle_next(const pickle *p, size_t *cursor) {
+  const value_block *block = p->blocks;
+  size_t index = (*cursor)++;
+  for (; block && index >= block->used; block = block->previous) index -= block->used;
+  return block ? &block->values[index] : NULL;
+}
 
 void pickle_close(pickle *p) {
   value_block *block = p ? p->blocks : NULL;

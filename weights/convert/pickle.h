@@ -43,15 +43,18 @@ typedef struct pickle_value {
 
 typedef struct pickle pickle;
 
-/* Reads a whole pickle. `allowed` ends with a NULL module and must stay, as must `bytes`. `what` names the file in
+/* Reads a pickle, which must fill the bytes, or, if `used` is not NULL, may be followed by others: *used becomes its
+ * length. `allowed` ends with a NULL module and must stay, as must `bytes`. `what` names the file in
  * messages. Lists and dicts may contain themselves, so who walks them must not trust them to end. */
-dit_status pickle_open(const uint8_t *bytes, size_t size, const pickle_global *allowed, const char *what, pickle **out,
-                       dit_error *error);
+dit_status pickle_open(const uint8_t *bytes, size_t size, size_t *used, const pickle_global *allowed, const char *what,
+                       pickle **out, dit_error *error);
 const pickle_value *pickle_top(const pickle *p);
 void pickle_close(pickle *p); /* NULL is fine */
 
 /* The last value that the dict has for a text key, as in Python; NULL: none, or not a dict. */
 const pickle_value *pickle_member(const pickle_value *dict, const char *key);
 int pickle_is_text(const pickle_value *v, const char *text);
+/* All values that the pickle made, in no order; *cursor begins at 0. NULL at the end. */
+const pickle_value *pickle_next(const pickle *p, size_t *cursor);
 
 #endif

@@ -144,15 +144,15 @@ static dit_status list_all(const safetensors_reader *r, const json_value *header
   if (header->kind != JSON_OBJECT) {
     return dit__fail(r->error, DIT_ERROR_FORMAT, "%s: the header is not an object", r->what);
   }
-  s->tensors = (source_tensor *)calloc(header->count + 1, sizeof *s->tensors);
+  size_t before = s->count;
   extent *extents = (extent *)calloc(header->count + 1, sizeof *extents);
   dit_status status = DIT_ERROR_MEMORY;
-  if (s->tensors && extents)
+  if (extents && source_reserve(s, header->count))
     status = list_header(r, header, extents, s);
   else
     dit__fail(r->error, status, "%s: out of memory", r->what);
   free(extents);
-  if (!status && s->count == 0) {
+  if (!status && s->count == before) {
     status = dit__fail(r->error, DIT_ERROR_FORMAT, "%s: holds no floating-point tensor", r->what);
   }
   return status;
@@ -175,7 +175,7 @@ dit_status safetensors_list(const uint8_t *bytes, size_t size, const char *what,
   json_value *header = json_parse((const char *)bytes + 8, (size_t)length, name, error);
   if (!header) return error ? error->status : DIT_ERROR_FORMAT;
   safetensors_reader reader = {what, error, bytes + 8 + length, size - 8 - length};
-  s->kind = "safetensors";
+  snprintf(s->kind, sizeof s->kind, "safetensors");
   dit_status status = list_all(&reader, header, s);
   json_free(header);
   return status;

@@ -5,74 +5,111 @@
 #include <string.h>
 
 #include "internal.h"
+#include "weights/convert/folder.h"
+#include "weights/convert/legacy.h"
+#include "weights/convert/model_source.h"
 #include "weights/convert/safetensors.h"
 #include "weights/convert/text.h"
 #include "weights/convert/torch.h"
 
-enum { CONFIG_LIMIT = 1 << 20 };
-
 struct source_files {
-  dit__file weights;
+  dit__file *mapped;
+  size_t count;
 };
 
 /* ---- Files, by their content ---- */
 
-static int begins(const dit__file *file, const char *mark, size_t length) {
-  return file->size >= length && memcmp(file->bytes, mark, length) == 0;
+static int begins(const uint8_t *bytes, size_t size, const char *mark, size_t length) {
+  return size >= length && memcmp(bytes, mark, length) == 0;
 }
 
-static int is_text(const dit__file *file, size_t length) {
-  for (size_t i = 0; i < length && i < file->size; i++) {
-    uint8_t c = file->bytes[i];
+static int is_text(const uint8_t *bytes, size_t size, size_t length) {
+  for (size_t i = 0; i < length && i < size; i++) {
+    uint8_t c = bytes[i];
     if (c >= 0x7f || (c < 0x20 && c != '\t' && c != '\n' && c != '\r')) return 0;
   }
   return 1;
 }
 
 /* The first character that is not space, of a file that begins with text; else 0. */
-static char first_character(const dit__file *file) {
-  if (!is_text(file, 16)) return 0;
-  for (size_t i = 0; i < file->size && i < 64; i++) {
-    if (file->bytes[i] > ' ') return (char)file->bytes[i];
+static char first_character(const uint8_t *bytes, size_t size) {
+  if (!is_text(bytes, size, 16)) return 0;
+  for (size_t i = 0; i < size && i < 64; i++) {
+    if (bytes[i] > ' ') return (char)bytes[i];
   }
   return 0;
 }
 
 /* What a file that cannot be read is, and what to do about it. */
-static const char *describe(const dit__file *file) {
-  if (begins(file, "\x80\x02\x8a\x0al\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19", 14)) {
-    return "a checkpoint in PyTorch's format from before version 1.6; load it in a current PyTorch and torch.save it "
-           "again";
-  }
-  if (begins(file, "\x80", 1) && file->size > 1 && file->bytes[1] <= 5) {
+static const char *describe(const uint8_t *bytes, size_t size) {
+  if (begins(bytes, size, "\x80", 1) && size > 1 && bytes[1] <= 5) {
     return "a bare pickle, not a checkpoint; load it in Python and torch.save the tensors";
   }
-  if (begins(file, "GGUF", 4)) return "a GGUF file, as dit-convert writes them; it needs no conversion";
-  if (begins(file, "version https://git-lfs", 23)) {
+  if (size > 262 && memcmp(bytes + 257, "ustar", 5) == 0) {
+    return "a tar archive, as PyTorch wrote before version 0.1.10; load it in PyTorch and torch.save it again";
+  }
+  if (begins(bytes, size, "version https://git-lfs", 23)) {
     return "a git-lfs pointer in place of the file; run 'git lfs pull' where it came from";
   }
-  if (begins(file, "\x1f\x8b", 2)) return "compressed with gzip; unpack it with gunzip first";
-  if (first_character(file) == '<') return "a web page in place of the file; download the file itself";
-  if (first_character(file) == '{' || first_character(file) == '[') {
-    return "a JSON text, not weights; give the weights, or the folder with both";
+  if (begins(bytes, size, "\x1f\x8b", 2)) return "compressed with gzip; unpack it with gunzip first";
+  if (first_character(bytes, size) == '<') return "a web page in place of the file; download the file itself";
+  return "no file that is known here; PyTorch checkpoints, safetensors, diffusers folders and model files are read";
+}
+
+static int is_safetensors(const uint8_t *bytes, size_t size) {
+  return size > 8 && bytes[8] == '{' && !is_text(bytes, size, 8);
+}
+
+dit_status source_list(source *s, const uint8_t *bytes, size_t size, const char *place, dit_error *error) {
+  char first = first_character(bytes, size);
+  if (begins(bytes, size, "PK\3\4", 4)) return torch_list(bytes, size, place, s, error);
+  if (legacy_is(bytes, size)) return legacy_list(bytes, size, place, s, error);
+  if (is_safetensors(bytes, size)) return safetensors_list(bytes, size, place, s, error);
+  if (begins(bytes, size, "GGUF", 4)) return model_source_list(bytes, size, place, s, error);
+  if (first == '{' || first == '[') {
+    return dit__fail(
+        error, DIT_ERROR_FORMAT,
+        "%s: this is a JSON text, not weights; give the weights, their .index.json, or the folder with both", place);
   }
-  return "no file that is known here; PyTorch zip checkpoints, safetensors and diffusers folders are read";
+  return dit__fail(error, DIT_ERROR_FORMAT, "%s: this is %s", place, describe(bytes, size));
 }
 
-static int is_safetensors(const dit__file *file) {
-  return file->size > 8 && file->bytes[8] == '{' && !is_text(file, 8);
+/* ---- What readers share ---- */
+
+dit_status source_map(source *s, const char *path, const uint8_t **bytes, size_t *size, dit_error *error) {
+  struct source_files *files = s->files;
+  dit__file *grown = (dit__file *)realloc(files->mapped, (files->count + 1) * sizeof *grown);
+  if (!grown) return dit__fail(error, DIT_ERROR_MEMORY, "%s: out of memory", path);
+  files->mapped = grown;
+  dit_status status = dit__file_open(path, DIT_LOAD_MAP, NULL, &grown[files->count], error);
+  if (status) return status;
+  *bytes = grown[files->count].bytes;
+  *size = grown[files->count++].size;
+  return DIT_OK;
 }
 
-static dit_status list_file(source *s, const char *path, dit_error *error) {
-  const dit__file *file = &s->files->weights;
-  if (begins(file, "PK\3\4", 4)) return torch_list(file->bytes, file->size, path, s, error);
-  if (is_safetensors(file)) return safetensors_list(file->bytes, file->size, path, s, error);
-  return dit__fail(error, DIT_ERROR_FORMAT, "%s: this is %s", path, describe(file));
+int source_reserve(source *s, size_t more) {
+  source_tensor *grown = (source_tensor *)realloc(s->tensors, (s->count + more + 1) * sizeof *grown);
+  if (grown) s->tensors = grown;
+  return grown != NULL;
 }
 
-/* ---- Folders ---- */
+dit_status source_check_names(const source *s, const char *place, dit_error *error) {
+  const char **names = (const char **)malloc((s->count + 1) * sizeof *names);
+  if (!names) return dit__fail(error, DIT_ERROR_MEMORY, "%s: out of memory", place);
+  for (size_t i = 0; i < s->count; i++) names[i] = s->tensors[i].name;
+  const char *twice = text_duplicate(names, s->count);
+  char shown[TEXT_SHOWN];
+  dit_status status = DIT_OK;
+  if (twice) {
+    status = dit__fail(error, DIT_ERROR_FORMAT, "%s: tensor '%s' is there twice", place,
+                       text_shown(shown, twice, strlen(twice)));
+  }
+  free((void *)names);
+  return status;
+}
 
-static char *join(const char *folder, const char *name) {
+char *source_join(const char *folder, const char *name) {
   size_t length = strlen(folder), size = length + strlen(name) + 2;
   char *path = (char *)malloc(size);
   const char *slash = length && (folder[length - 1] == '/' || folder[length - 1] == '\\') ? "" : "/";
@@ -80,9 +117,8 @@ static char *join(const char *folder, const char *name) {
   return path;
 }
 
-/* 1 if the folder has a file of that name that is not empty. */
-static int has(const char *folder, const char *name) {
-  char *path = join(folder, name);
+int source_exists(const char *folder, const char *name) {
+  char *path = source_join(folder, name);
   dit__file file;
   int found = path && !dit__file_open(path, DIT_LOAD_MAP, NULL, &file, NULL);
   if (found) dit__file_close(&file, NULL);
@@ -90,92 +126,33 @@ static int has(const char *folder, const char *name) {
   return found;
 }
 
-static dit_status read_config(source *s, const char *path, dit_error *error) {
-  dit__file file;
-  dit_status status = dit__file_open(path, DIT_LOAD_MAP, NULL, &file, error);
-  if (status) return status;
-  if (file.size > CONFIG_LIMIT) {
-    status = dit__fail(error, DIT_ERROR_FORMAT, "%s: more than 1 MB for a configuration", path);
-  } else {
-    s->config = json_parse((const char *)file.bytes, file.size, path, error);
-    if (!s->config) status = error ? error->status : DIT_ERROR_FORMAT;
-  }
-  dit__file_close(&file, NULL);
-  return status;
-}
-
-static dit_status check_class(const source *s, const char *folder, dit_error *error) {
-  if (s->config->kind != JSON_OBJECT) {
-    return dit__fail(error, DIT_ERROR_FORMAT, "%s/config.json: not an object", folder);
-  }
-  const json_value *name = json_member(s->config, "_class_name");
-  if (!name || (name->kind == JSON_STRING && strcmp(name->text, "AutoencoderKL") == 0)) return DIT_OK;
-  const char *text = name->kind == JSON_STRING ? name->text : "?";
-  char shown[TEXT_SHOWN];
-  return dit__fail(error, DIT_ERROR_UNSUPPORTED,
-                   "%s: a diffusers folder of class %s; of folders, this version reads those of AutoencoderKL", folder,
-                   text_shown(shown, text, strlen(text)));
-}
-
-static dit_status open_weights(source *s, const char *folder, const char *name, dit_error *error) {
-  char *path = join(folder, name);
-  if (!path) return dit__fail(error, DIT_ERROR_MEMORY, "%s: out of memory", folder);
-  dit_status status = dit__file_open(path, DIT_LOAD_MAP, NULL, &s->files->weights, error);
-  if (!status) status = list_file(s, path, error);
-  free(path);
-  return status;
-}
-
-static dit_status list_folder(source *s, const char *folder, dit_error *error) {
-  static const char *const weights[2] = {"diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin"};
-  static const char *const kinds[2] = {"diffusers folder (safetensors)", "diffusers folder (PyTorch zip checkpoint)"};
-  static const char *const others[] = {"diffusion_pytorch_model.safetensors.index.json",
-                                       "diffusion_pytorch_model.bin.index.json",
-                                       "diffusion_pytorch_model.fp16.safetensors", "diffusion_pytorch_model.fp16.bin"};
-  for (int i = 0; i < 2; i++) {
-    if (!has(folder, weights[i])) continue;
-    dit_status status = open_weights(s, folder, weights[i], error);
-    s->kind = kinds[i];
-    return status;
-  }
-  for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
-    if (!has(folder, others[i])) continue;
-    return dit__fail(error, DIT_ERROR_UNSUPPORTED,
-                     "%s: has %s, but this version reads no shards or variants; save the model as one %s", folder,
-                     others[i], weights[0]);
-  }
-  return dit__fail(error, DIT_ERROR_FORMAT, "%s: a folder without %s or .bin", folder, weights[0]);
-}
-
-static dit_status open_folder(source *s, const char *folder, dit_error *error) {
-  if (has(folder, "model_index.json")) {
-    return dit__fail(error, DIT_ERROR_UNSUPPORTED,
-                     "%s: a whole diffusers pipeline; this version reads its vae folder: give %s/vae", folder, folder);
-  }
-  if (!has(folder, "config.json")) {
-    return dit__fail(error, DIT_ERROR_FORMAT, "%s: a folder without config.json; give a file or a diffusers folder",
-                     folder);
-  }
-  char *path = join(folder, "config.json");
-  if (!path) return dit__fail(error, DIT_ERROR_MEMORY, "%s: out of memory", folder);
-  dit_status status = read_config(s, path, error);
-  free(path);
-  if (!status) status = check_class(s, folder, error);
-  return status ? status : list_folder(s, folder, error);
-}
-
-/* Whether a path that is no file is a folder. Where folders cannot be opened like files (Windows), one counts if it
- * has something to read. */
-static int is_folder(const char *path) {
-  if (has(path, "config.json") || has(path, "model_index.json")) return 1;
-  char *inside = join(path, ".");
+int source_is_folder(const char *path) {
+  /* Where folders cannot be opened like files (Windows), one counts if it has something to read. */
+  if (source_exists(path, "config.json") || source_exists(path, "model_index.json")) return 1;
+  char *inside = source_join(path, ".");
   FILE *folder = inside ? fopen(inside, "rb") : NULL;
   free(inside);
   if (folder) fclose(folder);
   return folder != NULL;
 }
 
-dit_status source_open(const char *path, source **out, dit_error *error) {
+json_value *source_json(const char *path, size_t limit, dit_error *error) {
+  dit__file file;
+  json_value *v = NULL;
+  if (dit__file_open(path, DIT_LOAD_MAP, NULL, &file, error)) return NULL;
+  if (file.size > limit)
+    dit__fail(error, DIT_ERROR_FORMAT, "%s: more than %zu MB for a configuration", path, limit >> 20);
+  else
+    v = json_parse((const char *)file.bytes, file.size, path, error);
+  dit__file_close(&file, NULL);
+  return v;
+}
+
+/* ---- Opening and closing ---- */
+
+dit_status source_open(const char *path, const char *variant, source **out, dit_error *error) {
+  const uint8_t *bytes;
+  size_t size;
   *out = NULL;
   source *s = (source *)calloc(1, sizeof *s);
   struct source_files *files = (struct source_files *)calloc(1, sizeof *files);
@@ -185,11 +162,13 @@ dit_status source_open(const char *path, source **out, dit_error *error) {
     return dit__fail(error, DIT_ERROR_MEMORY, "%s: out of memory", path);
   }
   s->files = files;
-  dit_status status = dit__file_open(path, DIT_LOAD_MAP, NULL, &files->weights, error);
-  if (!status)
-    status = list_file(s, path, error);
-  else if (status == DIT_ERROR_IO && is_folder(path))
-    status = open_folder(s, path, error);
+  dit_status status = source_map(s, path, &bytes, &size, error);
+  if (status == DIT_ERROR_IO && source_is_folder(path))
+    status = folder_list(path, variant, s, error);
+  else if (!status && folder_is_index(bytes, size))
+    status = folder_list_shards(path, s, error);
+  else if (!status)
+    status = source_list(s, bytes, size, path, error);
   if (status)
     source_close(s);
   else
@@ -197,12 +176,20 @@ dit_status source_open(const char *path, source **out, dit_error *error) {
   return status;
 }
 
+static void free_tensor(source_tensor *t) {
+  for (int i = 0; i < t->part_count; i++) free(t->parts[i].name);
+  free(t->parts);
+  free(t->name);
+}
+
 void source_close(source *s) {
   if (!s) return;
-  for (size_t i = 0; i < s->count; i++) free(s->tensors[i].name);
+  for (size_t i = 0; i < s->count; i++) free_tensor(&s->tensors[i]);
   free(s->tensors);
   json_free(s->config);
-  dit__file_close(&s->files->weights, NULL);
+  dit__gguf_close(s->model_file, NULL);
+  for (size_t i = 0; i < s->files->count; i++) dit__file_close(&s->files->mapped[i], NULL);
+  free(s->files->mapped);
   free(s->files);
   free(s);
 }

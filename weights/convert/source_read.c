@@ -19,6 +19,18 @@ static float read_f64(const uint8_t *p) {
   return (float)value;
 }
 
+/* Elements that lie side by side, in blocks. */
+static void read_halves(const uint8_t *p, uint64_t count, float *out) {
+  for (uint64_t i = 0; i < count; i += HALF_BLOCK) {
+    uint16_t bits[HALF_BLOCK] = {0};
+    float values[HALF_BLOCK];
+    size_t n = count - i < HALF_BLOCK ? (size_t)(count - i) : HALF_BLOCK;
+    for (size_t k = 0; k < n; k++) bits[k] = little16(p + 2 * (i + k));
+    half_block_to_float(bits, values);
+    memcpy(out + i, values, n * sizeof *values);
+  }
+}
+
 /* `count` elements, each `stride` elements after the one before. */
 static void read_run(int type, const uint8_t *p, uint64_t stride, uint64_t count, float *out) {
   switch (type) {
@@ -26,6 +38,10 @@ static void read_run(int type, const uint8_t *p, uint64_t stride, uint64_t count
       for (uint64_t i = 0; i < count; i++) out[i] = read_f32(p + i * stride * 4);
       break;
     case SOURCE_F16:
+      if (stride == 1) {
+        read_halves(p, count, out);
+        break;
+      }
       for (uint64_t i = 0; i < count; i++) out[i] = half_to_float(little16(p + i * stride * 2));
       break;
     case SOURCE_BF16:
@@ -54,7 +70,14 @@ static int find_run(const source_tensor *t, uint64_t *length, uint64_t *stride) 
   return rank;
 }
 
-void source_read(const source_tensor *t, uint64_t first, uint64_t count, float *out) {
+/* Row-major elements of a matrix of int8, times the scale of their row. */
+static void read_q8(const source_tensor *t, uint64_t first, uint64_t count, float *out) {
+  const uint64_t columns = t->stride[0];
+  for (uint64_t i = first; i < first + count; i++)
+    *out++ = (float)(int8_t)t->data[i] * read_f32(t->scale + i / columns * 4);
+}
+
+static void read_one(const source_tensor *t, uint64_t first, uint64_t count, float *out) {
   static const uint8_t bytes[] = {0, 4, 2, 2, 8}; /* by SOURCE_* */
   uint64_t length, stride;
   int outer = find_run(t, &length, &stride);
@@ -69,5 +92,33 @@ void source_read(const source_tensor *t, uint64_t first, uint64_t count, float *
     first += part;
     count -= part;
     out += part;
+  }
+}
+
+uint64_t source_elements(const source_tensor *t) {
+  uint64_t count = 1;
+  for (int i = 0; i < t->rank; i++) count *= t->shape[i];
+  return count;
+}
+
+void source_read(const source_tensor *t, uint64_t first, uint64_t count, float *out) {
+  if (!t->parts) {
+    if (t->type == SOURCE_Q8)
+      read_q8(t, first, count, out);
+    else
+      read_one(t, first, count, out);
+    return;
+  }
+  for (int i = 0; i < t->part_count && count; i++) {
+    uint64_t own = source_elements(&t->parts[i]);
+    if (first < own) {
+      uint64_t part = own - first < count ? own - first : count;
+      source_read(&t->parts[i], first, part, out);
+      out += part;
+      count -= part;
+      first = 0;
+    } else {
+      first -= own;
+    }
   }
 }

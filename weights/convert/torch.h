@@ -5,9 +5,8 @@
 
 #include "weights/convert/source.h"
 
-/* Lists the floating-point tensors of the state dict in `bytes`, which stay where they are: s->tensors, s->count and
- * s->kind are filled, as far as it got on failure. A state dict is the whole pickle, or its member `ema`, else
- * `state_dict`, else `model`; other members are ignored. `what` names the file in messages. */
+/* Lists the floating-point tensors of the state dict in `bytes` (state_dict.h), which stay where they are. `what` names
+ * the file in messages. */
 dit_status torch_list(const uint8_t *bytes, size_t size, const char *what, source *s, dit_error *error);
 
 #endif

@@ -121,9 +121,14 @@ def main():
     write("smallest", small, small)
     write("state_dict", {"state_dict": small, "model": {"wrong": torch.zeros(1)}, "epoch": 1}, small)
     write("model", {"ema": None, "model": small, "loss": 0.5}, small)
+    old = {"_use_new_zipfile_serialization": False}                           # the format before version 1.6
+    write("legacy", small, small, **old)
+    write("legacy_views", views(), views(), **old)
+    for protocol in (2, 4):
+        content = train()
+        write(f"legacy_train{protocol}", content, content["ema"], pickle_protocol=protocol, **old)
     net = torch.nn.Linear(2, 2)
     torch.save(net, "module.pt")                                              # refused: a whole module
-    torch.save(small, "legacy.pt", _use_new_zipfile_serialization=False)      # refused: before version 1.6
     torch.jit.save(torch.jit.script(net), "script.pt")                        # refused: a program
     torch.save([1, 2.5, "no tensors"], "plain.pt")                            # refused: no state dict
 

@@ -1,0 +1,74 @@
+#if !defined(_WIN32) && !defined(_POSIX_C_SOURCE)
+#define _POSIX_C_SOURCE 200809L /* isatty and fileno */
+#endif
+
+#include "weights/convert/display.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#ifdef _WIN32
+#include <io.h>
+#define isatty _isatty
+#define fileno _fileno
+#else
+#include <unistd.h>
+#endif
+
+#include "internal.h"
+
+static volatile sig_atomic_t interrupted;
+
+/* The work stops at its next report, which removes what was written. A second signal ends the program at once. */
+static void interrupt(int signal_number) {
+  interrupted = 1;
+  signal(signal_number, SIG_DFL);
+}
+
+void display_catch_signals(void) {
+  signal(SIGINT, interrupt);
+  signal(SIGTERM, interrupt);
+#ifndef _WIN32
+  signal(SIGHUP, interrupt);
+  signal(SIGPIPE, SIG_IGN); /* these two end a write with an error, after which the file is removed */
+  signal(SIGXFSZ, SIG_IGN);
+#endif
+}
+
+static int show_progress(void *user, uint64_t done, uint64_t total) {
+  display *d = (display *)user;
+  int64_t now = dit__clock();
+  uint64_t percent = total ? done * 100 / total : 100;
+  double seconds = (double)(now - d->start) / 1e6,
+         speed = (double)done / d->per_unit / (seconds > 1e-6 ? seconds : 1e-6);
+  if (interrupted) return 1;
+  if (d->quiet) return 0;
+  if (d->terminal && now - d->last > 100000) {
+    fprintf(stderr, "\r%s: %3d %%, %.0f %s/s ", d->what, (int)percent, speed, d->unit);
+    fflush(stderr);
+  } else if (!d->terminal && now - d->last > 2000000 && percent >= d->percent + 5) {
+    fprintf(stderr, "%s: %d %%, %.0f %s/s\n", d->what, (int)percent, speed, d->unit);
+  } else {
+    return 0;
+  }
+  d->shown = 1;
+  d->last = now;
+  d->percent = percent;
+  return 0;
+}
+
+progress display_start(display *d, const char *what, const char *unit, double per_unit, int quiet) {
+  memset(d, 0, sizeof *d);
+  d->what = what;
+  d->unit = unit;
+  d->per_unit = per_unit;
+  d->quiet = quiet;
+  d->terminal = isatty(fileno(stderr));
+  d->start = d->last = dit__clock();
+  progress watch = {show_progress, d};
+  return watch;
+}
+
+void display_end(const display *d) {
+  if (d->terminal && d->shown) fprintf(stderr, "\r%*s\r", 60, "");
+}

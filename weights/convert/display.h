@@ -1,0 +1,23 @@
+/* Progress on the terminal, and the signals that end the work. */
+#ifndef DIT_DISPLAY_H
+#define DIT_DISPLAY_H
+
+#include "weights/convert/model_file.h"
+
+typedef struct display {
+  const char *what, *unit; /* "writing", "MB" */
+  double per_unit;
+  int quiet, terminal, shown;
+  int64_t start, last; /* microseconds */
+  uint64_t percent;
+} display;
+
+/* `unit` is what `per_unit` of the numbers that are reported make. The display must outlive the progress. */
+progress display_start(display *d, const char *what, const char *unit, double per_unit, int quiet);
+void display_end(const display *d);
+
+/* From now on a signal makes the next report end the work, so that nothing half-written stays; a second one ends the
+ * program. */
+void display_catch_signals(void);
+
+#endif
