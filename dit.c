@@ -225,22 +225,24 @@ static void dit_norm(const dit_pass *pass, int64_t chunk, float eps) {
   op->modulation_stride = (ptrdiff_t)dit__modulation_size(pass->dit);
 }
 
-/* A layer of a block; its input is quantised first where the layer is int8. chunk: of the gate, with DIT__GATED. */
+/* A layer of a block; its input is made narrow first where the layer's products are. chunk: of the gate, with
+ * DIT__GATED. */
 static void dit_layer(const dit_pass *pass, const dit__matrix *matrix, const float *x, float *out, dit__finish finish,
                       int64_t chunk) {
   const int32_t k = matrix->weights.k;
-  if (matrix->int8) {
+  dit__quantized q = pass->q;
+  if (matrix->dot) {
+    q.stride = (ptrdiff_t)(k + matrix->dot->group - 1) / matrix->dot->group * 4;
     dit__op *quantize = dit__plan_add(pass->plan, DIT__QUANTIZE);
     quantize->rows = pass->rows;
     quantize->width = k;
     quantize->x = x;
     quantize->x_stride = k;
-    quantize->quantized = pass->q;
-    quantize->quantized.stride = (k + 3) / 4 * 4;
+    quantize->quantized = q;
+    quantize->matrix = matrix;
   }
   dit__op *op = dit_product(pass->plan, matrix, pass->rows, x, k, out, matrix->weights.rows, finish);
-  op->quantized = pass->q;
-  op->quantized.stride = (k + 3) / 4 * 4;
+  op->quantized = q;
   op->rows_per_sample = pass->tokens;
   op->modulation = pass->modulation + chunk * pass->dit->hidden;
   op->modulation_rows = pass->modulation_rows;
@@ -317,10 +319,11 @@ void dit__plan_pass(dit__plan *plan, dit__arena *arena, const dit__transformer *
   pass.x = (float *)dit__arena_take(arena, rows * (uint64_t)dit->hidden, sizeof(float));
   pass.h = (float *)dit__arena_take(arena, rows * (uint64_t)dit->hidden, sizeof(float));
   pass.wide = (float *)dit__arena_take(arena, rows * (uint64_t)widest, sizeof(float));
-  const int32_t int8 = dit->blocks[0].qkv.int8;
-  pass.q.q = (uint8_t *)dit__arena_take(arena, int8 ? rows * ((uint64_t)widest + 3) : 0, 1);
-  pass.q.scale = (float *)dit__arena_take(arena, int8 ? rows : 0, sizeof(float));
-  pass.q.low = (float *)dit__arena_take(arena, int8 ? rows : 0, sizeof(float));
+  const dit__dot *dot = dit->blocks[0].qkv.dot;
+  const uint64_t group = dot ? (uint64_t)dot->group : 1, groups = ((uint64_t)widest + group - 1) / group;
+  pass.q.q = (uint8_t *)dit__arena_take(arena, dot ? rows * groups : 0, 4);
+  pass.q.scale = (float *)dit__arena_take(arena, dot ? rows : 0, sizeof(float));
+  pass.q.low = (float *)dit__arena_take(arena, dot ? rows : 0, sizeof(float));
 
   dit_embed(&pass, latents, height, width, latent);
   for (int32_t i = 0; i < dit->depth; i++) dit_block(&pass, i);

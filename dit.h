@@ -97,7 +97,15 @@ DIT_API uint32_t dit_version(void);
 
 /* ---- Models ----------------------------------------------------------------------------------------------------- */
 
-enum { DIT_ISA_SCALAR = 1, DIT_ISA_NEON = 2, DIT_ISA_AVX2 = 3, DIT_ISA_AVX512 = 4 };
+enum {
+  DIT_ISA_SCALAR = 1,
+  DIT_ISA_NEON = 2,
+  DIT_ISA_AVX2 = 3,        /* with FMA and F16C */
+  DIT_ISA_AVX512 = 4,      /* F, BW, DQ, VL */
+  DIT_ISA_AVX_VNNI = 5,    /* AVX2, and products of bytes in one instruction */
+  DIT_ISA_AVX512_VNNI = 6, /* AVX-512, likewise */
+  DIT_ISA_NEON_DOT = 7     /* NEON, likewise */
+};
 enum { DIT_COMPUTE_F32 = 1, DIT_COMPUTE_INT8 = 2, DIT_COMPUTE_BF16 = 3 };
 enum { DIT_LOAD_MAP = 1, DIT_LOAD_READ = 2 };
 enum { DIT_TYPE_F32 = 1, DIT_TYPE_F16 = 2, DIT_TYPE_BF16 = 3, DIT_TYPE_Q8 = 4 };

@@ -170,18 +170,20 @@ typedef enum model_use { MODEL_F32, MODEL_F32_ONCE, MODEL_ANY } model_use;
 static void model_pack(model_loader *loader, dit__matrix *matrix, model_use use) {
   const dit__kernels *kernels = &loader->model->kernels;
   const dit__weights *w = &matrix->weights;
-  matrix->int8 = use == MODEL_ANY && w->type == DIT__I8 && loader->model->info.compute == DIT_COMPUTE_INT8;
+  if (use == MODEL_ANY && loader->model->info.compute == DIT_COMPUTE_INT8 && w->type == DIT__I8)
+    matrix->dot = &kernels->i8;
+  if (use == MODEL_ANY && loader->model->info.compute == DIT_COMPUTE_BF16) matrix->dot = &kernels->bf16;
   if (use == MODEL_F32_ONCE) return;
-  const size_t nr = (size_t)(matrix->int8 ? kernels->nr_i8 : kernels->nr), panels = ((size_t)w->rows + nr - 1) / nr;
-  const size_t panel = matrix->int8 ? ((size_t)w->k + 3) / 4 * 4 * nr + nr * 4 : (size_t)w->k * nr * 4;
+  const size_t nr = (size_t)(matrix->dot ? matrix->dot->nr : kernels->nr), panels = ((size_t)w->rows + nr - 1) / nr;
+  const size_t size = dit__panel_bytes(matrix, kernels) * panels;
   if (!loader->pack) {
-    loader->packed += (uint64_t)panel * panels;
+    loader->packed += size;
   } else if (loader->packed <= MODEL_PACKED) {
-    uint8_t *to = (uint8_t *)model_take(loader, panel * panels);
+    uint8_t *to = (uint8_t *)model_take(loader, size);
     if (!to) return;
-    if (matrix->int8) {
-      kernels->pack_i8(w, 0, w->rows, to);
-      matrix->panels_i8 = to;
+    if (matrix->dot) {
+      matrix->dot->pack(w, 0, w->rows, to);
+      matrix->narrow = to;
     } else {
       kernels->pack(w, 0, w->rows, (float *)(void *)to);
       matrix->panels = (const float *)(const void *)to;
@@ -563,13 +565,10 @@ static dit_status model_options(dit_model *model, const dit_options *options, di
   if (status) return status;
   if (o->threads < 0 || o->threads > 1024)
     return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_options: threads is %d; it must be 0 to 1024", o->threads);
-  if (o->isa < 0 || o->isa > DIT_ISA_AVX512)
+  if (o->isa < 0 || o->isa > DIT_ISA_NEON_DOT)
     return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_options: isa %d does not exist", o->isa);
   if (o->compute < 0 || o->compute > DIT_COMPUTE_BF16)
     return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_options: compute %d does not exist", o->compute);
-  if (o->compute == DIT_COMPUTE_BF16)
-    return dit__fail(error, DIT_ERROR_UNSUPPORTED,
-                     "dit_options: computing in bf16 is not in this version; use f32 or int8");
   if (o->load < 0 || o->load > DIT_LOAD_READ)
     return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_options: load %d does not exist", o->load);
   if (o->reserved) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_options: reserved must be 0");
@@ -578,6 +577,9 @@ static dit_status model_options(dit_model *model, const dit_options *options, di
   if (!dit__kernels_get(o->isa, &model->kernels))
     return dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_options: this build or processor lacks instruction set %d",
                      o->isa);
+  if (o->compute == DIT_COMPUTE_BF16 && !model->kernels.bf16.nr)
+    return dit__fail(error, DIT_ERROR_UNSUPPORTED,
+                     "dit_options: this processor or instruction set does not multiply bf16; use f32 or int8");
   if (!o->load) o->load = DIT_LOAD_MAP;
   if (!o->threads) {
 #ifdef _OPENMP

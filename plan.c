@@ -32,6 +32,13 @@ static int32_t plan_tasks(const dit__engine *engine, double work, int64_t most) 
 
 /* ---- Products ---- */
 
+size_t dit__panel_bytes(const dit__matrix *matrix, const dit__kernels *kernels) {
+  const size_t k = (size_t)matrix->weights.k;
+  if (!matrix->dot) return k * (size_t)kernels->nr * sizeof(float);
+  const size_t group = (size_t)matrix->dot->group, groups = (k + group - 1) / group;
+  return (groups + 1) * (size_t)matrix->dot->nr * 4;
+}
+
 /* How a product is cut: chunks of columns (their panels are packed once), each in chunks of rows. */
 typedef struct plan_cut {
   int32_t nr, columns, rows, column_chunks, row_chunks, packed;
@@ -45,12 +52,12 @@ static int32_t product_by_rows(const dit__engine *engine, int32_t rows) {
 
 static plan_cut product_cut(const dit__engine *engine, const dit__op *op) {
   const dit__matrix *matrix = op->matrix;
-  const int64_t k = matrix->weights.k, k4 = plan_ceil(k, 4) * 4;
+  const int64_t k = matrix->weights.k;
   plan_cut cut;
   memset(&cut, 0, sizeof cut);
-  cut.nr = matrix->int8 ? engine->kernels->nr_i8 : engine->kernels->nr;
-  cut.panel_bytes = matrix->int8 ? (size_t)(k4 * cut.nr) + (size_t)cut.nr * 4 : (size_t)(k * cut.nr) * 4;
-  cut.packed = matrix->int8 ? matrix->panels_i8 != NULL : matrix->panels != NULL;
+  cut.nr = matrix->dot ? matrix->dot->nr : engine->kernels->nr;
+  cut.panel_bytes = dit__panel_bytes(matrix, engine->kernels);
+  cut.packed = matrix->dot ? matrix->narrow != NULL : matrix->panels != NULL;
   const int64_t panels = plan_ceil(matrix->weights.rows, cut.nr), threads = engine->threads;
   const double column_flops = (2.0 * (double)op->rows + (cut.packed ? 0 : PLAN_MOVED)) * (double)k;
   const int64_t least = plan_least(panels, threads), fit = plan_most(least, (int64_t)(PLAN_PACKED / cut.panel_bytes));
@@ -70,9 +77,9 @@ static plan_cut product_cut(const dit__engine *engine, const dit__op *op) {
   cut.row_chunks = (int32_t)plan_ceil(op->rows, rows);
   cut.rows = (int32_t)plan_ceil(op->rows, cut.row_chunks);
   if (!cut.packed) cut.pack_bytes = plan_round(cut.panel_bytes * (size_t)plan_least(panels, fit)); /* for any rows */
-  if (k > DIT__BLOCK && !matrix->int8) cut.partial_bytes = plan_round((size_t)cut.rows * (size_t)cut.columns * 4);
+  if (k > DIT__BLOCK && !matrix->dot) cut.partial_bytes = plan_round((size_t)cut.rows * (size_t)cut.columns * 4);
   const size_t kept = plan_round((size_t)dit__packed_rows(op->rows, (int32_t)k) * 4);
-  if (cut.column_chunks > 1 && cut.row_chunks == 1 && product_by_rows(engine, op->rows) && !matrix->int8 &&
+  if (cut.column_chunks > 1 && cut.row_chunks == 1 && product_by_rows(engine, op->rows) && !matrix->dot &&
       kept <= PLAN_KEPT)
     cut.kept_bytes = kept;
   return cut;
@@ -93,8 +100,8 @@ static void DIT_CALL pack_task(void *context, int32_t index) {
   if (!count) return;
   uint8_t *to = run->panels + (size_t)(first / run->nr) * run->panel_bytes;
   const int32_t column = run->column + (int32_t)first;
-  if (run->matrix->int8)
-    run->kernels->pack_i8(&run->matrix->weights, column, (int32_t)count, to);
+  if (run->matrix->dot)
+    run->matrix->dot->pack(&run->matrix->weights, column, (int32_t)count, to);
   else
     run->kernels->pack(&run->matrix->weights, column, (int32_t)count, (float *)(void *)to);
 }
@@ -109,18 +116,19 @@ static void pack_columns(const dit__engine *engine, const dit__matrix *matrix, i
 /* A product whose panels are ready: `run.f32` or `run.i8` describes all of the chunk. */
 typedef struct product_run {
   const dit__kernels *kernels;
-  dit__product_i8 product; /* .to alone for f32 */
+  dit__product_dot product; /* .to alone for f32 */
+  const dit__dot *dot;      /* NULL: f32 */
   const uint8_t *panels;
   uint8_t *scratch; /* product_task_bytes a task */
   size_t panel_bytes;
-  int32_t int8, nr, rows, columns, by_rows, tasks;
+  int32_t nr, rows, columns, by_rows, tasks;
 } product_run;
 
 static size_t product_task_bytes(void) { return plan_round((size_t)dit__product_scratch() * sizeof(float)); }
 
 static void DIT_CALL product_task(void *context, int32_t index) {
   const product_run *run = (const product_run *)context;
-  dit__product_i8 part = run->product;
+  dit__product_dot part = run->product;
   int64_t first = 0, count = run->rows, column = 0, columns = run->columns;
   if (run->by_rows)
     plan_share(run->rows, run->tasks, index, DIT__ROWS_GRAIN, &first, &count);
@@ -134,10 +142,10 @@ static void DIT_CALL product_task(void *context, int32_t index) {
   part.to.partial += column * part.to.partial_rows;
   if (part.to.residual) part.to.residual += column;
   if (part.to.gate) part.to.gate += column;
-  if (run->int8) {
+  if (run->dot) {
     part.panels = panels;
     part.weight_scale += column;
-    run->kernels->product_i8(&part, (int32_t)first, (int32_t)count);
+    run->dot->product(&part, (int32_t)first, (int32_t)count);
   } else {
     part.to.panels = (const float *)(const void *)panels;
     float *scratch = (float *)(void *)(run->scratch + (size_t)index * product_task_bytes());
@@ -164,7 +172,7 @@ static void product_unit(const dit__engine *engine, const dit__op *op, int64_t u
   const int32_t rows = (int32_t)plan_least(cut.rows, op->rows - row);
   const uint8_t *panels = engine->scratch;
   if (cut.packed) {
-    panels = matrix->int8 ? matrix->panels_i8 : (const uint8_t *)matrix->panels;
+    panels = matrix->dot ? matrix->narrow : (const uint8_t *)matrix->panels;
     panels += (size_t)(column / cut.nr) * cut.panel_bytes;
   } else if (row == 0) {
     pack_columns(engine, matrix, column, columns, cut.nr, cut.panel_bytes, engine->scratch);
@@ -175,7 +183,7 @@ static void product_unit(const dit__engine *engine, const dit__op *op, int64_t u
   run.kernels = engine->kernels;
   run.panels = panels;
   run.panel_bytes = cut.panel_bytes;
-  run.int8 = matrix->int8;
+  run.dot = matrix->dot;
   run.nr = cut.nr;
   run.rows = rows;
   run.columns = columns;
@@ -201,12 +209,12 @@ static void product_unit(const dit__engine *engine, const dit__op *op, int64_t u
   if (op->finish == DIT__GATED) to->gate = op->modulation + column;
   to->gate_rows = op->modulation_rows;
   to->gate_stride = op->modulation_stride;
-  if (matrix->int8) {
+  if (matrix->dot) {
     run.product.a = op->quantized.q + row * op->quantized.stride;
     run.product.a_stride = op->quantized.stride;
     run.product.row_scale = op->quantized.scale + row;
     run.product.row_low = op->quantized.low + row;
-    run.product.k = (int32_t)(plan_ceil(matrix->weights.k, 4) * 4);
+    run.product.groups = (int32_t)plan_ceil(matrix->weights.k, matrix->dot->group);
     run.product.weight_scale = matrix->weights.scale + column;
   }
   product_compute(engine, &run, matrix->weights.k);
@@ -393,8 +401,8 @@ static void DIT_CALL row_task(void *context, int32_t index) {
   if (op->kind == DIT__NORM) {
     norm_rows(run->kernels, op, first, count);
   } else if (op->kind == DIT__QUANTIZE) {
-    run->kernels->quantize(x, op->x_stride, (int32_t)count, op->width, op->quantized.q + first * op->quantized.stride,
-                           op->quantized.stride, op->quantized.scale + first, op->quantized.low + first);
+    op->matrix->dot->narrow(x, op->x_stride, (int32_t)count, op->width, op->quantized.q + first * op->quantized.stride,
+                            op->quantized.stride, op->quantized.scale + first, op->quantized.low + first);
   } else {
     run->kernels->affine(x, op->x_stride, (int32_t)count, op->width, op->scale, op->shift, op->silu,
                          op->out + first * op->out_stride);

@@ -10,13 +10,16 @@
 /* A linear layer or convolution as the model holds it. */
 typedef struct dit__matrix {
   dit__weights weights;
-  const float *bias;        /* [rows] */
-  const float *panels;      /* packed when the model was opened, or NULL */
-  const uint8_t *panels_i8; /* likewise, for int8 */
-  int32_t int8;             /* 1: products with it are int8 */
+  const float *bias;     /* [rows] */
+  const float *panels;   /* packed when the model was opened, or NULL */
+  const uint8_t *narrow; /* likewise, for `dot` */
+  const dit__dot *dot;   /* products of narrow numbers, or NULL: f32 */
 } dit__matrix;
 
-/* Rows of activations, quantised. */
+/* Bytes of one packed panel. */
+size_t dit__panel_bytes(const dit__matrix *matrix, const dit__kernels *kernels);
+
+/* Rows of activations, made narrow for products. */
 typedef struct dit__quantized {
   uint8_t *q;
   ptrdiff_t stride; /* multiple of 4 */
@@ -42,13 +45,13 @@ struct dit__op {
   int32_t rows;  /* PRODUCT, NORM, QUANTIZE, AFFINE: rows of x; GROUP_NORM: of pixels */
   int32_t width; /* numbers of a row of x; GROUP_NORM: pixels of a row */
   int32_t channels;
-  const dit__matrix *matrix; /* PRODUCT, CONVOLUTION */
+  const dit__matrix *matrix; /* PRODUCT, CONVOLUTION; QUANTIZE: which it is for */
   const float *x;
   ptrdiff_t x_stride;
   float *out;
   ptrdiff_t out_stride;
   const float *residual;    /* of the rows of out, out_stride apart; may be out */
-  dit__quantized quantized; /* PRODUCT with int8: x; QUANTIZE: out */
+  dit__quantized quantized; /* PRODUCT with matrix->dot: x; QUANTIZE: out */
   int32_t finish;
   int32_t rows_per_sample;
   /* Modulation: vectors of sample s at modulation + modulation_rows[s] * modulation_stride. */

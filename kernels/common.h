@@ -22,6 +22,16 @@
 #define UNROLL
 #endif
 
+/* Compilers that know these instructions: gcc 11, clang 12, Visual Studio 2022. */
+#if (defined(__clang__) && __clang_major__ >= 12) || (!defined(__clang__) && defined(__GNUC__) && __GNUC__ >= 11) || \
+    (defined(_MSC_VER) && _MSC_VER >= 1930)
+#define DIT__KNOWS_AVXVNNI 1
+#define DIT__KNOWS_AVX512BF16 1
+#else
+#define DIT__KNOWS_AVXVNNI 0
+#define DIT__KNOWS_AVX512BF16 0
+#endif
+
 enum { DIT__QUERIES = 24 }; /* rows of attention that share a pass over the keys */
 enum { DIT__NR_MOST = 32 }; /* widest panel of any instruction set */
 

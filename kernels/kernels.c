@@ -11,13 +11,15 @@
 #include <cpuid.h>
 #endif
 
-static void x86_cpuid(uint32_t leaf, uint32_t out[4]) {
+static void x86_cpuid_part(uint32_t leaf, uint32_t part, uint32_t out[4]) {
 #if defined(_MSC_VER)
-  __cpuidex((int *)out, (int)leaf, 0);
+  __cpuidex((int *)out, (int)leaf, (int)part);
 #else
-  __cpuid_count(leaf, 0, out[0], out[1], out[2], out[3]);
+  __cpuid_count(leaf, part, out[0], out[1], out[2], out[3]);
 #endif
 }
+
+static void x86_cpuid(uint32_t leaf, uint32_t out[4]) { x86_cpuid_part(leaf, 0, out); }
 
 /* The registers that the operating system saves. */
 static uint64_t x86_xcr0(void) {
@@ -30,20 +32,30 @@ static uint64_t x86_xcr0(void) {
 #endif
 }
 
-/* The highest DIT_ISA_ of this processor (Intel SDM volume 2A, CPUID; volume 1, 14.3 and 15.2). */
-static int32_t x86_isa(void) {
-  uint32_t r[4];
+enum { X86_BF16 = 31 }; /* a bit of its own in the set of instruction sets */
+
+/* The instruction sets of this processor, a bit 1 << DIT_ISA_* each (Intel SDM volume 2A, CPUID; volume 1, 14.3 and
+ * 15.2). */
+static uint32_t x86_isas(void) {
+  uint32_t r[4], all = 0;
   x86_cpuid(0, r);
   const uint32_t leaves = r[0];
   x86_cpuid(1, r);
   const uint32_t fma_osxsave_avx_f16c = 1u << 12 | 1u << 27 | 1u << 28 | 1u << 29;
-  if (leaves < 7 || (r[2] & fma_osxsave_avx_f16c) != fma_osxsave_avx_f16c) return DIT_ISA_SCALAR;
+  if (leaves < 7 || (r[2] & fma_osxsave_avx_f16c) != fma_osxsave_avx_f16c) return 0;
   const uint64_t saved = x86_xcr0();
   x86_cpuid(7, r);
-  if ((saved & 6) != 6 || !(r[1] >> 5 & 1)) return DIT_ISA_SCALAR;
-  const uint32_t f_dq_bw_vl = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;
-  if ((saved & 0xe6) != 0xe6 || (r[1] & f_dq_bw_vl) != f_dq_bw_vl) return DIT_ISA_AVX2;
-  return sizeof(void *) == 8 ? DIT_ISA_AVX512 : DIT_ISA_AVX2;
+  if ((saved & 6) != 6 || !(r[1] >> 5 & 1)) return 0;
+  all |= 1u << DIT_ISA_AVX2;
+  const uint32_t f_dq_bw_vl = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31, last = r[0];
+  const int wide = sizeof(void *) == 8 && (saved & 0xe6) == 0xe6 && (r[1] & f_dq_bw_vl) == f_dq_bw_vl;
+  if (wide) all |= 1u << DIT_ISA_AVX512;
+  if (wide && (r[2] >> 11 & 1)) all |= 1u << DIT_ISA_AVX512_VNNI;
+  if (!last) return all;
+  x86_cpuid_part(7, 1, r);
+  if (DIT__KNOWS_AVXVNNI && (r[0] >> 4 & 1)) all |= 1u << DIT_ISA_AVX_VNNI;
+  if (DIT__KNOWS_AVX512BF16 && wide && (r[0] >> 5 & 1)) all |= 1u << X86_BF16;
+  return all;
 }
 #endif
 
@@ -61,17 +73,29 @@ int64_t dit__attention_scratch(int32_t dim) {
 }
 
 int32_t dit__kernels_get(int32_t isa, dit__kernels *table) {
-  int32_t best = DIT_ISA_SCALAR;
+  static const int32_t rising[] = {DIT_ISA_AVX2, DIT_ISA_AVX_VNNI, DIT_ISA_AVX512, DIT_ISA_AVX512_VNNI};
+  uint32_t present = 1u << DIT_ISA_SCALAR;
 #ifdef DIT__X86
-  best = x86_isa();
+  present |= x86_isas();
 #endif
-  if (!isa) isa = best;
-  if (isa > best || (isa != DIT_ISA_SCALAR && isa != DIT_ISA_AVX2 && isa != DIT_ISA_AVX512)) return 0;
+  for (size_t i = 0, automatic = !isa; automatic && i < sizeof rising / sizeof *rising; i++)
+    if (present >> rising[i] & 1) isa = rising[i];
+  if (!isa) isa = DIT_ISA_SCALAR;
+  if (isa < 1 || isa > DIT_ISA_AVX512_VNNI || !(present >> isa & 1)) return 0;
   dit__kernels_scalar(table);
 #ifdef DIT__X86
-  if (isa >= DIT_ISA_AVX2) dit__kernels_avx2(table);
+  if (isa != DIT_ISA_SCALAR) dit__kernels_avx2(table);
+#if DIT__KNOWS_AVXVNNI
+  if (isa == DIT_ISA_AVX_VNNI) dit__kernels_avxvnni(table);
+#endif
 #if defined(__x86_64__) || defined(_M_X64)
-  if (isa >= DIT_ISA_AVX512) dit__kernels_avx512(table);
+  if (isa == DIT_ISA_AVX512 || isa == DIT_ISA_AVX512_VNNI) {
+    dit__kernels_avx512(table);
+#if DIT__KNOWS_AVX512BF16
+    if (present >> X86_BF16 & 1) dit__kernels_avx512bf16(table);
+#endif
+  }
+  if (isa == DIT_ISA_AVX512_VNNI) dit__kernels_avx512vnni(table);
 #endif
 #endif
   return 1;

@@ -66,17 +66,30 @@ typedef struct dit__product {
   int32_t finish; /* dit__finish */
 } dit__product;
 
-/* The same for int8: a is quantised, x = low + scale * q per row; panels are [k/4][nr][4] bytes, then nr float sums of
- * each row of w. out = finish((scale*dot + low*sum) * weight_scale[n] + bias[n]). */
-typedef struct dit__product_i8 {
+/* The same for narrow numbers, in groups of k that fill 32 bits (see dit__dot). With int8, a is quantised, x = low +
+ * scale * q per row, and out = finish((scale*dot + low*sum) * weight_scale[n] + bias[n]). Panels are [groups][nr] of 4
+ * bytes, then nr float sums of each row of w (int8). */
+typedef struct dit__product_dot {
   const uint8_t *a; /* [m][a_stride], a multiple of 4, zeros behind k */
   ptrdiff_t a_stride;
-  const float *row_scale, *row_low; /* [m] */
+  const float *row_scale, *row_low; /* int8: [m] */
   const uint8_t *panels;
-  int32_t k;                 /* rounded up to a multiple of 4 */
-  const float *weight_scale; /* [columns] */
+  int32_t groups;
+  const float *weight_scale; /* int8: [columns] */
   dit__product to;           /* columns, bias, out, residual, gate, finish */
-} dit__product_i8;
+} dit__product_dot;
+
+/* Products of one kind of narrow numbers. */
+typedef struct dit__dot {
+  int32_t nr;    /* columns of a panel; 0: this instruction set has no such products */
+  int32_t group; /* numbers of 32 bits: 4 of int8, 2 of bfloat16 */
+  void (*pack)(const dit__weights *w, int32_t first, int32_t count, uint8_t *panels);
+  /* Activations of `width` to q. int8: q = round((x - low) / scale) per row, low and scale from its smallest and
+   * largest number. */
+  void (*narrow)(const float *x, ptrdiff_t x_stride, int32_t rows, int32_t width, uint8_t *q, ptrdiff_t q_stride,
+                 float *row_scale, float *row_low);
+  void (*product)(const dit__product_dot *p, int32_t first, int32_t count);
+} dit__dot;
 
 /* One head: queries first..first+count-1 against all keys. */
 typedef struct dit__attention {
@@ -91,18 +104,17 @@ typedef struct dit__attention {
 } dit__attention;
 
 typedef struct dit__kernels {
-  int32_t isa;       /* DIT_ISA_* */
-  int32_t nr, nr_i8; /* columns of a panel */
+  int32_t isa; /* DIT_ISA_* */
+  int32_t nr;  /* columns of a panel */
 
   /* Packs columns first..first+count-1 (whole panels but for the last) of w; f32 from any type. */
   void (*pack)(const dit__weights *w, int32_t first, int32_t count, float *panels);
-  void (*pack_i8)(const dit__weights *w, int32_t first, int32_t count, uint8_t *panels);
   /* Panels from a matrix that lies [k][columns] with rows `stride` apart: the values of attention. */
   void (*pack_columns)(const float *b, ptrdiff_t stride, int32_t k, int32_t columns, float *panels);
 
   /* Rows first..first+count-1 of out, all columns. scratch: dit__product_scratch floats. */
   void (*product)(const dit__product *p, int32_t first, int32_t count, float *scratch);
-  void (*product_i8)(const dit__product_i8 *p, int32_t first, int32_t count);
+  dit__dot i8, bf16;
 
   /* scratch: dit__attention_scratch floats, aligned to 64 bytes. */
   void (*attention)(const dit__attention *a, int32_t first, int32_t count, float *scratch);
@@ -110,9 +122,6 @@ typedef struct dit__kernels {
   /* out = LayerNorm(x) * (1 + scale) + shift over rows of `width`; one shift and scale for all rows. */
   void (*norm_modulate)(const float *x, ptrdiff_t x_stride, int32_t rows, int32_t width, float eps, const float *shift,
                         const float *scale, float *out, ptrdiff_t out_stride);
-  /* q = round((x - low) / scale) per row, low and scale from its smallest and largest number. */
-  void (*quantize)(const float *x, ptrdiff_t x_stride, int32_t rows, int32_t width, uint8_t *q, ptrdiff_t q_stride,
-                   float *row_scale, float *row_low);
   void (*silu)(const float *x, int64_t count, float *out);
   /* out = x * scale[c] + shift[c] (fused), then silu if asked, over `pixels` of `channels`; the pixel x_step floats
    * further is the next. */
@@ -135,6 +144,9 @@ int32_t dit__kernels_get(int32_t isa, dit__kernels *table);
 /* One per instruction set; each overrides entries of the table it is given. */
 void dit__kernels_scalar(dit__kernels *table);
 void dit__kernels_avx2(dit__kernels *table);
+void dit__kernels_avxvnni(dit__kernels *table);
 void dit__kernels_avx512(dit__kernels *table);
+void dit__kernels_avx512vnni(dit__kernels *table);
+void dit__kernels_avx512bf16(dit__kernels *table);
 
 #endif

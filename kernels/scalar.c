@@ -8,9 +8,8 @@
 #define VL 1
 #define NV 8
 #define MR 2
-#define NV_I8 8
-#define MR_I8 2
-#define HAVE_I8
+#define DOT_NV 8
+#define DOT_MR 2
 #define vf float
 #define vd double
 #define vi int32_t
@@ -34,13 +33,13 @@
 #define v_load_f16(p) dit__load_one(DIT__F16, p, 0, 0)
 #define v_load_bf16(p) dit__load_one(DIT__BF16, p, 0, 0)
 #define v_load_i8(p) ((float)(int8_t) * (p))
+#define v_store_u8(p, x) (*(p) = (uint8_t)(x))
 #define d_zero() 0.0
 #define d_add(a, b) ((a) + (b))
 #define d_mul(a, b) ((a) * (b))
 #define d_widen(x) ((double)(x))
 #define d_store(p, x) (*(p) = (x))
 #define i_zero() 0
-#define i_store(p, x) (*(p) = (x))
 #define i_float(x) ((float)(x))
 
 static inline float v_max(float a, float b) { return a > b ? a : b; }
@@ -71,8 +70,11 @@ static inline int32_t i_dot(int32_t sum, int32_t a, int32_t b) {
 }
 
 #include "kernels/template.h"
+#include "kernels/dot.h"
 
 void dit__kernels_scalar(dit__kernels *table) {
+  memset(table, 0, sizeof *table);
   scalar_fill(table);
+  scalar_fill_dot(&table->i8);
   table->isa = DIT_ISA_SCALAR;
 }

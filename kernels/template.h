@@ -1,54 +1,16 @@
-/* Every kernel, written once over a vector layer. An instruction set's file defines the layer and includes this:
+/* Every f32 kernel, written once over a vector layer. An instruction set's file defines the layer, includes this, and
+ * ends with kernels/layer_end.h:
  *
  *   LAYER(name)      name with the instruction set's suffix
  *   TARGET           attribute of its functions
  *   VL, NV, MR       floats of a vector; vectors of a panel; rows of a tile
  *   vf and v_*       f32 vectors; vd and d_*: the same number of doubles
- *   HAVE_I8, vi, i_* int8 products (layers without them leave the table's entry as it is)
  *
  * What the results are is defined by docs/numerics.md; how the loops are cut is free. No include guard: see above. */
 
+#include "kernels/functions.h"
+
 #define NR (NV * VL)
-
-/* ---- Elementary functions ---- */
-
-/* exp(x) for x cut to [-87, 88]: x = n ln 2 + r, a polynomial of degree 6 in r, times 2^n. */
-static inline TARGET vf LAYER(v_exp)(vf x) {
-  x = v_min(v_max(x, v_set(-87.0f)), v_set(88.0f));
-  vf t = v_fma(x, v_set(0x1.715476p+0f), v_set(0x1.8p+23f));
-  vf n = v_sub(t, v_set(0x1.8p+23f));
-  vf r = v_fma(n, v_set(-0x1.62e4p-1f), x);
-  r = v_fma(n, v_set(-0x1.7f7d1cp-20f), r);
-  vf p = v_set(0x1.6a9952p-10f);
-  p = v_fma(p, r, v_set(0x1.120c32p-7f));
-  p = v_fma(p, r, v_set(0x1.5558fap-5f));
-  p = v_fma(p, r, v_set(0x1.555410p-3f));
-  p = v_fma(p, r, v_set(0x1.fffffcp-2f));
-  p = v_fma(p, r, v_set(1.0f));
-  p = v_fma(p, r, v_set(1.0f));
-  return v_scale(p, t);
-}
-
-static inline TARGET vf LAYER(v_silu)(vf x) {
-  vf e = LAYER(v_exp)(v_sub(v_set(0.0f), x));
-  return v_div(x, v_add(v_set(1.0f), e));
-}
-
-/* 0.5 x (1 + tanh(u)) = x / (1 + exp(-2u)), u = sqrt(2/pi) (x + 0.044715 x^3) (Hendrycks & Gimpel 2016). */
-static inline TARGET vf LAYER(v_gelu)(vf x) {
-  vf u = v_fma(v_mul(x, x), v_set(-0x1.2444f2p-4f), v_set(-0x1.988454p+0f));
-  vf e = LAYER(v_exp)(v_mul(x, u));
-  return v_div(x, v_add(v_set(1.0f), e));
-}
-
-/* The 16 partial chains of a reduction, added as a fixed tree: i and i+8, then i and i+4, i+2, i+1. */
-static inline TARGET float LAYER(tree)(const vf *chain) {
-  float lane[16];
-  for (int i = 0; i < 16 / VL; i++) v_store(lane + i * VL, chain[i]);
-  for (int half = 8; half; half /= 2)
-    for (int i = 0; i < half; i++) lane[i] += lane[i + half];
-  return lane[0];
-}
 
 /* ---- Tiles ---- */
 
@@ -155,20 +117,6 @@ static TARGET void LAYER(pack_stretch)(const float *a, ptrdiff_t row_stride, int
 }
 
 /* ---- Products ---- */
-
-/* What becomes of VL sums of row m, columns n..: bias and all that follows it. `finish` is a constant wherever it
- * matters; vectors come whole or, at the edge, in parts of `count`. */
-static inline INLINE TARGET vf LAYER(finish)(const dit__product *p, const int finish, int32_t m, int32_t n,
-                                             int32_t count, vf value) {
-  value = v_add(value, count == VL ? v_load(p->bias + n) : v_load_part(p->bias + n, count));
-  if (finish == DIT__GELU) return LAYER(v_gelu)(value);
-  if (finish == DIT__STORE) return value;
-  const float *x = p->residual + m * p->residual_stride + n;
-  const vf old = count == VL ? v_load(x) : v_load_part(x, count);
-  if (finish == DIT__RESIDUAL) return v_add(old, value);
-  const float *g = p->gate + p->gate_rows[(p->first_row + m) / p->rows_per_sample] * p->gate_stride + n;
-  return v_fma(count == VL ? v_load(g) : v_load_part(g, count), value, old);
-}
 
 /* Where the sums of row m and the panel of column n are kept between blocks. */
 static inline INLINE TARGET float *LAYER(kept)(const dit__product *p, int32_t m, int32_t n) {
@@ -336,16 +284,6 @@ static TARGET void LAYER(product)(const dit__product *p, int32_t first, int32_t 
 }
 
 /* ---- Packing ---- */
-
-/* VL numbers of any stored type. */
-static inline INLINE TARGET vf LAYER(load_as)(int32_t type, const uint8_t *x, int64_t i, vf scale) {
-  switch (type) {
-    case DIT__F32: return v_load_bytes(x + i * 4);
-    case DIT__F16: return v_load_f16(x + i * 2);
-    case DIT__BF16: return v_load_bf16(x + i * 2);
-    default: return v_mul(v_load_i8(x + i), scale);
-  }
-}
 
 static TARGET void LAYER(convert)(int32_t type, const uint8_t *x, int64_t count, float scale, float *out) {
   const vf factor = v_set(scale);
@@ -544,11 +482,6 @@ static TARGET void LAYER(attention)(const dit__attention *a, int32_t first, int3
 
 /* ---- Rows ---- */
 
-static inline INLINE TARGET vf LAYER(part)(const float *x, int32_t i, int32_t width) {
-  const int32_t left = width - i;
-  return left >= VL ? v_load(x + i) : left > 0 ? v_load_part(x + i, left) : v_zero();
-}
-
 static TARGET void LAYER(norm_modulate)(const float *x, ptrdiff_t x_stride, int32_t rows, int32_t width, float eps,
                                         const float *shift, const float *scale, float *out, ptrdiff_t out_stride) {
   for (int32_t r = 0; r < rows; r++, x += x_stride, out += out_stride) {
@@ -577,41 +510,6 @@ static TARGET void LAYER(norm_modulate)(const float *x, ptrdiff_t x_stride, int3
         v_store(out + i, y);
       else
         v_store_part(out + i, y, width - i);
-    }
-  }
-}
-
-static TARGET void LAYER(quantize)(const float *x, ptrdiff_t x_stride, int32_t rows, int32_t width, uint8_t *q,
-                                   ptrdiff_t q_stride, float *row_scale, float *row_low) {
-  for (int32_t r = 0; r < rows; r++, x += x_stride, q += q_stride) {
-    float low = x[0], high = x[0];
-    if (width >= VL) {
-      vf lows = v_load(x), highs = lows;
-      for (int32_t i = VL; i + VL <= width; i += VL) {
-        lows = v_min(v_load(x + i), lows);
-        highs = v_max(v_load(x + i), highs);
-      }
-      float lane[2][VL];
-      v_store(lane[0], lows);
-      v_store(lane[1], highs);
-      for (int i = 0; i < VL; i++) {
-        low = lane[0][i] < low ? lane[0][i] : low;
-        high = lane[1][i] > high ? lane[1][i] : high;
-      }
-    }
-    for (int32_t i = width / VL * VL; i < width; i++) {
-      low = x[i] < low ? x[i] : low;
-      high = x[i] > high ? x[i] : high;
-    }
-    row_scale[r] = (high - low) / DIT__LEVELS;
-    row_low[r] = low;
-    const float inverse = high - low > 0x1p-120f ? DIT__LEVELS / (high - low) : 0; /* so that it is finite */
-    for (int32_t i = 0; i < q_stride; i += VL) {
-      float lane[VL];
-      vf t = v_mul(v_sub(LAYER(part)(x, i, width), v_set(low)), v_set(inverse));
-      v_store(lane, v_sub(v_add(t, v_set(0x1.8p+23f)), v_set(0x1.8p+23f)));
-      for (int j = 0; j < VL && i + j < q_stride; j++)
-        q[i + j] = i + j < width && lane[j] > 0 ? (uint8_t)lane[j] : 0; /* NaN: 0 */
     }
   }
 }
@@ -657,93 +555,6 @@ static TARGET void LAYER(channel_sums)(const float *x, int32_t pixels, int32_t c
   }
 }
 
-/* ---- int8 ---- */
-
-#ifdef HAVE_I8
-#define NR_I8 (NV_I8 * VL)
-
-static inline INLINE TARGET void LAYER(tile_i8)(const int rows, const uint8_t *a, ptrdiff_t a_stride, int32_t k,
-                                                const uint8_t *b, int32_t *c) {
-  vi acc[MR_I8][NV_I8];
-  UNROLL
-  for (int r = 0; r < MR_I8; r++) UNROLL
-  for (int v = 0; v < NV_I8; v++) acc[r][v] = i_zero();
-  for (; k > 0; k -= 4, a += 4, b += 4 * NR_I8) {
-    vi column[NV_I8];
-    UNROLL
-    for (int v = 0; v < NV_I8; v++) column[v] = i_load(b + v * 4 * VL);
-    UNROLL
-    for (int r = 0; r < MR_I8; r++)
-      if (r < rows) {
-        vi value = i_broadcast(a + r * a_stride);
-        UNROLL
-        for (int v = 0; v < NV_I8; v++) acc[r][v] = i_dot(acc[r][v], value, column[v]);
-      }
-  }
-  UNROLL
-  for (int r = 0; r < MR_I8; r++)
-    if (r < rows) UNROLL
-  for (int v = 0; v < NV_I8; v++) i_store(c + r * NR_I8 + v * VL, acc[r][v]);
-}
-
-static TARGET void LAYER(sliver_i8)(const dit__product_i8 *p, int32_t n, int32_t m, int32_t rows) {
-  const uint8_t *panel = p->panels + (size_t)n / NR_I8 * ((size_t)p->k * NR_I8 + NR_I8 * sizeof(float));
-  const float *row_sums = (const float *)(const void *)(panel + (size_t)p->k * NR_I8);
-  const uint8_t *a = p->a + m * p->a_stride;
-  int32_t dot[MR_I8 * NR_I8];
-  switch (rows) {
-    case 1: LAYER(tile_i8)(1, a, p->a_stride, p->k, panel, dot); break;
-    case 2: LAYER(tile_i8)(2, a, p->a_stride, p->k, panel, dot); break;
-#if MR_I8 >= 4
-    case 3: LAYER(tile_i8)(3, a, p->a_stride, p->k, panel, dot); break;
-    default: LAYER(tile_i8)(4, a, p->a_stride, p->k, panel, dot); break;
-#endif
-  }
-  for (int32_t r = 0; r < rows; r++)
-    for (int32_t j = 0; j < NR_I8 && n + j < p->to.columns; j += VL) {
-      const int32_t left = p->to.columns - n - j, count = left < VL ? left : VL;
-      vf value = v_mul(i_float(i_load((const uint8_t *)(dot + r * NR_I8 + j))), v_set(p->row_scale[m + r]));
-      value = v_add(value, v_mul(v_load(row_sums + j), v_set(p->row_low[m + r])));
-      value = v_mul(value, LAYER(part)(p->weight_scale + n, j, j + count));
-      value = LAYER(finish)(&p->to, p->to.finish, m + r, n + j, count, value);
-      float *out = p->to.out + (m + r) * p->to.out_stride + n + j;
-      if (count == VL)
-        v_store(out, value);
-      else
-        v_store_part(out, value, count);
-    }
-}
-
-static TARGET void LAYER(product_i8)(const dit__product_i8 *p, int32_t first, int32_t count) {
-  for (int32_t n = 0; n < p->to.columns; n += NR_I8)
-    for (int32_t m = first, left = count; left > 0;) {
-      const int32_t slivers = (left + MR_I8 - 1) / MR_I8, rows = (left + slivers - 1) / slivers;
-      LAYER(sliver_i8)(p, n, m, rows);
-      m += rows;
-      left -= rows;
-    }
-}
-
-static TARGET void LAYER(pack_i8)(const dit__weights *w, int32_t first, int32_t count, uint8_t *panels) {
-  const int32_t k4 = (w->k + 3) / 4 * 4;
-  for (int32_t n = 0; n < count; n += NR_I8) {
-    float *row_sums = (float *)(void *)(panels + (size_t)k4 * NR_I8);
-    for (int32_t j = 0; j < NR_I8; j++) {
-      const uint8_t *row = w->data + (size_t)(first + n + j) * (size_t)w->stride;
-      int32_t sum = 0;
-      for (int32_t k = 0; k < k4; k += 4) {
-        uint8_t four[4] = {0, 0, 0, 0};
-        if (n + j < count)
-          for (int i = 0; i < 4 && k + i < w->k; i++) sum += (int8_t)(four[i] = row[k + i]);
-        memcpy(panels + (size_t)k * NR_I8 + (size_t)j * 4, four, 4);
-      }
-      row_sums[j] = (float)sum;
-    }
-    panels += (size_t)k4 * NR_I8 + NR_I8 * sizeof(float);
-  }
-}
-#endif
-
 /* ---- The table ---- */
 
 static void LAYER(fill)(dit__kernels *table) {
@@ -753,61 +564,8 @@ static void LAYER(fill)(dit__kernels *table) {
   table->product = LAYER(product);
   table->attention = LAYER(attention);
   table->norm_modulate = LAYER(norm_modulate);
-  table->quantize = LAYER(quantize);
   table->silu = LAYER(silu);
   table->affine = LAYER(affine);
   table->channel_sums = LAYER(channel_sums);
   table->convert = LAYER(convert);
-#ifdef HAVE_I8
-  table->nr_i8 = NR_I8;
-  table->pack_i8 = LAYER(pack_i8);
-  table->product_i8 = LAYER(product_i8);
-#undef HAVE_I8
-#undef NR_I8
-#undef NV_I8
-#undef MR_I8
-#endif
 }
-
-#undef LAYER
-#undef TARGET
-#undef VL
-#undef NV
-#undef MR
-#undef NR
-#undef vf
-#undef vd
-#undef vi
-#undef v_zero
-#undef v_prefetch
-#undef v_prefetch_far
-#undef v_set
-#undef v_load
-#undef v_broadcast
-#undef v_store
-#undef v_load_part
-#undef v_store_part
-#undef v_add
-#undef v_sub
-#undef v_mul
-#undef v_div
-#undef v_fma
-#undef v_turn
-#undef v_load_bytes
-#undef v_load_f16
-#undef v_load_bf16
-#undef v_load_i8
-#undef d_zero
-#undef d_add
-#undef d_mul
-#undef d_widen
-#undef d_store
-#undef i_zero
-#undef i_load
-#undef i_store
-#undef i_float
-#undef i_broadcast
-#undef i_dot
-#undef v_max
-#undef v_min
-#undef v_scale

@@ -2,8 +2,9 @@
  *
  * tests/test_bits.sh and tests/bits_builds.sh compare the lines with tests/golden/bits.txt, for instruction sets,
  * numbers of threads and builds. small: synthetic models; sprite: and one sprite; all: and several. ISA is scalar,
- * neon, avx2, avx512 or best. hostile: caller and tasks come with flush-to-zero, another rounding, traps and sticky
- * flags, and must find them again. Exit status 3: this processor or build lacks the instruction set. */
+ * neon, avx2, avx512, avxvnni, avx512vnni, neondot or best. hostile: caller and tasks come with flush-to-zero, another
+ * rounding, traps and sticky flags, and must find them again. Exit status 3: this processor or build lacks the
+ * instruction set. */
 #include <fenv.h>
 #if defined(__SSE__)
 #include <xmmintrin.h>
@@ -292,8 +293,8 @@ static void sprites(int several) {
 }
 
 static int32_t isa_of(const char *name) {
-  static const char *const names[] = {"best", "scalar", "neon", "avx2", "avx512"};
-  for (int32_t i = 0; i < 5; i++)
+  static const char *const names[] = {"best", "scalar", "neon", "avx2", "avx512", "avxvnni", "avx512vnni", "neondot"};
+  for (int32_t i = 0; i < 8; i++)
     if (strcmp(name, names[i]) == 0) return i;
   printf("bits: no instruction set is called %s\n", name);
   exit(2);

@@ -128,7 +128,7 @@ fused() {
 if [ "$(uname -m)" = x86_64 ]; then
   for cc in gcc clang; do
     fused "fused: $cc -O2" objdump '^avx(2|512)_' $cc -O2
-    fused "fused: $cc -O3 -march=native" objdump '^(avx2|avx512|scalar)_' $cc -O3 -march=native
+    fused "fused: $cc -O3 -march=native" objdump '^(avx2|avxvnni|avx512|avx512vnni|avx512bf16|scalar)_' $cc -O3 -march=native
   done
 else
   skip "fused instructions of x86-64: this is another machine"

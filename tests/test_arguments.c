@@ -217,6 +217,7 @@ static void test_options(void) {
   }
   o = good;
   o.compute = DIT_COMPUTE_BF16;
+  o.isa = DIT_ISA_SCALAR;
   REFUSED(DIT_ERROR_UNSUPPORTED, "bf16", try_options(&o, &error));
   o = good;
   o.compute = DIT_COMPUTE_INT8; /* of an f32 model */

@@ -356,7 +356,7 @@ static void test_threads(void) {
 
 static void test_isas(void) {
   int tried = 0;
-  for (int32_t isa = DIT_ISA_SCALAR; isa <= DIT_ISA_AVX512; isa++) {
+  for (int32_t isa = DIT_ISA_SCALAR; isa <= DIT_ISA_NEON_DOT; isa++) {
     dit_options options = one_thread();
     dit_model *model = NULL;
     dit_info info = {.struct_size = sizeof info};

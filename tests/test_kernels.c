@@ -29,7 +29,7 @@
 #include "kernels/scalar.c"
 #undef dit__kernels_scalar
 
-enum { MOST_TABLES = 4, MOST_ARRAYS = 64 };
+enum { MOST_TABLES = 6, MOST_ARRAYS = 64 };
 static dit__kernels tables[MOST_TABLES]; /* the first is the reference */
 static const char *table_names[MOST_TABLES] = {"plain C without fma", "scalar"};
 static int table_count = 2;
@@ -717,7 +717,7 @@ static void test_product(int style, int convolution) {
 /* ---- Products in int8 ---- */
 
 /* docs/numerics.md, "Products in int8", with sums in 64 bits. */
-static float defined_i8(const dit__product_i8 *p, const matrix *w, int32_t m, int32_t n) {
+static float defined_i8(const dit__product_dot *p, const matrix *w, int32_t m, int32_t n) {
   const int8_t *row = (const int8_t *)w->w.data + n * w->w.stride;
   int64_t dot = 0, total = 0;
   for (int32_t i = 0; i < w->w.k; i++) {
@@ -737,7 +737,7 @@ static uint8_t *quantised_rows(int32_t rows, int32_t k, ptrdiff_t stride, int32_
 }
 
 /* Every factor 1, every summand 0: out is the sum of whole numbers, rounded once. */
-static void only_sums(product_case *c, dit__product_i8 *p, matrix *w) {
+static void only_sums(product_case *c, dit__product_dot *p, matrix *w) {
   float *zeros = floats((size_t)(c->rows + c->columns), ZEROS), *ones = floats((size_t)(c->rows + c->columns), FLAT);
   for (int32_t i = 0; i < c->rows + c->columns; i++) {
     zeros[i] = 0;
@@ -761,10 +761,10 @@ static void test_product_i8(int style, int extreme) {
   for (int32_t n = 0; n < c.columns && extreme; n++)
     for (int32_t i = 0; i < c.k; i++)
       ((uint8_t *)(uintptr_t)w.w.data)[n * w.w.stride + i] = (uint8_t)(extreme == 1 || (n + i) & 2 ? 127 : -127);
-  dit__product_i8 p;
+  dit__product_dot p;
   memset(&p, 0, sizeof p);
-  p.k = (c.k + 3) / 4 * 4;
-  p.a_stride = p.k + 4 * random_below(3);
+  p.groups = (c.k + 3) / 4;
+  p.a_stride = 4 * p.groups + 4 * random_below(3);
   p.a = quantised_rows(c.rows, c.k, p.a_stride, extreme ? 127 : 0);
   p.row_scale = floats((size_t)c.rows, PLAIN);
   p.row_low = floats((size_t)c.rows, PLAIN);
@@ -778,14 +778,14 @@ static void test_product_i8(int style, int extreme) {
     for (int32_t part = 0; part < 2; part++) {
       const int32_t first = part ? split : 0, count = part ? c.columns - split : split;
       if (!count) continue;
-      const size_t panels = (size_t)((count + k->nr_i8 - 1) / k->nr_i8);
-      uint8_t *to = (uint8_t *)array_new(panels * (size_t)k->nr_i8 * ((size_t)p.k + sizeof(float)));
-      k->pack_i8(&w.w, first, count, to);
+      const size_t panels = (size_t)((count + k->i8.nr - 1) / k->i8.nr);
+      uint8_t *to = (uint8_t *)array_new(panels * (size_t)k->i8.nr * ((size_t)p.groups + 1) * 4);
+      k->i8.pack(&w.w, first, count, to);
       p.panels = to;
       p.weight_scale = w.w.scale + first;
       p.to = part_of(&c, first, count, out);
-      k->product_i8(&p, 0, rows);
-      k->product_i8(&p, rows, c.rows - rows);
+      k->i8.product(&p, 0, rows);
+      k->i8.product(&p, rows, c.rows - rows);
     }
     float *expected = copy(c.before, c.out_count);
     for (int32_t m = 0; m < c.rows; m++)
@@ -808,7 +808,7 @@ static void test_quantize(int style) {
     q[t] = (uint8_t *)array_new((size_t)(rows * q_stride));
     scale[t] = floats((size_t)rows, STYLES);
     low[t] = floats((size_t)rows, STYLES);
-    tables[t].quantize(x, x_stride, rows, width, q[t], q_stride, scale[t], low[t]);
+    tables[t].i8.narrow(x, x_stride, rows, width, q[t], q_stride, scale[t], low[t]);
     for (int32_t r = 0; r < rows; r++) low[t][r] += 0.0f; /* either zero will do */
     same_bytes(q[0], q[t], (size_t)(rows * q_stride));
     same_floats(scale[0], scale[t], (size_t)rows);
@@ -973,11 +973,11 @@ static void test_channel_sums(int style) {
 /* ---- All of it ---- */
 
 static void find_tables(void) {
-  static const int32_t isas[] = {DIT_ISA_AVX2, DIT_ISA_AVX512};
-  static const char *names[] = {"AVX2", "AVX-512"};
+  static const int32_t isas[] = {DIT_ISA_AVX2, DIT_ISA_AVX_VNNI, DIT_ISA_AVX512, DIT_ISA_AVX512_VNNI};
+  static const char *names[] = {"AVX2", "AVX-VNNI", "AVX-512", "AVX-512 VNNI"};
   scalar_without_fma(&tables[0]);
   CHECK(dit__kernels_get(DIT_ISA_SCALAR, &tables[1]), "the scalar table is always there");
-  for (int i = 0; i < 2; i++) {
+  for (int i = 0; i < 4; i++) {
     char reason[60];
     table_names[table_count] = names[i];
     snprintf(reason, sizeof reason, "%s: not in this processor or build", names[i]);

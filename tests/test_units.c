@@ -26,7 +26,7 @@ static void count_pack(const dit__weights *w, int32_t first, int32_t columns, fl
   count((double)MOVED * columns * w->k, 0);
 }
 
-static void count_pack_i8(const dit__weights *w, int32_t first, int32_t columns, uint8_t *panels) {
+static void count_pack_dot(const dit__weights *w, int32_t first, int32_t columns, uint8_t *panels) {
   (void)first, (void)panels;
   count((double)MOVED * columns * w->k, 0);
 }
@@ -42,9 +42,9 @@ static void count_product(const dit__product *p, int32_t first, int32_t rows, fl
   count(flops, flops);
 }
 
-static void count_product_i8(const dit__product_i8 *p, int32_t first, int32_t rows) {
+static void count_product_dot(const dit__product_dot *p, int32_t first, int32_t rows) {
   (void)first;
-  const double flops = 2.0 * rows * p->to.columns * p->k;
+  const double flops = 8.0 * rows * p->to.columns * p->groups;
   count(flops, flops);
 }
 
@@ -60,8 +60,8 @@ static void count_norm(const float *x, ptrdiff_t x_stride, int32_t rows, int32_t
   count((double)MOVED * rows * width, 0);
 }
 
-static void count_quantize(const float *x, ptrdiff_t x_stride, int32_t rows, int32_t width, uint8_t *q,
-                           ptrdiff_t q_stride, float *row_scale, float *row_low) {
+static void count_narrow(const float *x, ptrdiff_t x_stride, int32_t rows, int32_t width, uint8_t *q,
+                         ptrdiff_t q_stride, float *row_scale, float *row_low) {
   (void)x, (void)x_stride, (void)q, (void)q_stride, (void)row_scale, (void)row_low;
   count((double)MOVED * rows * width, 0);
 }
@@ -91,13 +91,13 @@ static void count_convert(int32_t type, const uint8_t *x, int64_t numbers, float
 static void only_count(dit_model *model) {
   dit__kernels *k = &model->kernels;
   k->pack = count_pack;
-  k->pack_i8 = count_pack_i8;
+  k->i8.pack = count_pack_dot;
   k->pack_columns = count_pack_columns;
   k->product = count_product;
-  k->product_i8 = count_product_i8;
+  k->i8.product = count_product_dot;
   k->attention = count_attention;
   k->norm_modulate = count_norm;
-  k->quantize = count_quantize;
+  k->i8.narrow = count_narrow;
   k->silu = count_silu;
   k->affine = count_affine;
   k->channel_sums = count_sums;

@@ -40,5 +40,6 @@ const option_row option_table[OPTION_COUNT_ALL] = {
     [OPTION_MEMORY] = {"", "memory", NULL, TOPIC_RUNNING, 0, "say what memory it would need, and exit"},
     [OPTION_PROFILE] = {"", "profile", NULL, TOPIC_RUNNING, 0, "say where the time went"},
     [OPTION_THREADS] = {"", "threads", "N", TOPIC_RUNNING, 0, "threads (default: one for each processor)"},
-    [OPTION_ISA] = {"", "isa", "NAME", TOPIC_RUNNING, 0, "scalar, neon, avx2 or avx512 (default: the best)"},
+    [OPTION_ISA] = {"", "isa", "NAME", TOPIC_RUNNING, 0,
+                    "scalar, neon, neondot, avx2, avxvnni, avx512, avx512vnni (default: the best)"},
 };

@@ -46,17 +46,18 @@ static int parse_generator(const char *option, const char *value, int32_t *out) 
 }
 
 static int parse_isa(const char *option, const char *value, int32_t *out) {
-  static const char *const words[] = {"scalar", "neon", "avx2", "avx512"};
-  static const int32_t sets[] = {DIT_ISA_SCALAR, DIT_ISA_NEON, DIT_ISA_AVX2, DIT_ISA_AVX512};
-  int chosen = choose(option, value, words, 4);
+  static const char *const words[] = {"scalar", "neon", "neondot", "avx2", "avxvnni", "avx512", "avx512vnni"};
+  static const int32_t sets[] = {DIT_ISA_SCALAR,   DIT_ISA_NEON,   DIT_ISA_NEON_DOT,   DIT_ISA_AVX2,
+                                 DIT_ISA_AVX_VNNI, DIT_ISA_AVX512, DIT_ISA_AVX512_VNNI};
+  int chosen = choose(option, value, words, 7);
   if (chosen >= 0) *out = sets[chosen];
   return chosen < 0 ? EXIT_USAGE : EXIT_OK;
 }
 
 static int parse_compute(const char *option, const char *value, int32_t *out) {
-  static const char *const words[] = {"f32", "int8"};
-  static const int32_t kinds[] = {DIT_COMPUTE_F32, DIT_COMPUTE_INT8};
-  int chosen = choose(option, value, words, 2);
+  static const char *const words[] = {"f32", "int8", "bf16"};
+  static const int32_t kinds[] = {DIT_COMPUTE_F32, DIT_COMPUTE_INT8, DIT_COMPUTE_BF16};
+  int chosen = choose(option, value, words, 3);
   if (chosen >= 0) *out = kinds[chosen];
   return chosen < 0 ? EXIT_USAGE : EXIT_OK;
 }

@@ -17,7 +17,7 @@ static int32_t isa, threads = 2, repeats = 3;
 static const char *only = "";
 
 static const char *isa_name(int32_t id) {
-  static const char *const names[] = {"best", "scalar", "neon", "avx2", "avx512"};
+  static const char *const names[] = {"best", "scalar", "neon", "avx2", "avx512", "avxvnni", "avx512vnni", "neondot"};
   return names[id];
 }
 
@@ -285,7 +285,7 @@ int main(int count, char **arguments) {
     if (!strcmp(arguments[i], "--threads")) threads = atoi(arguments[i + 1]);
     if (!strcmp(arguments[i], "--repeats")) repeats = atoi(arguments[i + 1]);
     if (!strcmp(arguments[i], "--only")) only = arguments[i + 1];
-    for (int32_t id = 1; id <= 4 && !strcmp(arguments[i], "--isa"); id++)
+    for (int32_t id = 1; id <= 7 && !strcmp(arguments[i], "--isa"); id++)
       if (!strcmp(arguments[i + 1], isa_name(id))) isa = id;
   }
   dit__kernels best;
