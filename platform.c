@@ -20,6 +20,11 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+#if defined(__linux__) && defined(__aarch64__)
+#include <sys/auxv.h>
+#elif defined(__APPLE__)
+#include <sys/sysctl.h>
+#endif
 #ifdef __linux__
 #include <sched.h>
 #endif
@@ -92,6 +97,8 @@ int32_t dit__processors(void) {
   return system.dwNumberOfProcessors < 1 ? 1 : (int32_t)system.dwNumberOfProcessors;
 }
 
+int32_t dit__has_arm_dot(void) { return 0; } /* there is no way to name the instruction with MSVC */
+
 dit_status dit__file_open(const char *path, int32_t load, const dit_options *hooks, dit__file *file, dit_error *error) {
   memset(file, 0, sizeof *file);
   int length = MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, path, -1, NULL, 0);
@@ -162,6 +169,18 @@ int32_t dit__processors(void) {
 #endif
   long count = sysconf(_SC_NPROCESSORS_ONLN);
   return count < 1 ? 1 : count > 4096 ? 4096 : (int32_t)count;
+}
+
+int32_t dit__has_arm_dot(void) {
+#if defined(__linux__) && defined(__aarch64__)
+  return (int32_t)(getauxval(AT_HWCAP) >> 20 & 1); /* HWCAP_ASIMDDP */
+#elif defined(__APPLE__) && defined(__aarch64__)
+  int32_t has = 0;
+  size_t size = sizeof has;
+  return sysctlbyname("hw.optional.arm.FEAT_DotProd", &has, &size, NULL, 0) == 0 && has == 1;
+#else
+  return 0;
+#endif
 }
 
 static dit_status read_whole(int descriptor, const char *path, const dit_options *hooks, dit__file *file,

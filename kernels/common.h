@@ -22,6 +22,20 @@
 #define UNROLL
 #endif
 
+/* AArch64, little-endian; and whether its dot products can be named. */
+#if (defined(__aarch64__) && !defined(__AARCH64EB__)) || defined(_M_ARM64)
+#define DIT__ARM64 1
+#else
+#define DIT__ARM64 0
+#endif
+#if DIT__ARM64 && defined(__GNUC__)
+#define DIT__ARM64_DOT 1
+#define DIT__PREFETCH(p, locality) __builtin_prefetch(p, 0, locality)
+#else
+#define DIT__ARM64_DOT 0
+#define DIT__PREFETCH(p, locality) ((void)(p))
+#endif
+
 /* Compilers that know these instructions: gcc 11, clang 12, Visual Studio 2022. */
 #if (defined(__clang__) && __clang_major__ >= 12) || (!defined(__clang__) && defined(__GNUC__) && __GNUC__ >= 11) || \
     (defined(_MSC_VER) && _MSC_VER >= 1930)

@@ -73,16 +73,27 @@ int64_t dit__attention_scratch(int32_t dim) {
 }
 
 int32_t dit__kernels_get(int32_t isa, dit__kernels *table) {
-  static const int32_t rising[] = {DIT_ISA_AVX2, DIT_ISA_AVX_VNNI, DIT_ISA_AVX512, DIT_ISA_AVX512_VNNI};
+  static const int32_t rising[] = {DIT_ISA_NEON,     DIT_ISA_NEON_DOT, DIT_ISA_AVX2,
+                                   DIT_ISA_AVX_VNNI, DIT_ISA_AVX512,   DIT_ISA_AVX512_VNNI};
   uint32_t present = 1u << DIT_ISA_SCALAR;
 #ifdef DIT__X86
   present |= x86_isas();
 #endif
+#if DIT__ARM64
+  present |= 1u << DIT_ISA_NEON;
+  if (DIT__ARM64_DOT && dit__has_arm_dot()) present |= 1u << DIT_ISA_NEON_DOT;
+#endif
   for (size_t i = 0, automatic = !isa; automatic && i < sizeof rising / sizeof *rising; i++)
     if (present >> rising[i] & 1) isa = rising[i];
   if (!isa) isa = DIT_ISA_SCALAR;
-  if (isa < 1 || isa > DIT_ISA_AVX512_VNNI || !(present >> isa & 1)) return 0;
+  if (isa < 1 || isa > DIT_ISA_NEON_DOT || !(present >> isa & 1)) return 0;
   dit__kernels_scalar(table);
+#if DIT__ARM64
+  if (isa != DIT_ISA_SCALAR) dit__kernels_neon(table);
+#if DIT__ARM64_DOT
+  if (isa == DIT_ISA_NEON_DOT) dit__kernels_neondot(table);
+#endif
+#endif
 #ifdef DIT__X86
   if (isa != DIT_ISA_SCALAR) dit__kernels_avx2(table);
 #if DIT__KNOWS_AVXVNNI

@@ -141,8 +141,12 @@ int64_t dit__attention_scratch(int32_t dim);
 /* Fills the table of an instruction set (0: the best that is present); 0 if this build or processor lacks it. */
 int32_t dit__kernels_get(int32_t isa, dit__kernels *table);
 
+int32_t dit__has_arm_dot(void); /* platform.c: whether an ARM processor has dot products */
+
 /* One per instruction set; each overrides entries of the table it is given. */
 void dit__kernels_scalar(dit__kernels *table);
+void dit__kernels_neon(dit__kernels *table);
+void dit__kernels_neondot(dit__kernels *table);
 void dit__kernels_avx2(dit__kernels *table);
 void dit__kernels_avxvnni(dit__kernels *table);
 void dit__kernels_avx512(dit__kernels *table);

@@ -72,7 +72,7 @@ build gcc -Os -march=native -ffp-contract=fast # overruled by numerics.h; clang'
 
 # emulated NAME COMPILER RUNNER FLAG...: builds with flags; runs scalar through a program.
 emulated() {
-  name=$1 cc=$2 runner=$3
+  name=$1 emulation=$1 cc=$2 runner=$3
   shift 3
   wanted "$name" || return
   if ! have "$cc" || ! have "${runner%% *}"; then skip "$name: needs $cc and ${runner%% *}"; return; fi
@@ -82,6 +82,7 @@ emulated() {
   fi
   # shellcheck disable=SC2086
   compare "$name" "$few" $runner "$work/bits" scalar 1
+  for isa in $vectors; do compare "$emulation, $isa" "$few" $runner "$work/bits" "$isa" 1; done
 }
 
 m32="-m32 -msse2 -mfpmath=sse -idirafter /usr/include/$(uname -m)-linux-gnu" # where Debian has asm/
@@ -100,8 +101,10 @@ if wanted "32 bits"; then
     skip "32 bits: needs clang, libc6-dev-i386 and lib32gcc-12-dev"
   fi
 fi
+vectors="neon neondot"
 emulated "aarch64, scalar with its own fma" aarch64-linux-gnu-gcc "qemu-aarch64 -L /usr/aarch64-linux-gnu" -O2
 emulated "aarch64, -O3" aarch64-linux-gnu-gcc "qemu-aarch64 -L /usr/aarch64-linux-gnu" -O3
+vectors=
 emulated "x86-64 without AVX and fma" gcc "qemu-x86_64 -cpu Nehalem" -O2
 
 # ---- Where fused instructions are ----
@@ -127,11 +130,11 @@ fused() {
 }
 if [ "$(uname -m)" = x86_64 ]; then
   for cc in gcc clang; do
-    fused "fused: $cc -O2" objdump '^avx(2|512)_' $cc -O2
+    fused "fused: $cc -O2" objdump '^avx(2|vnni|512|512vnni|512bf16)_' $cc -O2
     fused "fused: $cc -O3 -march=native" objdump '^(avx2|avxvnni|avx512|avx512vnni|avx512bf16|scalar)_' $cc -O3 -march=native
   done
 else
   skip "fused instructions of x86-64: this is another machine"
 fi
-fused "fused: aarch64 -O2" aarch64-linux-gnu-objdump '^(scalar|neon)_' aarch64-linux-gnu-gcc -O2
+fused "fused: aarch64 -O2" aarch64-linux-gnu-objdump '^(scalar|neon|neondot)_' aarch64-linux-gnu-gcc -O2
 finish bits-builds

@@ -101,7 +101,7 @@ refused 2 'start picture is needed' --strength 0.5
 refused 2 'start picture is needed' --mask x.png
 refused 2 'lies behind' --guidance-from 0.6 --guidance-to 0.4
 refused 2 '0 to 1' --guidance-from -1
-refused 2 'f32 or int8' --compute bf16
+refused 2 'f32, int8 or bf16' --compute f16
 refused 2 'would write to the standard output' --json -o -
 refused 2 'the picture says this' --again x.png -s 5
 refused 2 'the picture says this' --again x.png --compute f32

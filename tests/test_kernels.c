@@ -21,6 +21,12 @@
 #include "kernels/kernels.h"
 #include "tests/test.h"
 
+#if defined(__aarch64__)
+enum { ON_ARM = 1 };
+#else
+enum { ON_ARM = 0 };
+#endif
+
 /* The reference is the scalar table of this file's own, always with the emulated fma, whatever the compiler may use. */
 #undef __FMA__
 #undef __aarch64__
@@ -796,6 +802,62 @@ static void test_product_i8(int style, int extreme) {
   release_arrays();
 }
 
+/* bfloat16: what is rounded to it and multiplied is within a hair of the sum in double; its order is the processor's.
+ */
+static float to_bf16(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, 4);
+  bits += 0x7fff + (bits >> 16 & 1);
+  bits &= 0xffff0000;
+  memcpy(&x, &bits, 4);
+  return x;
+}
+
+static void test_product_bf16(const dit__kernels *k) {
+  product_case c;
+  memset(&c, 0, sizeof c);
+  c.rows = random_size(40);
+  c.columns = random_size(80);
+  c.k = random_size(700);
+  random_finish(&c, PLAIN);
+  c.p.finish = DIT__STORE;
+  const matrix w = random_matrix(random_below(4), c.columns, c.k, 1, PLAIN);
+  const int32_t groups = (c.k + 1) / 2;
+  const float *x = floats((size_t)c.rows * (size_t)c.k, PLAIN);
+  uint8_t *a = (uint8_t *)array_new((size_t)c.rows * (size_t)groups * 4);
+  const size_t panels = (size_t)((c.columns + k->bf16.nr - 1) / k->bf16.nr);
+  uint8_t *to = (uint8_t *)array_new(panels * (size_t)k->bf16.nr * ((size_t)groups + 1) * 4);
+  snprintf(under_way, sizeof under_way, "bf16 product %d x %d x %d of type %d", (int)c.rows, (int)c.columns, (int)c.k,
+           (int)w.w.type);
+  k->bf16.narrow(x, c.k, c.rows, c.k, a, 4 * (ptrdiff_t)groups, NULL, NULL);
+  k->bf16.pack(&w.w, 0, c.columns, to);
+  float *out = copy(c.before, c.out_count);
+  dit__product_dot p;
+  memset(&p, 0, sizeof p);
+  p.a = a;
+  p.a_stride = 4 * (ptrdiff_t)groups;
+  p.groups = groups;
+  p.panels = to;
+  p.to = part_of(&c, 0, c.columns, out);
+  k->bf16.product(&p, 0, c.rows);
+  double worst = 0;
+  for (int32_t m = 0; m < c.rows; m++)
+    for (int32_t n = 0; n < c.columns; n++) {
+      double sum = c.p.bias[n], size = fabs(sum);
+      for (int32_t i = 0; i < c.k; i++) {
+        const float scale = w.w.scale ? w.w.scale[n] : 0;
+        const double term = (double)to_bf16(x[m * c.k + i]) *
+                            (double)to_bf16(dit__load_one(w.w.type, w.w.data, n * w.w.stride + i, scale));
+        sum += term;
+        size += fabs(term);
+      }
+      const double error = fabs(sum - out[m * c.p.out_stride + n]) / (size + 1e-30);
+      worst = error > worst ? error : worst;
+    }
+  CHECK(worst < 2e-6, "%s: %.2g of the sum of sizes", under_way, worst);
+  release_arrays();
+}
+
 /* Random rows, quantised by each table: the same bytes, and within half a step of the truth. */
 static void test_quantize(int style) {
   const int32_t rows = 1 + random_below(6), width = random_size(400), x_stride = width + random_below(5);
@@ -973,15 +1035,20 @@ static void test_channel_sums(int style) {
 /* ---- All of it ---- */
 
 static void find_tables(void) {
-  static const int32_t isas[] = {DIT_ISA_AVX2, DIT_ISA_AVX_VNNI, DIT_ISA_AVX512, DIT_ISA_AVX512_VNNI};
-  static const char *names[] = {"AVX2", "AVX-VNNI", "AVX-512", "AVX-512 VNNI"};
+  static const struct {
+    int32_t isa, arm;
+    const char *name;
+  } levels[] = {{DIT_ISA_AVX2, 0, "AVX2"},      {DIT_ISA_AVX_VNNI, 0, "AVX-VNNI"},
+                {DIT_ISA_AVX512, 0, "AVX-512"}, {DIT_ISA_AVX512_VNNI, 0, "AVX-512 VNNI"},
+                {DIT_ISA_NEON, 1, "NEON"},      {DIT_ISA_NEON_DOT, 1, "NEON dot products"}};
   scalar_without_fma(&tables[0]);
   CHECK(dit__kernels_get(DIT_ISA_SCALAR, &tables[1]), "the scalar table is always there");
-  for (int i = 0; i < 4; i++) {
+  for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
     char reason[60];
-    table_names[table_count] = names[i];
-    snprintf(reason, sizeof reason, "%s: not in this processor or build", names[i]);
-    if (dit__kernels_get(isas[i], &tables[table_count]))
+    if (levels[i].arm != ON_ARM) continue;
+    table_names[table_count] = levels[i].name;
+    snprintf(reason, sizeof reason, "%s: not in this processor or build", levels[i].name);
+    if (dit__kernels_get(levels[i].isa, &tables[table_count]))
       table_count++;
     else
       SKIP(reason);
@@ -989,6 +1056,8 @@ static void find_tables(void) {
 }
 
 static void test_round(int style) {
+  for (int t = 1; t < table_count; t++)
+    if (tables[t].bf16.nr) test_product_bf16(&tables[t]);
   test_convert(style);
   test_pack(style);
   test_pack_columns(style);

@@ -30,7 +30,7 @@ const option_row option_table[OPTION_COUNT_ALL] = {
     [OPTION_GUIDANCE_CHANNELS] = {"", "guidance-channels", "N", TOPIC_SAMPLING, 1, "guided latent channels, or 'all'"},
     [OPTION_GUIDANCE_FROM] = {"", "guidance-from", "X", TOPIC_SAMPLING, 1, "guide from here, 0 to 1, 0: the noisy end"},
     [OPTION_GUIDANCE_TO] = {"", "guidance-to", "X", TOPIC_SAMPLING, 1, "guide up to here, 1: the last step"},
-    [OPTION_COMPUTE] = {"", "compute", "NAME", TOPIC_SAMPLING, 1, "f32 or int8 (q8 weights only)"},
+    [OPTION_COMPUTE] = {"", "compute", "NAME", TOPIC_SAMPLING, 1, "f32, int8 (q8 weights only) or bf16 (AVX-512 BF16)"},
     [OPTION_START] = {"i", "start", "PNG", TOPIC_EDITING, 0, "start from this picture, of the size to make"},
     [OPTION_STRENGTH] = {"", "strength", "X", TOPIC_EDITING, 1, "how much may change, up to 1 (default): all"},
     [OPTION_MASK] = {"", "mask", "PNG", TOPIC_EDITING, 0, "with -i: white is repainted, black is kept"},
@@ -40,6 +40,5 @@ const option_row option_table[OPTION_COUNT_ALL] = {
     [OPTION_MEMORY] = {"", "memory", NULL, TOPIC_RUNNING, 0, "say what memory it would need, and exit"},
     [OPTION_PROFILE] = {"", "profile", NULL, TOPIC_RUNNING, 0, "say where the time went"},
     [OPTION_THREADS] = {"", "threads", "N", TOPIC_RUNNING, 0, "threads (default: one for each processor)"},
-    [OPTION_ISA] = {"", "isa", "NAME", TOPIC_RUNNING, 0,
-                    "scalar, neon, neondot, avx2, avxvnni, avx512, avx512vnni (default: the best)"},
+    [OPTION_ISA] = {"", "isa", "NAME", TOPIC_RUNNING, 0, "scalar, neon[dot], avx2, avxvnni, avx512[vnni]"},
 };

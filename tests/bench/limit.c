@@ -6,9 +6,11 @@
 
 #include "dit.h"
 
+int32_t bench_processor_time;
+
 double bench_clock(void) {
   struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
+  clock_gettime(bench_processor_time ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC, &now);
   return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
@@ -44,6 +46,46 @@ __attribute__((target("avx512f"))) static double loop_avx512(void) {
   ACCUMULATORS(END_512)
   return 2.0 * 16 * LANES_AT_ONCE * ROUNDS;
 }
+
+#define BEGIN_I256(i) __m256i a##i = _mm256_set1_epi32(i), t##i;
+#define STEP_I256(i)                                                          \
+  __asm__("vpmaddubsw %3, %2, %1\n\tvpmaddwd %4, %1, %1\n\tvpaddd %1, %0, %0" \
+          : "+x"(a##i), "=&x"(t##i)                                           \
+          : "x"(x), "x"(y), "x"(ones));
+#define END_I256(i) __asm__ volatile("" : : "x"(a##i));
+#define SIX(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5)
+__attribute__((target("avx2"))) static double loop_bytes_avx2(void) {
+  const __m256i x = _mm256_set1_epi8(1), y = _mm256_set1_epi8(2), ones = _mm256_set1_epi16(1);
+  SIX(BEGIN_I256)
+  for (int r = 0; r < ROUNDS; r++) {
+    SIX(STEP_I256)
+  }
+  SIX(END_I256)
+  return 2.0 * 32 * 6 * ROUNDS;
+}
+
+#define BEGIN_I512(i) __m512i a##i = _mm512_set1_epi32(i);
+#define STEP_BYTES(i) __asm__("vpdpbusd %2, %1, %0" : "+v"(a##i) : "v"(x), "v"(y));
+#define STEP_BF16(i) __asm__("vdpbf16ps %2, %1, %0" : "+v"(a##i) : "v"(x), "v"(y));
+#define END_I512(i) __asm__ volatile("" : : "v"(a##i));
+__attribute__((target("avx512f"))) static double loop_bytes_avx512(void) {
+  const __m512i x = _mm512_set1_epi32(0x01010101), y = x;
+  ACCUMULATORS(BEGIN_I512)
+  for (int r = 0; r < ROUNDS; r++) {
+    ACCUMULATORS(STEP_BYTES)
+  }
+  ACCUMULATORS(END_I512)
+  return 2.0 * 64 * LANES_AT_ONCE * ROUNDS;
+}
+__attribute__((target("avx512f"))) static double loop_bf16(void) {
+  const __m512i x = _mm512_set1_epi32(0x3f003f00), y = x;
+  ACCUMULATORS(BEGIN_I512)
+  for (int r = 0; r < ROUNDS; r++) {
+    ACCUMULATORS(STEP_BF16)
+  }
+  ACCUMULATORS(END_I512)
+  return 2.0 * 32 * LANES_AT_ONCE * ROUNDS;
+}
 #endif
 
 /* One number at a time, for processors without a loop of their own above. */
@@ -57,14 +99,7 @@ static double loop_scalar(void) {
   return 2.0 * LANES_AT_ONCE * (ROUNDS / 8);
 }
 
-double limit_f32(int32_t isa, int32_t threads) {
-  double (*loop)(void) = loop_scalar;
-#if defined(__x86_64__)
-  if (isa == DIT_ISA_AVX2) loop = loop_avx2;
-  if (isa == DIT_ISA_AVX512) loop = loop_avx512;
-#else
-  (void)isa;
-#endif
+static double best_rate(double (*loop)(void), int32_t threads) {
   double best = 0;
   for (int attempt = 0; attempt < 5; attempt++) {
     double flops = 0;
@@ -77,6 +112,37 @@ double limit_f32(int32_t isa, int32_t threads) {
     best = rate > best ? rate : best;
   }
   return best;
+}
+
+double limit_f32(int32_t isa, int32_t threads) {
+  double (*loop)(void) = loop_scalar;
+#if defined(__x86_64__)
+  if (isa == DIT_ISA_AVX2 || isa == DIT_ISA_AVX_VNNI) loop = loop_avx2;
+  if (isa == DIT_ISA_AVX512 || isa == DIT_ISA_AVX512_VNNI) loop = loop_avx512;
+#else
+  (void)isa;
+#endif
+  return best_rate(loop, threads);
+}
+
+double limit_bytes(int32_t isa, int32_t threads) {
+  double (*loop)(void) = NULL;
+#if defined(__x86_64__)
+  if (isa == DIT_ISA_AVX2 || isa == DIT_ISA_AVX512) loop = loop_bytes_avx2;
+  if (isa == DIT_ISA_AVX512_VNNI) loop = loop_bytes_avx512;
+#else
+  (void)isa;
+#endif
+  return loop ? best_rate(loop, threads) : 0;
+}
+
+double limit_bf16(int32_t threads) {
+#if defined(__x86_64__)
+  return best_rate(loop_bf16, threads);
+#else
+  (void)threads;
+  return 0;
+#endif
 }
 
 double limit_memory(int32_t threads) {
