@@ -260,7 +260,7 @@ typedef struct dit_params {
   uint64_t seed;
   int32_t width, height; /* pixels (latent pixels without an autoencoder), multiples of factor * patch, up to 1024
                             latent pixels and 16384 pixels; 0: the model's own */
-  int32_t steps;         /* passes of the network, 1..1000 */
+  int32_t steps;         /* passes of the network, 1..1000, at most the model's timesteps */
   int32_t sampler;       /* DIT_SAMPLER_* */
   int32_t spacing;       /* DIT_SPACING_*; 0: the model's, if it is one of diffusers' or for this sampler; else
                             DDIM's for DDIM where a whole stride exists, LINSPACE for DPM-Solver++, else EVEN */
@@ -366,9 +366,9 @@ DIT_API dit_status dit_denoise(const dit_model *model, int32_t count, int32_t he
                                const float *latent, const float *timesteps, const int32_t *classes, float *out,
                                dit_error *error);
 
-/* latent [count][C][height][width], up to 1024 x 1024 and as many as 16384 pixels need, the autoencoder's own (a job's
- * latent divided by the scaling factor) -> image
- * [count][image_channels][height*factor][width*factor], about [-1,1], not clipped. As dit_denoise otherwise. */
+/* latent [count][C][height][width] (up to 1024, and to 16384 / factor), the autoencoder's own (a job's latent divided
+ * by the scaling factor) -> image [count][image_channels][height*factor][width*factor], about [-1,1], not clipped. As
+ * dit_denoise otherwise. */
 DIT_API dit_status dit_vae_decode(const dit_model *model, int32_t count, int32_t height, int32_t width,
                                   const float *latent, float *image, dit_error *error);
 

@@ -6,8 +6,8 @@ and build/dit-convert. Each run is done twice: in PyTorch with torch.manual_seed
 sample.py or diffusers' DiTPipeline draw them; and by the library, with numbers of its own generators, and by the program
 dit. It fails if the first, middle or last latent differs by a relative L2 error of 1e-4, if more than 2 % of the bytes of
 the program's picture differ from those of PyTorch's latent, or one by more than 1; if PyTorch's normal numbers differ by
-2e-6, for any number of them up to 400 and calls that follow each other; or if a pass over a latent that is not square,
-or of another size than the model's, is off by 1e-5. One of the longer checks (.ci/run)."""
+2e-6, for any number of them up to 400 and calls that follow each other; or if a pass of the transformer, encoder or
+decoder over what is not square, or of another size than the model's, is off by 1e-5. One of the longer checks (.ci/run)."""
 import ctypes
 import os
 import subprocess
@@ -23,6 +23,7 @@ import diffusion  # noqa: E402
 import dit  # noqa: E402
 import image  # noqa: E402
 import numerics  # noqa: E402
+import vae  # noqa: E402
 from numerics import BUILD, F32, I32, LIBRARY, PTR, U64, Gguf, Params, call, pointer  # noqa: E402
 
 TINY = "dit:hidden=64,depth=3,heads=4,patch=2,latent=8,in=4,classes=20"
@@ -224,12 +225,33 @@ def check_sizes(path, model, network, file):
         check("%d latents of %d x %d" % (count, height, width), relative(out, truth), 1e-5)
 
 
+def check_pictures(path, model, network, file):
+    """The autoencoder, both ways."""
+    keys = file.keys
+    net = vae.Autoencoder(tuple(keys["vae.block_channels"]), keys["vae.layers"], keys["vae.groups"],
+                          lambda name: file("vae." + name))
+    channels = keys["vae.latent_channels"]
+    for count, height, width in ((1, 2, 2), (2, 4, 26), (1, 18, 6), (1, 50, 34), (3, 2, 128)):
+        torch.manual_seed(width)
+        picture, latent = (torch.randn(count, c, height, width).numpy() for c in (3, channels))
+        mean = np.empty((count, channels, height // 2, width // 2), np.float32)
+        logvar, out = np.empty_like(mean), np.empty((count, 3, 2 * height, 2 * width), np.float32)
+        call("dit_vae_encode", model, count, height, width, pointer(picture), pointer(mean), pointer(logvar))
+        call("dit_vae_decode", model, count, height, width, pointer(latent), pointer(out))
+        moments = net.encode(picture)
+        check("%d pictures of %d x %d, encoded, mean" % (count, height, width), relative(mean, moments[:, :channels]), 1e-5)
+        check("%d pictures of %d x %d, encoded, log-variance" % (count, height, width),
+              float(np.abs(logvar - np.clip(moments[:, channels:], -30, 20)).max()), 1e-4)
+        check("%d latents of %d x %d, decoded" % (count, height, width), relative(out, net.decode(latent)), 1e-5)
+
+
 def main():
     torch.set_num_threads(os.cpu_count() or 1)
     check_random()
     with tempfile.TemporaryDirectory() as folder:
         runs = lambda all_runs: lambda *known: [run.check(folder, *known) for run in all_runs]
         with_model(folder, [TINY, VAE], [], torch.float64, check_sizes)
+        with_model(folder, [TINY, VAE], [], torch.float64, check_pictures)
         with_model(folder, [TINY, VAE], [], torch.float64, runs(OFFICIAL))
         with_model(folder, [TINY, VAE], ["--forward", "diffusers"], torch.float64, runs(PIPELINE))
         with_model(folder, [SMALL], [], torch.float32, runs(LARGE_OFFICIAL))
