@@ -404,10 +404,11 @@ dit_status dit__check_class(const dit_model *model, const char *what, int32_t in
 
 dit_status dit__check_size(const dit_model *model, const char *what, int32_t height, int32_t width, dit_error *error) {
   const int32_t patch = model->dit.patch;
-  if (height < patch || width < patch || height > 1024 || width > 1024 || height % patch || width % patch)
+  if (height < patch || width < patch || height > DIT__LATENT_MOST || width > DIT__LATENT_MOST || height % patch ||
+      width % patch)
     return dit__fail(error, DIT_ERROR_ARGUMENT,
-                     "%s: a latent of %d x %d; width and height must be multiples of %d, up to 1024", what, width,
-                     height, patch);
+                     "%s: a latent of %d x %d; width and height must be multiples of %d, up to %d", what, width, height,
+                     patch, DIT__LATENT_MOST);
   return DIT_OK;
 }
 

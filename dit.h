@@ -261,7 +261,7 @@ typedef struct dit_params {
   uint64_t seed;
   int32_t width, height; /* pixels (latent pixels without an autoencoder), multiples of factor * patch, up to 1024
                             latent pixels and 16384 pixels; 0: the model's own */
-  int32_t steps;         /* passes of the network, 1..1000 */
+  int32_t steps;         /* passes of the network, 1..1000, at most the model's timesteps */
   int32_t sampler;       /* DIT_SAMPLER_* */
   int32_t spacing;       /* DIT_SPACING_*; 0: the model's, if it is one of diffusers' or for this sampler; else
                             DDIM's for DDIM where a whole stride exists, LINSPACE for DPM-Solver++, else EVEN */
@@ -359,21 +359,22 @@ DIT_API dit_status dit_generate(const dit_model *model, const dit_params *params
 /* ---- The parts, for hosts with a sampler of their own ---------------------------------------------------------- */
 
 /* One pass of the transformer, without guidance. latent [count][C][height][width] (latent pixels, multiples of the
- * patch), timesteps [count] in 0..999 of the original process (0..T-1 of one with T), may be fractional, classes
- * [count] (-1 or the null class: no class; NULL: all of them) -> out [count][C or 2C][height][width]: eps, then the
- * variance values v of log var = (v+1)/2 log beta + (1-v)/2 log posterior variance. Allocates and frees its workspace.
- * Any thread. Errors: ARGUMENT, UNSUPPORTED (no transformer), MEMORY. */
+ * patch, up to 1024), timesteps [count] in 0..999 of the original process (0..T-1 of one with T), may be fractional,
+ * classes [count] (-1 or the null class: no class; NULL: all of them) -> out [count][C or 2C][height][width]: eps, then
+ * the variance values v of log var = (v+1)/2 log beta + (1-v)/2 log posterior variance. Allocates and frees its
+ * workspace. Any thread. Errors: ARGUMENT, UNSUPPORTED (no transformer), MEMORY. */
 DIT_API dit_status dit_denoise(const dit_model *model, int32_t count, int32_t height, int32_t width,
                                const float *latent, const float *timesteps, const int32_t *classes, float *out,
                                dit_error *error);
 
-/* latent [count][C][height][width], the autoencoder's own (a job's latent divided by the scaling factor) -> image
- * [count][image_channels][height*factor][width*factor], about [-1,1], not clipped. As dit_denoise otherwise. */
+/* latent [count][C][height][width] (up to 1024, and to 16384 / factor), the autoencoder's own (a job's latent divided
+ * by the scaling factor) -> image [count][image_channels][height*factor][width*factor], about [-1,1], not clipped. As
+ * dit_denoise otherwise. */
 DIT_API dit_status dit_vae_decode(const dit_model *model, int32_t count, int32_t height, int32_t width,
                                   const float *latent, float *image, dit_error *error);
 
-/* The mirror: image [count][image_channels][height][width], multiples of the factor, in [-1,1] -> mean and logvar
- * [count][C][height/factor][width/factor] of the posterior, logvar within [-30, 20]; either may be NULL. */
+/* The mirror: image [count][image_channels][height][width], multiples of the factor up to 16384, in [-1,1] -> mean
+ * and logvar [count][C][height/factor][width/factor] of the posterior, logvar within [-30, 20]; either may be NULL. */
 DIT_API dit_status dit_vae_encode(const dit_model *model, int32_t count, int32_t height, int32_t width,
                                   const float *image, float *mean, float *logvar, dit_error *error);
 

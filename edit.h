@@ -1,4 +1,4 @@
-/* Start pictures and masks, for sampler.c. A mask is 255 where pixels are repainted and 0 where they are kept. */
+/* Start pictures and masks, for job_picture.c. A mask is 255 where pixels are repainted and 0 where they are kept. */
 #ifndef DIT_EDIT_H
 #define DIT_EDIT_H
 

@@ -5,7 +5,8 @@
 #include "plan.h"
 #include "weights/gguf.h"
 
-enum { DIT__LEVELS_MOST = 8, DIT__LAYERS_MOST = 8, DIT__SIDE_MOST = 16384 /* pixels of a picture */ };
+enum { DIT__LEVELS_MOST = 8, DIT__LAYERS_MOST = 8 };
+enum { DIT__SIDE_MOST = 16384, DIT__LATENT_MOST = 1024 }; /* pixels and latent pixels along one side */
 
 typedef struct dit__block {
   dit__matrix qkv, proj, fc1, fc2, modulation;
@@ -120,6 +121,9 @@ void dit__plan_pass(dit__plan *plan, dit__arena *arena, const dit__transformer *
                     const int32_t *modulation_rows, float *out);
 
 /* ---- vae.c ---- */
+
+/* The most pixels along one side that can be decoded, of an autoencoder with this factor (1: of none). */
+int32_t dit__side_most(int32_t factor);
 
 /* Appends the decoding of one latent [C][height][width] * factor to image [image_channels][..][..]. */
 void dit__plan_decode(dit__plan *plan, dit__arena *arena, const dit__vae *vae, int32_t height, int32_t width,

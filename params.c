@@ -39,6 +39,20 @@ static dit_status params_ranges(const dit_params *p, dit_error *error) {
   return status;
 }
 
+/* Pixels that the transformer's patches and the autoencoder can make. */
+static dit_status params_size(const dit_model *model, dit_params *p, dit_error *error) {
+  const int32_t factor = model->vae.levels ? model->vae.factor : 1, unit = factor * model->dit.patch;
+  const int32_t most = dit__side_most(factor) / unit * unit;
+  if (!p->width) p->width = model->info.width;
+  if (!p->height) p->height = model->info.height;
+  if (p->width >= unit && p->height >= unit && p->width <= most && p->height <= most && p->width % unit == 0 &&
+      p->height % unit == 0)
+    return DIT_OK;
+  return dit__fail(error, DIT_ERROR_ARGUMENT,
+                   "dit_params: %d x %d pixels; width and height must be multiples of %d, from %d to %d", p->width,
+                   p->height, unit, unit, most);
+}
+
 /* Start pictures, and what needs one. */
 static dit_status params_edit(const dit_model *model, dit_params *p, dit_error *error) {
   if (p->init_image && !(model->vae.encoder && model->vae.decoder))
@@ -107,17 +121,8 @@ static dit_status params_fill(const dit_model *model, const dit_params *params, 
     return dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_params: the model has no transformer, so it cannot sample");
   status = params_ranges(&p, error);
   if (status) return status;
-  const int32_t factor = model->vae.levels ? model->vae.factor : 1;
   if (!p.count) p.count = 1;
-  if (!p.width) p.width = model->info.width;
-  if (!p.height) p.height = model->info.height;
-  if (p.width % factor || p.height % factor)
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_params: %d x %d pixels; width and height must be multiples of %d",
-                     p.width, p.height, factor * model->dit.patch);
-  if (factor > 1 && (p.width > DIT__SIDE_MOST || p.height > DIT__SIDE_MOST))
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_params: %d x %d pixels; width and height must be at most %d",
-                     p.width, p.height, DIT__SIDE_MOST);
-  status = dit__check_size(model, "dit_params", p.height / factor, p.width / factor, error);
+  status = params_size(model, &p, error);
   if (!status) status = params_classes(model, &p, error);
   if (!status) status = params_sampler(model, &p, error);
   if (!status) status = params_guidance(model, &p, error);

@@ -312,9 +312,13 @@ static dit_status vae_compute(vae_call call, dit_error *error) {
   return DIT_OK;
 }
 
+int32_t dit__side_most(int32_t factor) {
+  return factor < DIT__SIDE_MOST / DIT__LATENT_MOST ? factor * DIT__LATENT_MOST : DIT__SIDE_MOST;
+}
+
 static dit_status vae_call_run(const vae_call *call, const char *what, dit_error *error) {
   const int32_t factor = call->model->vae.factor, unit = call->decode ? 1 : factor;
-  const int32_t most = !call->decode ? 8192 : factor > DIT__SIDE_MOST / 1024 ? DIT__SIDE_MOST / factor : 1024;
+  const int32_t most = call->decode ? dit__side_most(factor) / factor : DIT__SIDE_MOST;
   if (call->count < 1 || call->count > 65536)
     return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: count is %d; it must be 1 to 65536", what, call->count);
   if (call->height < unit || call->width < unit || call->height % unit || call->width % unit || call->height > most ||

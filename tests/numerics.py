@@ -674,9 +674,9 @@ def sampler_step(rows, k, first, p, x, eps, v, noise, held):
 
 def job(dit, vae, p, picture):
     """The final latent of a picture, and the clean latent of its last step."""
-    channels, size = dit.in_channels, dit.latent_size
-    shape = (channels, size, size)
-    count = channels * size * size
+    channels = dit.in_channels
+    shape = (channels,) + p.get("size", (dit.latent_size, dit.latent_size))
+    count = int(np.prod(shape))
     seed, steps = p["seed"] + picture, p["steps"]
     stream = Stream(p.get("generator", 1), seed)
     x = noise0 = stream.call(count).reshape(shape)
@@ -786,7 +786,9 @@ class Model:
         count = len(p["classes"])
         arrays = {n: np.array(p[n], np.int32) for n in ("classes", "classes_b") if p.get(n)}
         arrays.update({n: np.ascontiguousarray(p[n]) for n in ("init_image", "mask") if n in p})
-        given = Params(struct_size=ctypes.sizeof(Params), count=count, seed=p["seed"], steps=p["steps"], sampler=p["sampler"],
+        height, width = p.get("size", (dit.latent_size, dit.latent_size))
+        factor = image[1] if image else 1
+        given = Params(struct_size=ctypes.sizeof(Params), count=count, height=height * factor, width=width * factor, seed=p["seed"], steps=p["steps"], sampler=p["sampler"],
                        spacing=p["spacing"], generator=p.get("generator", 0), variance=p.get("variance") or 0, clip=p.get("clip", 1), eta=p.get("eta", 0),
                        guidance=p["guidance"], guidance_channels=p["guided"], mix=p.get("mix", 0), strength=p.get("strength", 0),
                        guidance_from=p.get("from", 0), guidance_to=p.get("to", 1),
@@ -796,12 +798,12 @@ class Model:
         call("dit_job_advance", handle, ctypes.c_int64(-1))
         results = []
         for i in range(count):
-            latent = np.empty((dit.in_channels, dit.latent_size, dit.latent_size), F)
+            latent = np.empty((dit.in_channels, height, width), F)
             call("dit_job_latent", handle, i, pointer(latent))
             pixels = preview = None
             if image:
-                pixels = np.empty((dit.latent_size * image[1], dit.latent_size * image[1], image[0]), np.uint8)
-                preview = np.empty((dit.latent_size, dit.latent_size, image[0]), np.uint8)
+                pixels = np.empty((height * factor, width * factor, image[0]), np.uint8)
+                preview = np.empty((height, width, image[0]), np.uint8)
                 call("dit_job_pixels", handle, i, 0, pointer(pixels), ctypes.c_size_t(0))
                 call("dit_job_preview", handle, i, 0, pointer(preview), ctypes.c_size_t(0))
             results.append((latent, pixels, preview))
@@ -897,6 +899,13 @@ def check_jobs(folder):
     jobs += [("DDIM from pictures", learned, dict(start, sampler=DDIM_SAMPLER, strength=0.6)),
              ("DDPM within masks", learned, dict(start, sampler=DDPM_SAMPLER, strength=0.75, mask=masks, variance=LEARNED)),
              ("DDIM within masks, whole strength", learned, dict(start, sampler=DDIM_SAMPLER, strength=1, mask=masks))]
+    wide, wide_masks = np.tile(pictures, (1, 2, 1, 1))[:, :12].copy(), np.tile(masks, (1, 2, 1))[:, 3:15].copy()
+    jobs += [("12 x 8 pixels within masks", learned, dict(start, size=(6, 4), init_image=wide, mask=wide_masks,
+                                                           sampler=DDIM_SAMPLER, strength=0.6)),
+             ("4 x 28 pixels, DPM-Solver++", learned, dict(start, size=(2, 14), init_image=pictures[:, :4].repeat(4, 2)[:, :, :28].copy(),
+                                                          sampler=DPMPP, strength=1)),
+             ("24 x 4 pixels", learned, dict(sampler=DDPM_SAMPLER, spacing=EVEN, variance=LEARNED, size=(12, 2), steps=3, guidance=2,
+                                            guided=4, classes=[1], seed=4, generator=2))]
     more = dict(steps=4, guidance=2, guided=3, classes=[1, -1], seed=12)
     jobs += [("DPM-Solver++, Philox", learned, dict(more, sampler=DPMPP, spacing=LINSPACE, generator=3)),
              ("DPM-Solver++ from pictures, clipped", learned,

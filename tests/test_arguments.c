@@ -463,7 +463,7 @@ static void test_autoencoder(void) {
   memcpy(same, image, sizeof image);
   memcpy(mean, image, sizeof mean);
   static const int32_t counts[] = {0, -1, 65537, INT32_MIN}, sides[] = {0, -8, 1025, INT32_MAX, INT32_MIN},
-                       pixels[] = {0, -16, 15, 8194, INT32_MAX};
+                       pixels[] = {0, -16, 15, 16386, INT32_MAX};
   for (int i = 0; i < 4; i++) {
     REFUSED(DIT_ERROR_ARGUMENT, "count", dit_vae_decode(tiny, counts[i], 8, 8, latent, image, &error));
     REFUSED(DIT_ERROR_ARGUMENT, "count", dit_vae_encode(tiny, counts[i], SIDE, SIDE, image, mean, NULL, &error));

@@ -199,6 +199,40 @@ static void test_jobs(const dit_model *model, const char *group) {
   }
 }
 
+/* As many pictures as a batch of 64: each is the one that is made alone. */
+static void test_batch(const dit_model *model) {
+  enum { BATCH = 64 };
+  for (int32_t generator = DIT_GENERATOR_DIT; generator <= DIT_GENERATOR_PHILOX; generator++) {
+    static float all[BATCH][LATENT];
+    int32_t classes[BATCH];
+    dit_params p = {.struct_size = sizeof p,
+                    .count = BATCH,
+                    .classes = classes,
+                    .seed = 40,
+                    .steps = 2,
+                    .sampler = DIT_SAMPLER_DDPM,
+                    .generator = generator,
+                    .guidance = 3};
+    dit_job *job;
+    for (int i = 0; i < BATCH; i++) classes[i] = i % 4 - 1;
+    if (!CHECK(dit_job_start(model, &p, &job, NULL) == DIT_OK, "64 pictures")) return;
+    CHECK(dit_job_advance(job, -1, NULL) == DIT_OK, "64 pictures");
+    for (int i = 0; i < BATCH; i++) dit_job_latent(job, i, all[i], NULL);
+    dit_job_end(job);
+    for (int i = 0; i < BATCH; i++) {
+      float alone[LATENT];
+      p.count = 1;
+      p.classes = &classes[i];
+      p.seed = 40 + (uint64_t)i;
+      if (!CHECK(dit_job_start(model, &p, &job, NULL) == DIT_OK, "one picture")) return;
+      CHECK(dit_job_advance(job, -1, NULL) == DIT_OK, "one picture");
+      dit_job_latent(job, 0, alone, NULL);
+      dit_job_end(job);
+      CHECK(!memcmp(alone, all[i], sizeof alone), "generator %d: picture %d of 64 is another alone", (int)generator, i);
+    }
+  }
+}
+
 /* Groups of all pictures, and with little memory of one. */
 static void test_models(void) {
   char path[512];
@@ -215,6 +249,7 @@ static void test_models(void) {
     const dit_params three = {.struct_size = sizeof three, .count = COUNT, .steps = STEPS};
     size_t bytes = 0;
     if (!small) CHECK(!dit_job_memory(model, &three, &bytes, NULL) && bytes > 465000, "groups fit %zu bytes", bytes);
+    if (!small) test_batch(model);
     test_jobs(model, small ? "groups of one" : "one group");
     dit_model_close(model);
   }

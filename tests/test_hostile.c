@@ -242,7 +242,7 @@ static void test_key_values(const dit__gguf *file) {
       KEY_REAL("dit.guidance", INFINITY),
       KEY_TEXT("dit.sampler", "euler"),
       KEY_TEXT("dit.spacing", "karras"),
-      KEY_TEXT("dit.forward", "diffusers"),
+      KEY_TEXT("dit.forward", "another"),
       KEY_TEXT("dit.beta_schedule", "cosine"),
       KEY_TEXT("dit.prediction_type", "v_prediction"),
       KEY_TEXT("dit.variance", "fixed"),

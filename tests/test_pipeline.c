@@ -19,11 +19,11 @@ typedef struct run {
   const char *name, *options; /* of dit */
   uint64_t seed;
   int32_t count, classes[MOST];
-  int32_t sampler, spacing;
+  int32_t sampler, spacing, guidance_channels;
   float guidance, eta;
 } run;
 
-static const run runs[] = {
+static const run official[] = {
     {"official_10",
      "--reference -c 7,3,11,19,0 -S 0 -s 10",
      0,
@@ -31,6 +31,7 @@ static const run runs[] = {
      {7, 3, 11, 19, 0},
      DIT_SAMPLER_DDPM,
      DIT_SPACING_EVEN,
+     3,
      4,
      0},
     {"official_ddim10",
@@ -40,9 +41,12 @@ static const run runs[] = {
      {7, 3},
      DIT_SAMPLER_DDIM,
      DIT_SPACING_DDIM,
+     3,
      1.5f,
      0.5f},
 };
+static const run pipeline = {
+    "diffusers_10", "--diffusers -c 5,12 -S 33 -s 10", 33, 2, {5, 12}, DIT_SAMPLER_DDIM, DIT_SPACING_LEADING, -1, 4, 0};
 
 static char model_path[512];
 
@@ -113,7 +117,7 @@ static void test_latents(const dit_model *model, const run *r) {
                                .sampler = r->sampler,
                                .spacing = r->spacing,
                                .guidance = r->guidance,
-                               .guidance_channels = 3,
+                               .guidance_channels = r->guidance_channels,
                                .eta = r->eta};
     dit_job *job;
     dit_error error = {0};
@@ -203,20 +207,23 @@ static void test_refused(void) {
   }
 }
 
-int main(void) {
+static void test_runs(int forward, const run *runs, size_t count) {
   dit_error error = {0};
   dit_model *model;
-  if (!CHECK(synthetic_file(synthetic_path(model_path, sizeof model_path, "pipeline"), TRANSFORMER, AUTOENCODER,
-                            DIT_TYPE_F32),
-             "no model"))
-    return test_end("pipeline");
-  if (CHECK(dit_model_open(model_path, NULL, &model, &error) == DIT_OK, "%s", error.message)) {
-    for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) test_latents(model, &runs[i]);
-    dit_model_close(model);
-    for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) test_grid(&runs[i]);
-    test_again();
-    test_refused();
-  }
+  const model_wishes wishes = {.type = DIT_TYPE_F32, .guidance = -1, .forward = forward};
+  if (!CHECK(synthetic_write(model_path, TRANSFORMER, AUTOENCODER, &wishes), "no model")) return;
+  if (!CHECK(dit_model_open(model_path, NULL, &model, &error) == DIT_OK, "%s", error.message)) return;
+  for (size_t i = 0; i < count; i++) test_latents(model, &runs[i]);
+  dit_model_close(model);
+  for (size_t i = 0; i < count; i++) test_grid(&runs[i]);
+}
+
+int main(void) {
+  synthetic_path(model_path, sizeof model_path, "pipeline");
+  test_runs(MODEL_FORWARD_DIFFUSERS, &pipeline, 1);
+  test_runs(0, official, sizeof official / sizeof *official);
+  test_again();
+  test_refused();
   remove(model_path);
   return test_end("pipeline");
 }

@@ -38,8 +38,15 @@ static void transformer(const dit_info *i) {
          i->null_class < 0 ? "no null class (no guidance)" : "and a null class for guidance");
 }
 
+static const char *spacing(int32_t spacing) {
+  static const char *const words[] = {"", "even", "ddim", "leading", "trailing", "linspace"};
+  return word(words, 6, spacing);
+}
+
 static void recommendation(const dit_info *i) {
-  printf("recommended   %s, %d steps, guidance %g on ", describe_sampler(i->sampler), i->steps, (double)i->guidance);
+  printf("recommended   %s, ", describe_sampler(i->sampler));
+  if (i->spacing) printf("timesteps %s, ", spacing(i->spacing));
+  printf("%d steps, guidance %g on ", i->steps, (double)i->guidance);
   if (i->guidance_channels < 0 || i->guidance_channels >= i->latent_channels)
     printf("all channels\n");
   else

@@ -1,0 +1,193 @@
+/* How a job is laid out: the plans of its passes, what they need, and where its parts lie in its one block. */
+#include "numerics.h"
+
+#include <string.h>
+
+#include "job.h"
+
+enum { JOB_ROWS = 2048 };       /* tokens of a group's pass, about */
+enum { JOB_WINDOW = 32 << 20 }; /* bytes of modulation of a window */
+
+void *dit__job_at(dit_job *job, size_t place) { return (uint8_t *)job + place; }
+float *dit__job_floats(dit_job *job, size_t place) { return (float *)dit__job_at(job, place); }
+
+/* ---- Plans ---- */
+
+void dit__job_plan_modulation(dit__plan *plan, dit__arena *arena, const dit_model *model, const dit__rows *wanted,
+                              const dit__job_buffers *b) {
+  dit__arena_open(arena, b->workspace);
+  dit__plan_modulation(plan, arena, &model->dit, wanted, b->modulation);
+  dit__plan_close(plan);
+}
+
+void dit__job_plan_pass(dit__plan *plan, dit__arena *arena, const dit_model *model, const dit__job_shape *shape,
+                        int32_t count, int32_t guided, const dit__job_buffers *b) {
+  dit__arena_open(arena, b->workspace);
+  dit__plan_pass(plan, arena, &model->dit, count * (1 + guided), count, shape->height, shape->width, b->latents,
+                 b->modulation, b->rows, b->output);
+  dit__plan_close(plan);
+}
+
+void dit__job_plan_decode(dit__plan *plan, dit__arena *arena, const dit_model *model, const dit__job_shape *shape,
+                          const dit__job_buffers *b) {
+  dit__arena_open(arena, b->workspace);
+  dit__plan_decode(plan, arena, &model->vae, shape->height, shape->width, b->latents, 1.0 / model->vae.scaling,
+                   b->image);
+  dit__plan_close(plan);
+}
+
+void dit__job_plan_encode(dit__plan *plan, dit__arena *arena, const dit_model *model, const dit_params *p,
+                          const dit__job_buffers *b) {
+  dit__arena_open(arena, b->workspace);
+  dit__plan_encode(plan, arena, &model->vae, p->height, p->width, b->image, b->init, NULL);
+  dit__plan_close(plan);
+}
+
+/* ---- Memory ---- */
+
+typedef struct job_needs {
+  int32_t ops, overflow;
+  size_t scratch, workspace;
+} job_needs;
+
+static void job_needs_add(job_needs *needs, const dit__plan *plan, const dit__arena *arena) {
+  if (plan->count > needs->ops) needs->ops = plan->count;
+  if (plan->scratch > needs->scratch) needs->scratch = plan->scratch;
+  if (arena->peak > needs->workspace) needs->workspace = arena->peak;
+  needs->overflow |= arena->overflow;
+}
+
+/* What the plans of a shape need at most: one by one, nothing is kept. Smaller groups and windows, which may come last,
+ * are measured too, for they are cut in other ways; fewer conditions than the most need no more. */
+static job_needs job_measure(const dit_model *model, const dit_params *p, const dit__job_shape *shape) {
+  float *const nowhere = (float *)(void *)dit__nowhere;
+  const dit__job_buffers buffers = {nowhere,     nowhere, nowhere, nowhere, nowhere, (const int32_t *)nowhere,
+                                    dit__nowhere};
+  const int32_t groups[2] = {shape->group, p->count % shape->group};
+  const int32_t windows[2] = {shape->window, (p->steps - shape->first_step) % shape->window};
+  job_needs needs = {0, 0, 0, 0};
+  dit__engine engine;
+  dit__plan plan;
+  dit__arena arena;
+  dit__engine_open(&engine, model, p->threads, NULL);
+  for (int i = 0; i < 2; i++) {
+    const dit__rows wanted = {windows[i], shape->conditions, 0, 0, NULL, NULL};
+    if (!windows[i]) continue;
+    dit__plan_open(&plan, &engine, NULL);
+    dit__job_plan_modulation(&plan, &arena, model, &wanted, &buffers);
+    job_needs_add(&needs, &plan, &arena);
+  }
+  for (int i = 0; i < 2; i++)
+    for (int32_t guided = 0; groups[i] && guided <= shape->guided; guided++) {
+      dit__plan_open(&plan, &engine, NULL);
+      dit__job_plan_pass(&plan, &arena, model, shape, groups[i], guided, &buffers);
+      job_needs_add(&needs, &plan, &arena);
+    }
+  if (model->vae.decoder) {
+    dit__plan_open(&plan, &engine, NULL);
+    dit__job_plan_decode(&plan, &arena, model, shape, &buffers);
+    job_needs_add(&needs, &plan, &arena);
+  }
+  if (p->init_image) {
+    dit__plan_open(&plan, &engine, NULL);
+    dit__job_plan_encode(&plan, &arena, model, p, &buffers);
+    job_needs_add(&needs, &plan, &arena);
+  }
+  return needs;
+}
+
+/* Lays a job out with groups of `group` pictures and windows of `window` steps. */
+static void job_lay_out(const dit_model *model, const dit_params *p, dit__job_shape *shape) {
+  const uint64_t count = (uint64_t)p->count, latent = (uint64_t)shape->latent, group = (uint64_t)shape->group;
+  const uint64_t passes = 1 + (uint64_t)shape->guided,
+                 out = latent / (uint64_t)model->dit.channels * (uint64_t)model->dit.out_channels;
+  const uint64_t rows = (uint64_t)shape->window * (uint64_t)shape->conditions;
+  const uint64_t picture = (uint64_t)shape->picture, area = (uint64_t)p->width * (uint64_t)p->height;
+  const int decodes = model->vae.decoder != NULL;
+  const job_needs needs = job_measure(model, p, shape);
+  dit__layout l;
+  dit__layout_open(&l);
+  dit__layout_add(&l, 1, sizeof(dit_job));
+  shape->classes = dit__layout_add(&l, p->classes ? count : 0, sizeof(int32_t));
+  shape->classes_b = dit__layout_add(&l, p->classes_b ? count : 0, sizeof(int32_t));
+  shape->seeds = dit__layout_add(&l, p->seeds ? count : 0, sizeof(uint64_t));
+  shape->noise = dit__layout_add(&l, p->noise ? count * latent : 0, sizeof(float));
+  shape->step_noise = dit__layout_add(&l, p->step_noise ? (uint64_t)p->steps * count * latent : 0, sizeof(float));
+  shape->init_image = dit__layout_add(&l, p->init_image ? count * picture : 0, 1);
+  shape->mask = dit__layout_add(&l, p->mask ? count * area : 0, 1);
+  shape->init = dit__layout_add(&l, p->init_image ? count * latent : 0, sizeof(float));
+  shape->weights = dit__layout_add(&l, p->mask ? count * (uint64_t)(shape->height * shape->width) : 0, sizeof(float));
+  shape->depth = dit__layout_add(&l, p->mask ? area : 0, 1);
+  shape->streams = dit__layout_add(&l, p->generator != DIT_GENERATOR_DIT ? group : 0, sizeof(dit_rng));
+  shape->schedule = dit__layout_add(&l, DIT__STEPS_MOST, sizeof(dit_schedule_row)); /* the same for any steps */
+  shape->latents = dit__layout_add(&l, count * latent, sizeof(float));
+  shape->clean = dit__layout_add(&l, count * latent, sizeof(float));
+  shape->fresh = dit__layout_add(&l, latent, sizeof(float));
+  shape->output = dit__layout_add(&l, group * passes * out, sizeof(float));
+  shape->image = dit__layout_add(&l, decodes || p->init_image ? picture : 0, sizeof(float));
+  shape->pixels = dit__layout_add(&l, decodes ? count * picture : 0, 1);
+  shape->times = dit__layout_add(&l, (uint64_t)shape->window, sizeof(double));
+  shape->condition = dit__layout_add(&l, (uint64_t)shape->conditions, sizeof(dit__condition));
+  shape->rows = dit__layout_add(&l, group * passes, 2 * sizeof(int32_t));
+  shape->modulation = dit__layout_add(&l, rows * (uint64_t)dit__modulation_size(&model->dit), sizeof(float));
+  shape->ops = dit__layout_add(&l, (uint64_t)needs.ops, sizeof(dit__op));
+  shape->scratch = dit__layout_add(&l, needs.scratch, 1);
+  shape->workspace = dit__layout_add(&l, needs.workspace, 1);
+  shape->size = l.size;
+  shape->overflow = l.overflow || needs.overflow;
+}
+
+/* Steps that are taken of a schedule when a start picture is noised to `strength` of it: at least one. */
+static int32_t job_strength_steps(const dit_params *p) {
+  const int32_t steps = (int32_t)((double)p->strength * p->steps + 0.5);
+  return steps < 1 ? 1 : steps;
+}
+
+dit_status dit__job_shape_choose(const dit_model *model, const dit_params *p, dit__job_shape *shape, dit_error *error) {
+  const dit__transformer *dit = &model->dit;
+  const int32_t factor = model->vae.levels ? model->vae.factor : 1;
+  memset(shape, 0, sizeof *shape);
+  shape->height = p->height / factor;
+  shape->width = p->width / factor;
+  shape->latent = (int64_t)dit->channels * shape->height * shape->width;
+  shape->picture = (int64_t)model->vae.image_channels * p->height * p->width;
+  if (p->init_image) shape->first_step = p->steps - job_strength_steps(p);
+  for (int32_t i = 0; p->guidance != 1 && p->classes && i < p->count;
+       i++) /* without a class both passes are the same */
+    if (p->classes[i] != -1 || p->classes_b) shape->guided = 1;
+  const int64_t tokens = (int64_t)(shape->height / dit->patch) * (shape->width / dit->patch) * (1 + shape->guided);
+  const int64_t fit = JOB_ROWS / tokens, row = dit__modulation_size(dit) * (int64_t)sizeof(float);
+  shape->group = fit < 1 ? 1 : fit < p->count ? (int32_t)fit : p->count;
+  for (;;) {
+    shape->conditions = shape->group + shape->guided;
+    const int64_t window = JOB_WINDOW / (row * shape->conditions);
+    const int32_t steps = p->steps - shape->first_step;
+    shape->window = window < 1 ? 1 : window < steps ? (int32_t)window : steps;
+    for (;; shape->window = (shape->window + 1) / 2) {
+      job_lay_out(model, p, shape);
+      if (shape->overflow)
+        return dit__fail(error, DIT_ERROR_MEMORY, "dit_params: a job of this size does not fit the address space");
+      if (!model->options.memory_limit || shape->size <= model->options.memory_limit) return DIT_OK;
+      if (shape->window == 1) break;
+    }
+    if (shape->group == 1) break;
+    shape->group = (shape->group + 1) / 2;
+  }
+  return dit__fail(error, DIT_ERROR_MEMORY, "dit_options: memory_limit is %llu bytes; this job needs at least %llu",
+                   (unsigned long long)model->options.memory_limit, (unsigned long long)shape->size);
+}
+
+dit_status dit_job_memory(const dit_model *model, const dit_params *params, size_t *bytes, dit_error *error) {
+  dit_params p;
+  dit__job_shape shape;
+  dit__environment saved;
+  if (!bytes) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_job_memory: bytes is NULL");
+  p.struct_size = sizeof p;
+  dit_status status = dit_params_resolve(model, params, &p, error);
+  if (status) return status;
+  dit__environment_enter(&saved);
+  status = dit__job_shape_choose(model, &p, &shape, error);
+  dit__environment_leave(&saved);
+  if (!status) *bytes = shape.size;
+  return status;
+}
