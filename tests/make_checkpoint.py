@@ -177,4 +177,5 @@ if __name__ == "__main__":
     if len(sys.argv) != 4 or sys.argv[2] not in WRITERS:
         sys.exit(__doc__)
     with open(sys.argv[1], "rb") as model:
-        WRITERS[sys.argv[2]](model, gguf_index.read(model), sys.argv[3])
+        names = [(re.sub("^vae[.]", "", name), shape, offset) for name, shape, offset in gguf_index.read(model)]
+        WRITERS[sys.argv[2]](model, names, sys.argv[3])
