@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import gguf_index  # noqa: E402
 
 PROGRAM = sys.argv[1] if len(sys.argv) > 1 else "build/dit-convert"
-FOLDER = tempfile.mkdtemp(prefix="dit-torch-")
+FOLDER = tempfile.mkdtemp(prefix="dit-torch-", dir=os.environ.get("DIT_TMP"))
 KINDS = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16, "f64": torch.float64}
 DIT = "dit:hidden=48,depth=2,heads=3,patch=2,latent=8,in=4,classes=7"
 VAE = "vae:blocks=32+64,layers=1,groups=8"
@@ -211,6 +212,23 @@ def check_formats(state):
         check("f32 to %s" % kind, [file], [DIT], heads, kind)
 
 
+def check_byte_order(state):
+    """PyTorch 2.1 and later record the order of bytes, and a big-endian machine has its own."""
+    file, other, heads = path("file.pt"), path("other.pt"), ("--heads", "3")
+    for order, kind in (("little", "f32"), ("big", "f64"), ("big", "f32"), ("big", "f16"), ("big", "bf16")):
+        torch.save(cast(state, kind), file)
+        width = torch.zeros(1, dtype=KINDS[kind]).element_size()
+        with zipfile.ZipFile(file) as source, zipfile.ZipFile(other, "w", zipfile.ZIP_STORED) as target:
+            for entry in source.infolist():
+                data = source.read(entry)
+                if order == "big" and "/data/" in entry.filename:
+                    data = np.frombuffer(data, np.uint8).reshape(-1, width)[:, ::-1].tobytes()
+                if not entry.filename.endswith("byteorder"):
+                    target.writestr(entry.filename, data)
+            target.writestr("file/byteorder", order)
+        check("%s-endian %s" % (order, kind), [other], [DIT], heads, "f32" if kind == "f64" else kind)
+
+
 def check_views(state):
     """Everything in one storage; and every matrix stored the other way round."""
     file, heads = path("file.pt"), ("--heads", "3")
@@ -342,6 +360,7 @@ def main():
     torch.set_num_threads(2)
     state, vae = state_of(DIT), state_of(VAE)
     check_formats(state)
+    check_byte_order(state)
     check_views(state)
     check_wrapped(state)
     check_diffusers(state, vae)
