@@ -41,6 +41,8 @@ static void put_integer(buffer *b, int64_t value) {
 
 typedef dit_status reader(const uint8_t *bytes, size_t size, const char *what, source *s, dit_error *error);
 
+static float first_number; /* of the tensor that was listed last */
+
 /* Lists a copy, brings its names to the official ones and reads all tensors. */
 static dit_status list(reader *read, const uint8_t *bytes, size_t size, dit_error *error, size_t *count) {
   uint8_t *copy = (uint8_t *)malloc(size + !size);
@@ -59,6 +61,7 @@ static dit_status list(reader *read, const uint8_t *bytes, size_t size, dit_erro
     if (!status && CHECK(n <= size, "%s has %llu elements", t->name, (unsigned long long)n)) {
       float *values = (float *)malloc((size_t)n * 4 + 4);
       source_read(t, 0, n, values);
+      first_number = n ? values[0] : 0;
       free(values);
     }
     free(t->name);
@@ -225,6 +228,8 @@ static void test_views(void) {
   d.view_offset = 2;
   d.view_size = 6;
   accept(&d, "a view of the end");
+  const uint8_t bytes[4] = {8, 9, 10, 11}; /* of the third number of 8 */
+  CHECK(memcmp(&first_number, bytes, 4) == 0, "the view begins with %a", (double)first_number);
 }
 
 /* ---- Damage ---- */
