@@ -148,6 +148,7 @@ dit_status names_unify(source *s, char *note, size_t room, dit_error *error) {
                        : reader.former  ? "former names of diffusers"
                                         : NULL;
   size_t used = strlen(note);
+  s->diffusers_names = reader.diffusers;
   if (layout) snprintf(note + used, room - used, "%s%s", used ? "; " : "", layout);
   return status;
 }

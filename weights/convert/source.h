@@ -26,6 +26,7 @@ typedef struct source_tensor {
 typedef struct source {
   source_tensor *tensors;
   size_t count;
+  int diffusers_names;        /* names.c found those of diffusers' transformer */
   json_value *config;         /* a folder's config.json; NULL: none */
   dit__gguf *model_file;      /* a model file's keys; NULL: it is none */
   char kind[80];              /* "PyTorch zip checkpoint (ema)", "safetensors", ...: what was found, for people */
