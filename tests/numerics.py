@@ -101,10 +101,10 @@ def squares16(x):
     return tree(chains)
 
 
-def layer_norm(x, shift, scale):
+def layer_norm(x, shift, scale, eps=1e-6):
     width = F(x.shape[-1])
     d = x - (sum16(x) / width)[..., None]
-    factor = F(1) / np.sqrt(squares16(d) / width + F(1e-6))
+    factor = F(1) / np.sqrt(squares16(d) / width + F(eps))
     return fma(d * factor[..., None], F(1) + scale, shift)
 
 
@@ -357,14 +357,15 @@ class Gguf:
 # ---- The transformer ----
 
 
-def positions(hidden, rows, columns):
+def positions(hidden, rows, columns, own=None):
+    """own: the side of the grid that others are squeezed onto (diffusers' forward pass)."""
     quarter = hidden // 4
 
     def half(place):
         pairs = [sincos64(place * exp64(-9.210340371976184 * j / quarter)) for j in range(quarter)]
         return np.array([p[0] for p in pairs] + [p[1] for p in pairs], D).astype(F)
 
-    across, down = [half(i) for i in range(columns)], [half(i) for i in range(rows)]
+    across, down = ([half(D(i) / (D(n) / D(own)) if own else i) for i in range(n)] for n in (columns, rows))
     return np.array([np.concatenate([across[c], down[r]]) for r in range(rows) for c in range(columns)])
 
 
@@ -375,6 +376,8 @@ class Transformer:
         for key in ("hidden_size", "depth", "heads", "patch", "latent_size", "in_channels", "null_class"):
             setattr(self, key, file.keys["dit." + key])
         self.out_channels = self.in_channels * (1 + file.keys["dit.learned_sigma"])
+        self.diffusers = file.keys["dit.forward"] == "diffusers"
+        self.eps = file.keys["dit.norm_eps"] if self.diffusers else 1e-6
 
     def linear(self, name, x):
         return product(x, self.file(name + ".weight")) + self.file(name + ".bias")
@@ -386,7 +389,8 @@ class Transformer:
         return self.linear(name, x)
 
     def modulation(self, timestep, label):
-        pairs = [sincos64(timestep * exp64(-9.210340371976184 * j / 128)) for j in range(128)]
+        last = 127 if self.diffusers else 128
+        pairs = [sincos64(timestep * exp64(-9.210340371976184 * j / last)) for j in range(128)]
         features = np.array([p[1] for p in pairs] + [p[0] for p in pairs], D).astype(F)[None]
         time = self.linear("t_embedder.mlp.2", silu(self.linear("t_embedder.mlp.0", features)))
         condition = silu(time + label)
@@ -406,7 +410,7 @@ class Transformer:
         parts = [qkv[:, i * hidden:(i + 1) * hidden] for i in range(3)]
         mixed = [attention(*(p[:, h * dim:(h + 1) * dim] for p in parts)) for h in range(heads)]
         x = fma(m[2], self.layer(name + ".attn.proj", np.concatenate(mixed, 1)), x)
-        inner = gelu(self.layer(name + ".mlp.fc1", layer_norm(x, m[3], m[4])))
+        inner = gelu(self.layer(name + ".mlp.fc1", layer_norm(x, m[3], m[4], self.eps)))
         return fma(m[5], self.layer(name + ".mlp.fc2", inner), x)
 
     def denoise(self, latent, timestep, label):
@@ -416,7 +420,9 @@ class Transformer:
         rows, columns = height // p, width // p
         patches = latent.reshape(c, rows, p, columns, p).transpose(1, 3, 0, 2, 4).reshape(rows * columns, c * p * p)
         embed = self.file("x_embedder.proj.weight").reshape(self.hidden_size, -1)
-        place = self.file("pos_embed")[0] if rows == columns == own else positions(self.hidden_size, rows, columns)
+        place = self.file("pos_embed")[0]
+        if not rows == columns == own:
+            place = positions(self.hidden_size, rows, columns, own if self.diffusers else None)
         x = place + (product(patches, embed) + self.file("x_embedder.proj.bias"))
         m = self.modulation(D(timestep), label)
         for i in range(self.depth):
@@ -751,9 +757,9 @@ def pointer(array):
 
 class Model:
 
-    def __init__(self, folder, *specs, kind="f32", compute=0, preview=False):
+    def __init__(self, folder, *specs, kind="f32", compute=0, preview=False, forward="official"):
         path = os.path.join(folder, "model.gguf")
-        command = [os.path.join(BUILD, "dit-convert"), "-o", path, "--type", kind, "--quiet"]
+        command = [os.path.join(BUILD, "dit-convert"), "-o", path, "--type", kind, "--quiet", "--forward", forward]
         subprocess.run(command + [word for s in specs for word in ("--synthetic", s)], check=True)
         if preview:
             subprocess.run([command[0], "--fit-preview", path, "--quiet"], check=True)
@@ -858,15 +864,16 @@ def check_schedules():
         same("schedule of %d steps, spacing %d, sampler %d, eta %g" % (steps, spacing, sampler, eta), ours, theirs)
 
 
-def check_transformer(folder, spec, kind, compute, sizes):
-    model = Model(folder, spec, kind=kind, compute=compute)
+def check_transformer(folder, spec, kind, compute, sizes, forward="official"):
+    model = Model(folder, spec, kind=kind, compute=compute, forward=forward)
     dit = Transformer(model.file, model.int8)
     for height, width in sizes:
         times, classes = [999, 317.25], [2, -1]
         latent = normals(height, 0, 2 * dit.in_channels * height * width).reshape(2, -1, height, width)
         theirs = model.denoise(latent, times, classes, dit.out_channels)
         ours = [dit.denoise(x, t, dit.label(c if c >= 0 else dit.null_class)) for x, t, c in zip(latent, times, classes)]
-        same("%s, %s%s, %d x %d" % (spec, kind, ", int8" if model.int8 else "", height, width), np.array(ours), theirs)
+        what = (spec, kind, ", int8" if model.int8 else "", forward, height, width)
+        same("%s, %s%s, %s, %d x %d" % what, np.array(ours), theirs)
     model.close()
 
 
@@ -960,6 +967,7 @@ def main():
         check_transformer(folder, wide, "q8", 2, [(8, 8)])
         check_transformer(folder, wide, "q8", 1, [(8, 8)])
         check_transformer(folder, odd, "q8", 2, [(6, 6)])
+        check_transformer(folder, odd, "f32", 0, [(6, 6), (8, 4)], "diffusers")
         many = "dit:hidden=16,depth=1,heads=2,patch=2,latent=34,in=4,classes=4,sigma=0"  # 289 tokens: two blocks of keys
         check_transformer(folder, many, "f32", 0, [(34, 34), (36, 34), (4, 6)])
         check_autoencoder(folder, "vae:blocks=8+16+12,layers=2,groups=4,in=4,out=4,latent=3", 3, 5)

@@ -416,6 +416,10 @@ static void test_other_files(void) {
     write_file("file", cases[i].bytes, cases[i].size);
     refuse_path(in_folder("file"), cases[i].fragment);
   }
+  char archive[512] = "data";
+  memcpy(archive + 257, "ustar", 5);
+  write_file("file", archive, sizeof archive);
+  refuse_path(in_folder("file"), "a tar archive");
   unlink(in_folder("file"));
   refuse_path(in_folder("file"), "No such file");
   refuse_path(GOLDEN "script.pt", "TorchScript");

@@ -404,6 +404,10 @@ static void test_pipeline(void) {
   CHECK(RUN("--vae", p, "-o", a) == 0 && RUN("--synthetic", VAE_SPEC, "-o", b) == 0, "%s", output);
   equal_files("the autoencoder alone", a, b);
 
+  save_text("p/scheduler/scheduler_config.json", "{\"_class_name\":\"PNDMScheduler\"}");
+  refused("another scheduler", RUN(p, "-o", a), "scheduler_config.json: _class_name is PNDMScheduler");
+  save_text("p/scheduler/scheduler_config.json", "{\"_class_name\":\"DDIMScheduler\"}");
+
   static const struct {
     const char *index, *words;
   } cases[] = {
@@ -543,6 +547,8 @@ static void test_rewriting(void) {
   refused("another null class", RUN(full, "--no-null-class", "-o", a), "convert the checkpoint again");
   refused("together", RUN(full, "--synthetic", VAE_SPEC, "-o", a), "alone");
   save_text("labels.txt", "a\nb\n");
+  save_text("none.txt", "\xef\xbb\xbf");
+  refused("no labels", RUN(full, "--labels", in_folder("none.txt"), "-o", a), "holds no names");
   refused("labels", RUN(full, "--labels", in_folder("labels.txt"), "-o", a), "2 labels for 3 classes");
   clear("");
 }

@@ -10,7 +10,9 @@ for type in f32 q8; do
   "$build/dit-convert" --quiet --type $type --synthetic dit:hidden=16,depth=1,heads=2,patch=2,latent=4,in=4,classes=3,sigma=1 \
     --synthetic vae:blocks=8+8,layers=1,groups=4,in=4,out=4,latent=4 -o "$folder/model-seeds/$type.gguf" || exit 1
 done
-cp tests/golden/torch/*.pt tests/golden/checkpoints/*.safetensors tests/golden/checkpoints/*.pt "$folder/checkpoint-seeds/"
+cp tests/golden/torch/*.pt tests/golden/checkpoints/*.pt tests/golden/checkpoints/*.safetensors tests/golden/checkpoints/*.ckpt "$folder/model-seeds/q8.gguf" \
+  "$folder/checkpoint-seeds/"
+echo '{"weight_map": {"a": "b"}}' >"$folder/checkpoint-seeds/model.safetensors.index.json"
 clang $flags tests/fuzz/fuzz_model.c *.c kernels/*.c weights/gguf.c -lm -o "$folder/fuzz_model" || exit 1
 clang $flags tests/fuzz/fuzz_checkpoint.c $converter weights/gguf.c weights/gguf_write.c *.c kernels/*.c -lm \
   -o "$folder/fuzz_checkpoint" || exit 1

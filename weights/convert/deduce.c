@@ -45,7 +45,7 @@ static dit_status config_disagrees(const char *key, const char *says, int64_t ha
 static dit_status config_integer(const json_value *config, const char *key, int64_t have, dit_error *error) {
   const json_value *v = json_member(config, key);
   int64_t says;
-  if (!v || (json_integer(v, INT64_MIN, INT64_MAX, &says) && says == have)) return DIT_OK;
+  if (!v || v->kind == JSON_NULL || (json_integer(v, INT64_MIN, INT64_MAX, &says) && says == have)) return DIT_OK;
   return config_disagrees(key, v->kind == JSON_NUMBER ? v->text : "no number", have, error);
 }
 
@@ -186,9 +186,12 @@ static dit_status config_blocks(const json_value *config, const vae_geometry *g,
 }
 
 static dit_status config_scale(const json_value *config, vae_geometry *g, dit_error *error) {
-  const json_value *shift = json_member(config, "shift_factor");
-  if (shift && shift->kind != JSON_NULL && !(shift->kind == JSON_NUMBER && shift->number == 0))
-    return dit__fail(error, DIT_ERROR_UNSUPPORTED, "config.json: shift_factor is not supported");
+  static const char *const others[] = {"shift_factor", "latents_mean", "latents_std"};
+  for (int i = 0; i < 3; i++) {
+    const json_value *v = json_member(config, others[i]);
+    if (v && v->kind != JSON_NULL && !(v->kind == JSON_NUMBER && v->number == 0))
+      return dit__fail(error, DIT_ERROR_UNSUPPORTED, "config.json: %s is not supported", others[i]);
+  }
   return config_real(config, "scaling_factor", &g->scaling_factor, error);
 }
 

@@ -7,7 +7,7 @@
 #include "internal.h"
 #include "weights/convert/text.h"
 
-enum { CONFIG_LIMIT = 1 << 20, INDEX_LIMIT = 64 << 20, SHARDS_MOST = 1000 };
+enum { CONFIG_LIMIT = 1 << 20, INDEX_LIMIT = 64 << 20, SHARDS_MOST = 256 };
 
 /* ---- Shards ---- */
 
@@ -29,11 +29,28 @@ static dit_status fail_shard(const char *index, const char *name, const char *se
                    sentence);
 }
 
+static int compare_keys(const void *a, const void *b) {
+  return strcmp((*(const json_value *const *)a)->key, (*(const json_value *const *)b)->key);
+}
+
+/* The members of the weight_map, sorted by key; NULL without memory. */
+static const json_value **sort_map(const json_value *map) {
+  const json_value **sorted = (const json_value **)malloc(map->count * sizeof *sorted);
+  size_t count = 0;
+  for (const json_value *v = map->child; sorted && v; v = v->next) sorted[count++] = v;
+  if (sorted) qsort(sorted, count, sizeof *sorted, compare_keys);
+  return sorted;
+}
+
 /* Tensors from `first` on were listed from the file `name`: the index must say so. */
-static dit_status check_map(const char *index, const json_value *map, const source *s, size_t first, const char *name,
-                            dit_error *error) {
+static dit_status check_map(const char *index, const json_value **map, size_t count, const source *s, size_t first,
+                            const char *name, dit_error *error) {
   for (size_t i = first; i < s->count; i++) {
-    const json_value *file = json_member(map, s->tensors[i].name);
+    json_value wanted;
+    const json_value *key = &wanted;
+    wanted.key = s->tensors[i].name;
+    const json_value **hit = (const json_value **)bsearch(&key, map, count, sizeof *map, compare_keys);
+    const json_value *file = hit ? *hit : NULL;
     if (file && strcmp(file->text, name) == 0) continue;
     char shown[TEXT_SHOWN], tensor[TEXT_SHOWN];
     return dit__fail(error, DIT_ERROR_FORMAT, "%s: tensor '%s' is in the shard '%s', but the index has it %s", index,
@@ -43,8 +60,8 @@ static dit_status check_map(const char *index, const json_value *map, const sour
   return DIT_OK;
 }
 
-static dit_status list_shard(const char *index, const char *folder, const json_value *map, const char *name, source *s,
-                             dit_error *error) {
+static dit_status list_shard(const char *index, const char *folder, const json_value **map, size_t count,
+                             const char *name, source *s, dit_error *error) {
   const uint8_t *bytes;
   size_t size, first = s->count;
   char *path = source_join(folder, name);
@@ -52,7 +69,7 @@ static dit_status list_shard(const char *index, const char *folder, const json_v
   dit_status status = source_map(s, path, &bytes, &size, error);
   if (!status) status = source_list(s, bytes, size, path, error);
   if (!status && s->model_file) status = fail_shard(index, name, "is a model file", error);
-  if (!status) status = check_map(index, map, s, first, name, error);
+  if (!status) status = check_map(index, map, count, s, first, name, error);
   free(path);
   return status;
 }
@@ -73,7 +90,11 @@ static dit_status list_map(const char *index, const char *folder, const json_val
     if (count == SHARDS_MOST) return dit__fail(error, DIT_ERROR_FORMAT, "%s: more than %d shards", index, SHARDS_MOST);
     names[count++] = v->text;
   }
-  for (size_t i = 0; !status && i < count; i++) status = list_shard(index, folder, map, names[i], s, error);
+  const json_value **sorted = sort_map(map);
+  if (!sorted) return dit__fail(error, DIT_ERROR_MEMORY, "%s: out of memory", index);
+  for (size_t i = 0; !status && i < count; i++)
+    status = list_shard(index, folder, sorted, map->count, names[i], s, error);
+  free((void *)sorted);
   if (!status) status = source_check_names(s, index, error);
   char format[sizeof s->kind];
   memcpy(format, s->kind, sizeof format);

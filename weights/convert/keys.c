@@ -123,6 +123,10 @@ static dit_status write_dit_keys(gguf_writer *w, const model *m, const model_wis
   int32_t null_class = -1;
   dit_status status = decide_null(m, wishes, &classes, &null_class, error);
   if (status) return status;
+  const schedule *from = wishes->schedule;
+  if (from && from->variance && strcmp(from->variance, "learned") == 0 && g->out_channels == g->in_channels)
+    return dit__fail(error, DIT_ERROR_UNSUPPORTED,
+                     "the scheduler's variance_type is learned_range, but the transformer gives no variance");
   gguf_writer_u32(w, "dit.hidden_size", (uint32_t)g->hidden);
   gguf_writer_u32(w, "dit.depth", (uint32_t)g->depth);
   gguf_writer_u32(w, "dit.heads", (uint32_t)g->heads);

@@ -49,7 +49,8 @@ static dit_status next_pickle(legacy_reader *r, pickle **out) {
   return status;
 }
 
-/* The version of the format and the machine it was written on. */
+/* The version of the format, and the machine it was written on, whose order of bytes does not matter: storages are
+ * little-endian all the same. */
 static dit_status read_head(legacy_reader *r) {
   pickle *version = NULL, *machine = NULL;
   r->at = magic_length(r->bytes, r->size);
@@ -57,11 +58,6 @@ static dit_status read_head(legacy_reader *r) {
   if (!status) status = next_pickle(r, &machine);
   if (!status && !(pickle_top(version)->kind == PICKLE_INTEGER && pickle_top(version)->of.integer == VERSION))
     status = fail(r, "its version is not 1001");
-  const pickle_value *little = status ? NULL : pickle_member(pickle_top(machine), "little_endian");
-  if (!status && !(little && little->kind == PICKLE_BOOL)) status = fail(r, "it does not tell its byte order");
-  if (!status && !little->of.integer)
-    status = dit__fail(r->error, DIT_ERROR_UNSUPPORTED,
-                       "%s: was written on a big-endian machine; load and save it again on another", r->what);
   pickle_close(version);
   pickle_close(machine);
   return status;
@@ -148,7 +144,7 @@ static dit_status find_storage(const state_dict_reader *reader, const state_dict
 
 dit_status legacy_list(const uint8_t *bytes, size_t size, const char *what, source *s, dit_error *error) {
   legacy_reader reader = {bytes, size, 0, what, error, NULL, 0};
-  state_dict_reader dict = {what, "PyTorch checkpoint of before 1.6", error, find_storage, &reader, NULL};
+  state_dict_reader dict = {what, "PyTorch checkpoint of before 1.6", error, find_storage, &reader, 0, NULL};
   pickle *object = NULL, *keys = NULL;
   dit_status status = read_head(&reader);
   if (!status) status = next_pickle(&reader, &object);

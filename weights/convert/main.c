@@ -44,6 +44,8 @@ static int add_input(model *m, const options *o, const input *in) {
   describe_input(in);
   if (in->kind != INPUT_MODEL_FILE) describe_part(m, &o->wishes, in->kind);
   if (*note) printf("  %s\n", note);
+  if (in->s->diffusers_names && !o->wishes.forward)
+    printf("  taking Meta's forward pass; weights that were trained with diffusers need --forward diffusers\n");
   return 0;
 }
 
@@ -215,8 +217,8 @@ int main(int count, char **arguments) {
   int failed;
   if (o.check) {
     failed = check(&o);
-  } else if (o.fit_preview && is_model_file(&o)) {
-    failed = fit_preview(o.inputs[0], o.out ? o.out : o.inputs[0], o.quiet);
+  } else if (o.fit_preview && !o.out && is_model_file(&o)) {
+    failed = fit_preview(o.inputs[0], o.inputs[0], o.quiet);
   } else if (!o.out) {
     fprintf(stderr, "dit-convert: %s: not a model file; -o FILE says where to convert it to\n", o.inputs[0]);
     failed = 2;

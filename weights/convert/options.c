@@ -275,6 +275,7 @@ dit_status options_read_labels(options *o, dit_error *error) {
     o->labels[count++] = line;
     line = next;
   }
+  if (!count) return dit__fail(error, DIT_ERROR_FORMAT, "%s: holds no names", o->labels_path);
   o->wishes.labels = o->labels;
   o->wishes.label_count = count;
   return DIT_OK;

@@ -46,7 +46,7 @@ static const char *describe(const uint8_t *bytes, size_t size) {
     return "a bare pickle, not a checkpoint; load it in Python and torch.save the tensors";
   }
   if (size > 262 && memcmp(bytes + 257, "ustar", 5) == 0) {
-    return "a tar archive, as PyTorch wrote before version 0.1.10; load it in PyTorch and torch.save it again";
+    return "a tar archive, as the first versions of PyTorch wrote; load it in PyTorch and torch.save it again";
   }
   if (begins(bytes, size, "version https://git-lfs", 23)) {
     return "a git-lfs pointer in place of the file; run 'git lfs pull' where it came from";

@@ -15,7 +15,8 @@ typedef struct source_tensor {
   int rank;
   uint64_t shape[SOURCE_RANK];  /* slowest first */
   uint64_t stride[SOURCE_RANK]; /* in elements; every element was checked to lie in the file */
-  const uint8_t *data;          /* first element, little-endian, any alignment, in the mapped file */
+  const uint8_t *data;          /* first element, any alignment, in the mapped file */
+  int big_endian;               /* its bytes are the other way round than everybody's */
   const uint8_t *scale;         /* SOURCE_Q8: a float32 for each row */
   /* Tensors whose rows follow each other make this one (its data is NULL), such as to_q, to_k and to_v make qkv. */
   struct source_tensor *parts;
@@ -25,6 +26,7 @@ typedef struct source_tensor {
 typedef struct source {
   source_tensor *tensors;
   size_t count;
+  int diffusers_names;        /* names.c found those of diffusers' transformer */
   json_value *config;         /* a folder's config.json; NULL: none */
   dit__gguf *model_file;      /* a model file's keys; NULL: it is none */
   char kind[80];              /* "PyTorch zip checkpoint (ema)", "safetensors", ...: what was found, for people */

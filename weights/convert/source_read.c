@@ -53,6 +53,16 @@ static void read_run(int type, const uint8_t *p, uint64_t stride, uint64_t count
   }
 }
 
+/* Likewise, of elements whose bytes are the other way round. */
+static void read_swapped(int type, const uint8_t *p, uint64_t stride, uint64_t count, float *out) {
+  const uint64_t size = type == SOURCE_F64 ? 8 : type == SOURCE_F32 ? 4 : 2;
+  for (uint64_t i = 0; i < count; i++) {
+    uint8_t bytes[8];
+    for (uint64_t k = 0; k < size; k++) bytes[k] = p[i * stride * size + size - 1 - k];
+    read_run(type, bytes, 1, 1, out + i);
+  }
+}
+
 /* Extents from the last one forward that follow each other without a gap: they make one run of `length` elements,
  * `stride` apart. Returns how many extents are left in front. */
 static int find_run(const source_tensor *t, uint64_t *length, uint64_t *stride) {
@@ -88,7 +98,7 @@ static void read_one(const source_tensor *t, uint64_t first, uint64_t count, flo
       rest /= t->shape[i];
     }
     uint64_t part = length - within < count ? length - within : count;
-    read_run(t->type, t->data + offset * bytes[t->type], stride, part, out);
+    (t->big_endian ? read_swapped : read_run)(t->type, t->data + offset * bytes[t->type], stride, part, out);
     first += part;
     count -= part;
     out += part;

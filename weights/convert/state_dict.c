@@ -189,6 +189,7 @@ static dit_status read_tensor(const state_dict_reader *r, const pickle_value *v,
   }
   uint64_t offset = (uint64_t)argument[1]->of.integer;
   status = check_reach(r, t, offset, stored);
+  t->big_endian = r->big_endian;
   if (!status) t->data = data + offset * element_bytes(t->type);
   return status;
 }

@@ -25,6 +25,7 @@ struct state_dict_reader {
   dit_status (*find)(const state_dict_reader *r, const state_dict_storage *storage, const uint8_t **data,
                      uint64_t *stored, const char **wrong);
   const void *user;         /* of find */
+  int big_endian;           /* the order of bytes in storages */
   const pickle_value *name; /* of the tensor being read */
 };
 

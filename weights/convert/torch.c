@@ -42,8 +42,8 @@ static dit_status find_pickle(torch_reader *r, const zip_entry **found) {
   return dit__fail(r->error, DIT_ERROR_FORMAT, "%s: a zip archive, but not of torch.save: it has no data.pkl", r->what);
 }
 
-/* The small entries around the pickle. */
-static dit_status check_archive(const torch_reader *r, const zip_entry *pickled) {
+/* The small entries around the pickle; since version 2.1 one of them is the order of bytes of the machine. */
+static dit_status check_archive(const torch_reader *r, const zip_entry *pickled, int *big_endian) {
   if (find_entry(r, "/", "constants.pkl", 13)) {
     return dit__fail(r->error, DIT_ERROR_UNSUPPORTED,
                      "%s: a TorchScript program; save the model's state_dict() with torch.save instead", r->what);
@@ -53,10 +53,10 @@ static dit_status check_archive(const torch_reader *r, const zip_entry *pickled)
   dit_status status = zip_check(pickled, 1, r->what, r->error);
   if (!status) status = zip_check(version, 1, r->what, r->error);
   if (!status && order) status = zip_check(order, 1, r->what, r->error);
-  if (!status && order && !(order->size == 6 && memcmp(order->data, "little", 6) == 0)) {
-    return dit__fail(r->error, DIT_ERROR_UNSUPPORTED,
-                     "%s: was written on a big-endian machine; load and save it again on another", r->what);
-  }
+  if (status || !order) return status;
+  *big_endian = order->size == 3 && memcmp(order->data, "big", 3) == 0;
+  if (!*big_endian && !(order->size == 6 && memcmp(order->data, "little", 6) == 0))
+    return dit__fail(r->error, DIT_ERROR_FORMAT, "%s: the entry 'byteorder' is neither little nor big", r->what);
   return status;
 }
 
@@ -78,12 +78,12 @@ static dit_status find_storage(const state_dict_reader *reader, const state_dict
 
 dit_status torch_list(const uint8_t *bytes, size_t size, const char *what, source *s, dit_error *error) {
   torch_reader reader = {what, error, {NULL, 0}, NULL, 0};
-  state_dict_reader dict = {what, "PyTorch zip checkpoint", error, find_storage, &reader, NULL};
+  state_dict_reader dict = {what, "PyTorch zip checkpoint", error, find_storage, &reader, 0, NULL};
   const zip_entry *pickled = NULL;
   pickle *p = NULL;
   dit_status status = zip_open(bytes, size, what, &reader.archive, error);
   if (!status) status = find_pickle(&reader, &pickled);
-  if (!status) status = check_archive(&reader, pickled);
+  if (!status) status = check_archive(&reader, pickled, &dict.big_endian);
   if (!status) status = pickle_open(pickled->data, (size_t)pickled->size, NULL, state_dict_names, what, &p, error);
   if (!status) status = state_dict_list(&dict, pickle_top(p), s);
   pickle_close(p);
