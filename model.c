@@ -7,6 +7,7 @@
 
 #include "model.h"
 
+enum { MODEL_WINOGRAD = 16 };     /* channels of a convolution, in and out, from which on it is Winograd's */
 enum { MODEL_PACKED = 64 << 20 }; /* packed weights of a model that may keep them, bytes */
 
 typedef struct model_loader {
@@ -185,7 +186,7 @@ static void model_pack(model_loader *loader, dit__matrix *matrix, model_use use)
       matrix->dot->pack(w, 0, w->rows, to);
       matrix->narrow = to;
     } else {
-      kernels->pack(w, 0, w->rows, (float *)(void *)to);
+      (matrix->winograd ? kernels->winograd_pack : kernels->pack)(w, 0, w->rows, (float *)(void *)to);
       matrix->panels = (const float *)(const void *)to;
     }
   }
@@ -207,10 +208,11 @@ static void model_linear(model_loader *loader, const char *name, int64_t rows, i
 
 /* A convolution: NAME.weight [rows][channels][side][side] and NAME.bias. With one tap its k are in the file's order. */
 static void model_kernel(model_loader *loader, const char *name, int64_t rows, int64_t channels, int64_t side,
-                         int32_t taps, dit__matrix *out) {
+                         int32_t taps, int32_t winograd, dit__matrix *out) {
   char full[96];
   const uint64_t shape[4] = {(uint64_t)rows, (uint64_t)channels, (uint64_t)side, (uint64_t)side};
   memset(out, 0, sizeof *out);
+  out->winograd = winograd;
   snprintf(full, sizeof full, "%s.weight", name);
   model_weights(loader, full, 4, shape, taps, &out->weights);
   snprintf(full, sizeof full, "%s.bias", name);
@@ -219,9 +221,12 @@ static void model_kernel(model_loader *loader, const char *name, int64_t rows, i
   if (!loader->status) model_pack(loader, out, MODEL_F32);
 }
 
+/* A convolution of the autoencoder. 3x3 ones of stride 1 with enough channels are Winograd's: a rule that decides bits
+ * (docs/numerics.md). */
 static void model_convolution(model_loader *loader, const char *name, int64_t rows, int64_t channels, int64_t side,
-                              dit__matrix *out) {
-  model_kernel(loader, name, rows, channels, side, (int32_t)(side * side), out);
+                              int32_t stride, dit__matrix *out) {
+  const int32_t winograd = side == 3 && stride == 1 && channels >= MODEL_WINOGRAD && rows >= MODEL_WINOGRAD;
+  model_kernel(loader, name, rows, channels, side, (int32_t)(side * side), winograd, out);
 }
 
 /* ---- The transformer ---- */
@@ -267,7 +272,7 @@ static void model_process(model_loader *loader) {
 static void model_transformer(model_loader *loader) {
   dit__transformer *dit = &loader->model->dit;
   const int64_t hidden = dit->hidden, grid = dit->latent_size / dit->patch, patch = dit->patch;
-  model_kernel(loader, "x_embedder.proj", hidden, dit->channels, patch, 1, &dit->embed);
+  model_kernel(loader, "x_embedder.proj", hidden, dit->channels, patch, 1, 0, &dit->embed);
   const uint64_t positions[3] = {1, (uint64_t)(grid * grid), (uint64_t)hidden};
   model_weights(loader, "pos_embed", 3, positions, 1, &dit->positions);
   dit->positions.rows = (int32_t)(grid * grid);
@@ -313,11 +318,11 @@ static void model_resnet(model_loader *loader, const char *prefix, int32_t in, i
   model_norm(loader, prefix, ".norm1", in, &resnet->norm1);
   model_norm(loader, prefix, ".norm2", out, &resnet->norm2);
   snprintf(name, sizeof name, "%s.conv1", prefix);
-  model_convolution(loader, name, out, in, 3, &resnet->conv1);
+  model_convolution(loader, name, out, in, 3, 1, &resnet->conv1);
   snprintf(name, sizeof name, "%s.conv2", prefix);
-  model_convolution(loader, name, out, out, 3, &resnet->conv2);
+  model_convolution(loader, name, out, out, 3, 1, &resnet->conv2);
   snprintf(name, sizeof name, "%s.conv_shortcut", prefix);
-  if (in != out) model_convolution(loader, name, out, in, 1, &resnet->shortcut);
+  if (in != out) model_convolution(loader, name, out, in, 1, 1, &resnet->shortcut);
 }
 
 static void model_middle(model_loader *loader, const char *side, int32_t width, dit__middle *middle) {
@@ -346,9 +351,9 @@ static void model_half(model_loader *loader, int decoder, const int32_t *widths,
   half->resnets = layers + decoder;
   for (int32_t i = 0; i <= last; i++) half->width[i] = widths[decoder ? last - i : i];
   const int32_t first = half->width[0];
-  model_convolution(loader, decoder ? "vae.post_quant_conv" : "vae.quant_conv", moments, moments, 1, &half->quant);
+  model_convolution(loader, decoder ? "vae.post_quant_conv" : "vae.quant_conv", moments, moments, 1, 1, &half->quant);
   snprintf(name, sizeof name, "vae.%s.conv_in", side);
-  model_convolution(loader, name, first, decoder ? vae->channels : vae->image_channels, 3, &half->conv_in);
+  model_convolution(loader, name, first, decoder ? vae->channels : vae->image_channels, 3, 1, &half->conv_in);
   model_middle(loader, side, widths[last], &half->middle);
   for (int32_t i = 0, in = first; i <= last && !loader->status; i++) {
     for (int32_t j = 0; j < half->resnets; j++, in = half->width[i]) {
@@ -357,12 +362,13 @@ static void model_half(model_loader *loader, int decoder, const int32_t *widths,
     }
     snprintf(name, sizeof name, "vae.%s.%s_blocks.%d.%ssamplers.0.conv", side, decoder ? "up" : "down", i,
              decoder ? "up" : "down");
-    if (i < last) model_convolution(loader, name, half->width[i], half->width[i], 3, &half->resample[i]);
+    if (i < last)
+      model_convolution(loader, name, half->width[i], half->width[i], 3, decoder ? 1 : 2, &half->resample[i]);
   }
   snprintf(name, sizeof name, "vae.%s", side);
   model_norm(loader, name, ".conv_norm_out", half->width[last], &half->norm_out);
   snprintf(name, sizeof name, "vae.%s.conv_out", side);
-  model_convolution(loader, name, decoder ? vae->image_channels : 2 * vae->channels, half->width[last], 3,
+  model_convolution(loader, name, decoder ? vae->image_channels : 2 * vae->channels, half->width[last], 3, 1,
                     &half->conv_out);
 }
 

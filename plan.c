@@ -4,36 +4,17 @@
 #include <math.h>
 #include <string.h>
 
-#include "plan.h"
+#include "cut.h"
 
 enum { PLAN_TASK_ROWS = 96, PLAN_QUERIES = 24 }; /* what a task should have: rows of a product; queries, in multiples */
-enum { PLAN_MOVED = 16 };      /* what a number costs that is packed or gathered, in flops of a product */
 enum { PLAN_KEPT = 16 << 20 }; /* bytes of packed rows that a product may keep for its other chunks of columns */
-enum { PLAN_PACKED = 4 << 20, PLAN_BAND = 3 << 20, PLAN_HEADS = 8 << 20 }; /* bytes of scratch aimed at */
-
-static size_t plan_round(size_t size) { return (size + 63) / 64 * 64; }
-static int64_t plan_ceil(int64_t a, int64_t b) { return (a + b - 1) / b; }
-static int64_t plan_least(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t plan_most(int64_t a, int64_t b) { return a > b ? a : b; }
-
-/* Share `index` of `total` things among `parts`, in whole multiples of `grain`. */
-static void plan_share(int64_t total, int32_t parts, int32_t index, int64_t grain, int64_t *first, int64_t *count) {
-  const int64_t grains = plan_ceil(total, grain);
-  const int64_t begin = grains * index / parts * grain, end = grains * (index + 1) / parts * grain;
-  *first = plan_least(begin, total);
-  *count = plan_least(end, total) - *first;
-}
-
-/* Tasks for `work` flops: not more than threads, and none smaller than what starting it costs. */
-static int32_t plan_tasks(const dit__engine *engine, double work, int64_t most) {
-  const int64_t worth = (int64_t)(work / 1e6) + 1;
-  return (int32_t)plan_most(1, plan_least(plan_least(engine->threads, worth), most));
-}
+enum { PLAN_PACKED = 4 << 20, PLAN_HEADS = 8 << 20 }; /* bytes of scratch aimed at */
 
 /* ---- Products ---- */
 
 size_t dit__panel_bytes(const dit__matrix *matrix, const dit__kernels *kernels) {
   const size_t k = (size_t)matrix->weights.k;
+  if (matrix->winograd) return (size_t)dit__winograd_panel(matrix->weights.k / 9, kernels->nr) * sizeof(float);
   if (!matrix->dot) return k * (size_t)kernels->nr * sizeof(float);
   const size_t group = (size_t)matrix->dot->group, groups = (k + group - 1) / group;
   return (groups + 1) * (size_t)matrix->dot->nr * 4;
@@ -102,32 +83,23 @@ static void DIT_CALL pack_task(void *context, int32_t index) {
   const int32_t column = run->column + (int32_t)first;
   if (run->matrix->dot)
     run->matrix->dot->pack(&run->matrix->weights, column, (int32_t)count, to);
+  else if (run->matrix->winograd)
+    run->kernels->winograd_pack(&run->matrix->weights, column, (int32_t)count, (float *)(void *)to);
   else
     run->kernels->pack(&run->matrix->weights, column, (int32_t)count, (float *)(void *)to);
 }
 
-static void pack_columns(const dit__engine *engine, const dit__matrix *matrix, int32_t column, int32_t columns,
-                         int32_t nr, size_t panel_bytes, uint8_t *panels) {
+void dit__pack_matrix(const dit__engine *engine, const dit__matrix *matrix, int32_t column, int32_t columns, int32_t nr,
+                      size_t panel_bytes, uint8_t *panels) {
   pack_run run = {engine->kernels, matrix, panels, column, columns, 1, nr, panel_bytes};
   run.tasks = plan_tasks(engine, (double)PLAN_MOVED * columns * matrix->weights.k, plan_ceil(columns, nr));
   dit__parallel(engine, run.tasks, pack_task, &run);
 }
 
-/* A product whose panels are ready: `run.f32` or `run.i8` describes all of the chunk. */
-typedef struct product_run {
-  const dit__kernels *kernels;
-  dit__product_dot product; /* .to alone for f32 */
-  const dit__dot *dot;      /* NULL: f32 */
-  const uint8_t *panels;
-  uint8_t *scratch; /* product_task_bytes a task */
-  size_t panel_bytes;
-  int32_t nr, rows, columns, by_rows, tasks;
-} product_run;
-
-static size_t product_task_bytes(void) { return plan_round((size_t)dit__product_scratch() * sizeof(float)); }
+size_t dit__product_task_bytes(void) { return plan_round((size_t)dit__product_scratch() * sizeof(float)); }
 
 static void DIT_CALL product_task(void *context, int32_t index) {
-  const product_run *run = (const product_run *)context;
+  const dit__product_run *run = (const dit__product_run *)context;
   dit__product_dot part = run->product;
   int64_t first = 0, count = run->rows, column = 0, columns = run->columns;
   if (run->by_rows)
@@ -148,12 +120,12 @@ static void DIT_CALL product_task(void *context, int32_t index) {
     run->dot->product(&part, (int32_t)first, (int32_t)count);
   } else {
     part.to.panels = (const float *)(const void *)panels;
-    float *scratch = (float *)(void *)(run->scratch + (size_t)index * product_task_bytes());
+    float *scratch = (float *)(void *)(run->scratch + (size_t)index * dit__product_task_bytes());
     run->kernels->product(&part.to, (int32_t)first, (int32_t)count, scratch);
   }
 }
 
-static void product_compute(const dit__engine *engine, product_run *run, double k) {
+void dit__product_compute(const dit__engine *engine, dit__product_run *run, double k) {
   const int64_t panels =
       plan_ceil(run->columns, run->nr); /* by rows, if each task gets enough to pack them once only */
   run->by_rows = panels < engine->threads || product_by_rows(engine, run->rows);
@@ -175,10 +147,10 @@ static void product_unit(const dit__engine *engine, const dit__op *op, int64_t u
     panels = matrix->dot ? matrix->narrow : (const uint8_t *)matrix->panels;
     panels += (size_t)(column / cut.nr) * cut.panel_bytes;
   } else if (row == 0) {
-    pack_columns(engine, matrix, column, columns, cut.nr, cut.panel_bytes, engine->scratch);
+    dit__pack_matrix(engine, matrix, column, columns, cut.nr, cut.panel_bytes, engine->scratch);
   }
   if (rows <= 0) return;
-  product_run run;
+  dit__product_run run;
   memset(&run, 0, sizeof run);
   run.kernels = engine->kernels;
   run.panels = panels;
@@ -217,156 +189,7 @@ static void product_unit(const dit__engine *engine, const dit__op *op, int64_t u
     run.product.groups = (int32_t)plan_ceil(matrix->weights.k, matrix->dot->group);
     run.product.weight_scale = matrix->weights.scale + column;
   }
-  product_compute(engine, &run, matrix->weights.k);
-}
-
-/* ---- Convolutions ---- */
-
-/* Bands of output rows, each gathered with its border (norm and silu applied) before it is multiplied, in chunks of
- * output channels; a row for which one panel is too much is cut along itself. The panels of the whole layer are packed
- * in a unit of their own. */
-typedef struct band_cut {
-  int32_t rows, bands, columns, column_chunks, pack_units;
-  int32_t across, across_chunks; /* pixels of a row at a time */
-  int32_t in_rows, in_width;     /* gathered */
-  size_t panel_bytes, pack_bytes, band_bytes, partial_bytes;
-} band_cut;
-
-static band_cut convolution_cut(const dit__engine *engine, const dit__op *op) {
-  const dit__matrix *matrix = op->matrix;
-  const int64_t k = matrix->weights.k, nr = engine->kernels->nr, panels = plan_ceil(matrix->weights.rows, nr);
-  const double unit = engine->unit_flops, panel_flops = 2.0 * (double)k * (double)matrix->weights.rows / (double)panels;
-  const double gathering = (double)PLAN_MOVED * op->channels * op->stride; /* of a pixel and row of the band */
-  band_cut cut;
-  memset(&cut, 0, sizeof cut);
-  const int64_t fit = (int64_t)(unit / (panel_flops + 3 * gathering * op->stride));
-  cut.across_chunks = (int32_t)plan_ceil(op->image_width, plan_most(1, fit));
-  cut.across = (int32_t)plan_ceil(op->image_width, cut.across_chunks);
-  cut.across_chunks = (int32_t)plan_ceil(op->image_width, cut.across);
-  cut.in_width = (cut.across - 1) * op->stride + 3;
-  const double row_flops = panel_flops * (double)panels * cut.across, row_gathering = gathering * cut.in_width;
-  const double row_bytes = 4.0 * cut.in_width * op->channels * op->stride;
-  int64_t rows = plan_least((int64_t)((unit - 2 * row_gathering) / (row_flops + row_gathering)), /* 2: the border */
-                            (int64_t)(PLAN_BAND / row_bytes));
-  rows = cut.across_chunks > 1 ? 1 : plan_most(1, plan_least(rows, op->height));
-  cut.bands = (int32_t)plan_ceil(op->height, rows);
-  cut.rows = (int32_t)plan_ceil(op->height, cut.bands);
-  cut.bands = (int32_t)plan_ceil(op->height, cut.rows);
-  int64_t most = (int64_t)((unit - (cut.rows + 2) * row_gathering) / (panel_flops * cut.across * cut.rows));
-  most = plan_most(1, plan_least(most, panels));
-  const int64_t each = plan_ceil(panels, plan_ceil(panels, most));
-  cut.columns = (int32_t)(each * nr);
-  cut.column_chunks = (int32_t)plan_ceil(panels, each);
-  cut.in_rows = (cut.rows - 1) * op->stride + 3;
-  cut.panel_bytes = (size_t)(k * nr) * 4;
-  cut.pack_units = matrix->panels == NULL;
-  if (!matrix->panels) cut.pack_bytes = plan_round(cut.panel_bytes * (size_t)panels);
-  cut.band_bytes = plan_round((size_t)cut.in_rows * (size_t)cut.in_width * (size_t)op->channels * 4);
-  if (k > DIT__BLOCK) cut.partial_bytes = plan_round((size_t)cut.rows * (size_t)cut.across * (size_t)cut.columns * 4);
-  return cut;
-}
-
-static int64_t convolution_units(const band_cut *cut) {
-  return cut->pack_units + (int64_t)cut->bands * cut->across_chunks * cut->column_chunks;
-}
-
-typedef struct band_run {
-  const dit__kernels *kernels;
-  const dit__op *op;
-  float *band;
-  /* Of the picture that x holds, upsampled if asked; -1 is the border above and to the left. */
-  int32_t first_row, first_column;
-  int32_t rows, width, tasks;
-} band_run;
-
-static void band_row(const band_run *run, int32_t row, float *to) {
-  const dit__op *op = run->op;
-  const int32_t channels = op->channels, scale = op->stride == 2 ? 2 : 1;
-  const int32_t columns = op->image_width * scale, rows = op->height * scale;
-  const size_t pixel = (size_t)channels * sizeof(float);
-  const int32_t begin = (int32_t)plan_most(run->first_column, 0);
-  const int32_t end = (int32_t)plan_least(run->first_column + run->width, columns);
-  if (row < 0 || row >= rows) {
-    memset(to, 0, (size_t)run->width * pixel);
-    return;
-  }
-  float *inside = to + (begin - run->first_column) * channels, *behind = inside + (end - begin) * channels;
-  memset(to, 0, (size_t)(begin - run->first_column) * pixel);
-  memset(behind, 0, (size_t)(run->first_column + run->width - end) * pixel);
-  if (op->upsample) {
-    const float *from = op->x + (ptrdiff_t)(row / 2) * (columns / 2) * channels;
-    for (int32_t i = begin; i < end; i++, inside += channels)
-      memcpy(inside, from + (ptrdiff_t)(i / 2) * channels, pixel);
-    return;
-  }
-  const float *from = op->x + ((ptrdiff_t)row * columns + begin) * channels;
-  if (op->scale)
-    run->kernels->affine(from, channels, end - begin, channels, op->scale, op->shift, op->silu, inside);
-  else
-    memcpy(inside, from, (size_t)(end - begin) * pixel);
-}
-
-static void DIT_CALL band_task(void *context, int32_t index) {
-  const band_run *run = (const band_run *)context;
-  int64_t first, count;
-  plan_share(run->rows, run->tasks, index, 1, &first, &count);
-  for (int64_t i = first; i < first + count; i++)
-    band_row(run, run->first_row + (int32_t)i, run->band + i * run->width * run->op->channels);
-}
-
-static void convolution_unit(const dit__engine *engine, const dit__op *op, int64_t unit) {
-  const band_cut cut = convolution_cut(engine, op);
-  const dit__matrix *matrix = op->matrix;
-  const int32_t nr = engine->kernels->nr, border = op->stride == 2 ? 0 : 1;
-  if (cut.pack_units && unit == 0) {
-    pack_columns(engine, matrix, 0, matrix->weights.rows, nr, cut.panel_bytes, engine->scratch);
-    return;
-  }
-  unit -= cut.pack_units;
-  const int64_t chunk = unit / cut.column_chunks;
-  const int32_t row = (int32_t)(chunk / cut.across_chunks) * cut.rows;
-  const int32_t pixel = (int32_t)(chunk % cut.across_chunks) * cut.across;
-  const int32_t column = (int32_t)(unit % cut.column_chunks) * cut.columns;
-  const int32_t rows = (int32_t)plan_least(cut.rows, op->height - row);
-  const int32_t across = (int32_t)plan_least(cut.across, op->image_width - pixel);
-  float *band = (float *)(void *)(engine->scratch + cut.pack_bytes);
-  if (column == 0) {
-    band_run gather = {engine->kernels, op, band, row * op->stride - border, pixel * op->stride - border, 0, 0, 0};
-    gather.rows = (rows - 1) * op->stride + 3;
-    gather.width = (across - 1) * op->stride + 3;
-    gather.tasks = plan_tasks(engine, (double)PLAN_MOVED * gather.rows * gather.width * op->channels, gather.rows);
-    dit__parallel(engine, gather.tasks, band_task, &gather);
-  }
-  product_run run;
-  memset(&run, 0, sizeof run);
-  run.kernels = engine->kernels;
-  run.panels = matrix->panels ? (const uint8_t *)matrix->panels : engine->scratch;
-  run.panels += (size_t)(column / nr) * cut.panel_bytes;
-  run.panel_bytes = cut.panel_bytes;
-  run.nr = nr;
-  run.rows = rows * across;
-  run.columns = (int32_t)plan_least(cut.columns, matrix->weights.rows - column);
-  dit__product *to = &run.product.to;
-  const int32_t in_width = (across - 1) * op->stride + 3;
-  const ptrdiff_t at = ((ptrdiff_t)row * op->image_width + pixel) * op->out_stride + column;
-  to->a = band;
-  to->line = across; /* of out, lines follow each other: they are whole rows, or there is only one */
-  to->row_stride = (ptrdiff_t)op->stride * op->channels;
-  to->line_stride = (ptrdiff_t)op->stride * in_width * op->channels;
-  to->taps = 9;
-  to->channels = op->channels;
-  for (int t = 0; t < 9; t++) to->tap_offset[t] = ((ptrdiff_t)(t / 3) * in_width + t % 3) * op->channels;
-  to->bias = matrix->bias + column;
-  to->out = op->out + at;
-  to->out_stride = op->out_stride;
-  to->partial = (float *)(void *)(engine->scratch + cut.pack_bytes + cut.band_bytes);
-  to->partial_rows = cut.rows * cut.across;
-  run.scratch = engine->scratch + cut.pack_bytes + cut.band_bytes + cut.partial_bytes;
-  to->finish = op->finish;
-  if (op->finish >= DIT__RESIDUAL) to->residual = op->residual + at;
-  to->residual_stride = op->out_stride;
-  to->rows_per_sample = 1;
-  product_compute(engine, &run, matrix->weights.k);
+  dit__product_compute(engine, &run, matrix->weights.k);
 }
 
 /* ---- Rows: norms, quantising, affine ---- */
@@ -619,10 +442,8 @@ static int64_t op_units(const dit__engine *engine, const dit__op *op) {
       const plan_cut cut = product_cut(engine, op);
       return (int64_t)cut.column_chunks * cut.row_chunks;
     }
-    case DIT__CONVOLUTION: {
-      const band_cut cut = convolution_cut(engine, op);
-      return convolution_units(&cut);
-    }
+    case DIT__CONVOLUTION:
+      return op->matrix->winograd ? dit__winograd_units(engine, op) : dit__convolution_units(engine, op);
     case DIT__ATTENTION: {
       const head_cut cut = attention_cut(engine, op);
       return attention_units(&cut);
@@ -642,6 +463,7 @@ double dit__op_unit_flops(const dit__engine *engine, const dit__op *op) {
       return 2.0 * cut.rows * cut.columns * op->matrix->weights.k + packing;
     }
     case DIT__CONVOLUTION:
+      if (op->matrix->winograd) return dit__winograd_unit_flops(engine, op);
       return 2.0 * op->height * op->image_width * (double)op->matrix->weights.k * op->matrix->weights.rows / units;
     case DIT__ATTENTION: {
       const head_cut cut = attention_cut(engine, op);
@@ -666,12 +488,10 @@ static size_t op_scratch(const dit__engine *engine, const dit__op *op) {
   switch (op->kind) {
     case DIT__PRODUCT: {
       const plan_cut cut = product_cut(engine, op);
-      return cut.pack_bytes + cut.partial_bytes + cut.kept_bytes + (size_t)engine->threads * product_task_bytes();
+      return cut.pack_bytes + cut.partial_bytes + cut.kept_bytes + (size_t)engine->threads * dit__product_task_bytes();
     }
-    case DIT__CONVOLUTION: {
-      const band_cut cut = convolution_cut(engine, op);
-      return cut.pack_bytes + cut.band_bytes + cut.partial_bytes + (size_t)engine->threads * product_task_bytes();
-    }
+    case DIT__CONVOLUTION:
+      return op->matrix->winograd ? dit__winograd_bytes(engine, op) : dit__convolution_scratch(engine, op);
     case DIT__ATTENTION: {
       const head_cut cut = attention_cut(engine, op);
       return (size_t)cut.heads * (cut.keys_bytes + cut.values_bytes) + (size_t)engine->threads * cut.task_bytes;
@@ -686,7 +506,12 @@ static size_t op_scratch(const dit__engine *engine, const dit__op *op) {
 static void op_run(const dit__engine *engine, const dit__op *op, int64_t unit) {
   switch (op->kind) {
     case DIT__PRODUCT: product_unit(engine, op, unit); break;
-    case DIT__CONVOLUTION: convolution_unit(engine, op, unit); break;
+    case DIT__CONVOLUTION:
+      if (op->matrix->winograd)
+        dit__winograd_unit(engine, op, unit);
+      else
+        dit__convolution_unit(engine, op, unit);
+      break;
     case DIT__ATTENTION: attention_unit(engine, op, unit); break;
     case DIT__GROUP_NORM: group_unit(engine, op, unit); break;
     case DIT__CALL: op->call(op, engine->kernels, unit); break;

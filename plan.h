@@ -14,6 +14,7 @@ typedef struct dit__matrix {
   const float *panels;   /* packed when the model was opened, or NULL */
   const uint8_t *narrow; /* likewise, for `dot` */
   const dit__dot *dot;   /* products of narrow numbers, or NULL: f32 */
+  int32_t winograd;      /* 1: a 3x3 convolution that runs as Winograd's, with panels of its own */
 } dit__matrix;
 
 /* Bytes of one packed panel. */

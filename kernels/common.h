@@ -46,8 +46,12 @@
 #define DIT__KNOWS_AVX512BF16 0
 #endif
 
-enum { DIT__QUERIES = 24 }; /* rows of attention that share a pass over the keys */
-enum { DIT__NR_MOST = 32 }; /* widest panel of any instruction set */
+enum { DIT__QUERIES = 24 };    /* rows of attention that share a pass over the keys */
+enum { DIT__NR_MOST = 32 };    /* widest panel of any instruction set */
+enum { DIT__TAPS_CHUNK = 16 }; /* channels of a convolution's weights at a time */
+
+/* Tiles and columns of a Winograd convolution whose sums are kept at a time, 1.3 MB. */
+enum { DIT__WINOGRAD_GROUP = 144, DIT__WINOGRAD_COLUMNS = 64 };
 
 /* Rows that were packed together: about 200 KB, to stay in the second cache. */
 enum { DIT__SLIVERS = 24, DIT__ROWS_MOST = 12 };

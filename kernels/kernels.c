@@ -72,6 +72,23 @@ int64_t dit__attention_scratch(int32_t dim) {
   return DIT__QUERIES * (2 * width + DIT__BLOCK) + width;
 }
 
+/* Points lie a line of the cache further apart than they must: not by a power of two. */
+int64_t dit__winograd_panel(int32_t channels, int32_t nr) {
+  return DIT__WINOGRAD_POINTS * ((int64_t)channels * nr + 16);
+}
+
+int64_t dit__winograd_point(int32_t tiles, int32_t channels) {
+  const int64_t rows = ((int64_t)tiles + DIT__WINOGRAD_GRAIN - 1) / DIT__WINOGRAD_GRAIN * DIT__WINOGRAD_GRAIN;
+  return rows * (((int64_t)channels + 15) / 16 * 16) + 16;
+}
+
+int64_t dit__winograd_scratch(int32_t tiles, int32_t columns) {
+  const int64_t rows = ((int64_t)tiles + DIT__WINOGRAD_GRAIN - 1) / DIT__WINOGRAD_GRAIN * DIT__WINOGRAD_GRAIN;
+  const int64_t wide = ((int64_t)columns + DIT__NR_MOST - 1) / DIT__NR_MOST * DIT__NR_MOST;
+  return (rows < DIT__WINOGRAD_GROUP ? rows : DIT__WINOGRAD_GROUP) *
+         (wide < DIT__WINOGRAD_COLUMNS ? wide : DIT__WINOGRAD_COLUMNS) * DIT__WINOGRAD_POINTS;
+}
+
 int32_t dit__kernels_get(int32_t isa, dit__kernels *table) {
   static const int32_t rising[] = {DIT_ISA_NEON,     DIT_ISA_NEON_DOT, DIT_ISA_AVX2,
                                    DIT_ISA_AVX_VNNI, DIT_ISA_AVX512,   DIT_ISA_AVX512_VNNI};

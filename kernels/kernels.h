@@ -11,10 +11,11 @@
 
 #include "dit.h"
 
-enum { DIT__BLOCK = 256 };     /* k of one chain of fused multiply-adds */
-enum { DIT__ROWS_GRAIN = 12 }; /* rows of tasks begin at multiples of it */
-enum { DIT__TAPS = 9 };        /* most taps of a convolution */
-enum { DIT__LEVELS = 127 };    /* quantised activations are 0..127, weights -127..127 */
+enum { DIT__BLOCK = 256 };                                    /* k of one chain of fused multiply-adds */
+enum { DIT__ROWS_GRAIN = 12 };                                /* rows of tasks begin at multiples of it */
+enum { DIT__TAPS = 9 };                                       /* most taps of a convolution */
+enum { DIT__WINOGRAD_POINTS = 36, DIT__WINOGRAD_GRAIN = 12 }; /* of a tile; of tiles that tasks share */
+enum { DIT__LEVELS = 127 };                                   /* quantised activations are 0..127, weights -127..127 */
 
 typedef enum dit__weight_type { DIT__F32, DIT__F16, DIT__BF16, DIT__I8 } dit__weight_type;
 
@@ -103,6 +104,23 @@ typedef struct dit__attention {
   ptrdiff_t out_stride;
 } dit__attention;
 
+/* A 3x3 convolution with stride 1 and a border of zeros by Winograd's F(4x4, 3x3): tiles of 4x4 pixels, numbered along
+ * rows of tiles. */
+typedef struct dit__winograd {
+  const float *x; /* [height][width][channels]; with upsample of half that size, each pixel counting four times */
+  int32_t height, width; /* of out */
+  int32_t channels, upsample;
+  const float *scale, *shift; /* [channels]: of silu(x * scale + shift) on the way in, or NULL */
+  float *tiles;               /* transformed pictures of the tiles from `first` on, dit__winograd_tiles floats */
+  ptrdiff_t point_stride;     /* dit__winograd_point floats */
+  int32_t first, columns;     /* columns of out */
+  const float *panels;        /* from winograd_pack; of the first column */
+  const float *bias;          /* [columns] */
+  const float *residual;      /* as out, or NULL; may be out */
+  float *out;                 /* [height][width][out_stride] */
+  ptrdiff_t out_stride;
+} dit__winograd;
+
 typedef struct dit__kernels {
   int32_t isa; /* DIT_ISA_* */
   int32_t nr;  /* columns of a panel */
@@ -111,6 +129,13 @@ typedef struct dit__kernels {
   void (*pack)(const dit__weights *w, int32_t first, int32_t count, float *panels);
   /* Panels from a matrix that lies [k][columns] with rows `stride` apart: the values of attention. */
   void (*pack_columns)(const float *b, ptrdiff_t stride, int32_t k, int32_t columns, float *panels);
+
+  /* Kernels of a convolution, transformed; dit__winograd_panel floats each panel. */
+  void (*winograd_pack)(const dit__weights *w, int32_t first, int32_t count, float *panels);
+  /* Tiles w->first + first.. are transformed (first a multiple of DIT__WINOGRAD_GRAIN); then those first.. are
+   * multiplied with all columns and become pixels of out. scratch: dit__winograd_scratch floats. */
+  void (*winograd_in)(const dit__winograd *w, int32_t first, int32_t count);
+  void (*winograd)(const dit__winograd *w, int32_t first, int32_t count, float *scratch);
 
   /* Rows first..first+count-1 of out, all columns. scratch: dit__product_scratch floats. */
   void (*product)(const dit__product *p, int32_t first, int32_t count, float *scratch);
@@ -137,6 +162,9 @@ typedef struct dit__kernels {
 int64_t dit__product_scratch(void);
 int64_t dit__packed_rows(int32_t rows, int32_t k);
 int64_t dit__attention_scratch(int32_t dim);
+int64_t dit__winograd_panel(int32_t channels, int32_t nr);
+int64_t dit__winograd_point(int32_t tiles, int32_t channels);
+int64_t dit__winograd_scratch(int32_t tiles, int32_t columns);
 
 /* Fills the table of an instruction set (0: the best that is present); 0 if this build or processor lacks it. */
 int32_t dit__kernels_get(int32_t isa, dit__kernels *table);

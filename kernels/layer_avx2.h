@@ -34,9 +34,12 @@ typedef struct LAYER(pair) {
 #define v_load_bf16(p) LAYER(load_bf16)(p)
 #define v_load_i8(p) _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)(p))))
 #define d_zero() LAYER(d_zero)()
+#define d_set(x) LAYER(d_set)(x)
 #define d_add(a, b) LAYER(d_add)(a, b)
+#define d_sub(a, b) LAYER(d_sub)(a, b)
 #define d_mul(a, b) LAYER(d_mul)(a, b)
 #define d_widen(x) LAYER(d_widen)(x)
+#define d_narrow(x) LAYER(d_narrow)(x)
 #define d_store(p, x) LAYER(d_store)(p, x)
 #define v_store_u8(p, x) LAYER(store_u8)(p, x)
 #define i_zero() _mm256_setzero_si256()
@@ -92,6 +95,17 @@ static inline TARGET LAYER(pair) LAYER(d_zero)(void) {
 static inline TARGET LAYER(pair) LAYER(d_add)(LAYER(pair) a, LAYER(pair) b) {
   const LAYER(pair) x = {_mm256_add_pd(a.low, b.low), _mm256_add_pd(a.high, b.high)};
   return x;
+}
+static inline TARGET LAYER(pair) LAYER(d_set)(double value) {
+  const LAYER(pair) x = {_mm256_set1_pd(value), _mm256_set1_pd(value)};
+  return x;
+}
+static inline TARGET LAYER(pair) LAYER(d_sub)(LAYER(pair) a, LAYER(pair) b) {
+  const LAYER(pair) x = {_mm256_sub_pd(a.low, b.low), _mm256_sub_pd(a.high, b.high)};
+  return x;
+}
+static inline TARGET __m256 LAYER(d_narrow)(LAYER(pair) x) {
+  return _mm256_set_m128(_mm256_cvtpd_ps(x.high), _mm256_cvtpd_ps(x.low));
 }
 static inline TARGET LAYER(pair) LAYER(d_mul)(LAYER(pair) a, LAYER(pair) b) {
   const LAYER(pair) x = {_mm256_mul_pd(a.low, b.low), _mm256_mul_pd(a.high, b.high)};

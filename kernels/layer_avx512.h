@@ -39,9 +39,12 @@ typedef struct LAYER(pair) {
 #define i_broadcast(p) LAYER(broadcast4)(p)
 #define i_float(x) _mm512_cvtepi32_ps(x)
 #define d_zero() LAYER(d_zero)()
+#define d_set(x) LAYER(d_set)(x)
 #define d_add(a, b) LAYER(d_add)(a, b)
+#define d_sub(a, b) LAYER(d_sub)(a, b)
 #define d_mul(a, b) LAYER(d_mul)(a, b)
 #define d_widen(x) LAYER(d_widen)(x)
+#define d_narrow(x) LAYER(d_narrow)(x)
 #define d_store(p, x) LAYER(d_store)(p, x)
 
 /* p * 2^n, where t = n + 1.5 * 2^23. */
@@ -91,6 +94,17 @@ static inline TARGET LAYER(pair) LAYER(d_zero)(void) {
 static inline TARGET LAYER(pair) LAYER(d_add)(LAYER(pair) a, LAYER(pair) b) {
   const LAYER(pair) x = {_mm512_add_pd(a.low, b.low), _mm512_add_pd(a.high, b.high)};
   return x;
+}
+static inline TARGET LAYER(pair) LAYER(d_set)(double value) {
+  const LAYER(pair) x = {_mm512_set1_pd(value), _mm512_set1_pd(value)};
+  return x;
+}
+static inline TARGET LAYER(pair) LAYER(d_sub)(LAYER(pair) a, LAYER(pair) b) {
+  const LAYER(pair) x = {_mm512_sub_pd(a.low, b.low), _mm512_sub_pd(a.high, b.high)};
+  return x;
+}
+static inline TARGET __m512 LAYER(d_narrow)(LAYER(pair) x) {
+  return _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(x.low)), _mm512_cvtpd_ps(x.high), 1);
 }
 static inline TARGET LAYER(pair) LAYER(d_mul)(LAYER(pair) a, LAYER(pair) b) {
   const LAYER(pair) x = {_mm512_mul_pd(a.low, b.low), _mm512_mul_pd(a.high, b.high)};

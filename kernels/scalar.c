@@ -35,9 +35,12 @@
 #define v_load_i8(p) ((float)(int8_t) * (p))
 #define v_store_u8(p, x) (*(p) = (uint8_t)(x))
 #define d_zero() 0.0
+#define d_set(x) (x)
 #define d_add(a, b) ((a) + (b))
+#define d_sub(a, b) ((a) - (b))
 #define d_mul(a, b) ((a) * (b))
 #define d_widen(x) ((double)(x))
+#define d_narrow(x) ((float)(x))
 #define d_store(p, x) (*(p) = (x))
 #define i_zero() 0
 #define i_float(x) ((float)(x))

@@ -432,6 +432,48 @@ class Transformer:
         return out.reshape(self.out_channels, height, width)
 
 
+# ---- Winograd ----
+
+
+def winograd_kernel(w):
+    """[3]..[] in double -> six"""
+    e, o, e2, o2 = w[0] + w[2] * D(25 / 64), w[1] * D(5 / 8), w[0] + w[2] * D(9 / 4), w[1] * D(3 / 2)
+    small, large = D(-2048) / D(2975), D(128) / D(1071)
+    return [w[0] * (D(256) / D(225)), (e + o) * small, (e - o) * small, (e2 + o2) * large, (e2 - o2) * large, w[2]]
+
+
+def winograd_picture(d):
+    e, o = fma(F(-9 / 4), d[2], d[4]), fma(F(-9 / 4), d[1], d[3])
+    e2, o2 = fma(F(-25 / 64), d[2], d[4]), fma(F(-25 / 64), d[1], d[3])
+    ends = [fma(F(225 / 256), d[i], fma(F(-169 / 64), d[i + 2], d[i + 4])) for i in range(2)]
+    return [ends[0], fma(F(5 / 8), o, e), fma(F(-5 / 8), o, e), fma(F(3 / 2), o2, e2), fma(F(-3 / 2), o2, e2), ends[1]]
+
+
+def winograd_pixels(m):
+    p, q, r, s = m[1] + m[2], m[1] - m[2], m[3] + m[4], m[3] - m[4]
+    return [m[0] + (p + r), fma(F(3 / 2), s, F(5 / 8) * q), fma(F(9 / 4), r, F(25 / 64) * p),
+            fma(F(27 / 8), s, fma(F(125 / 512), q, m[5]))]
+
+
+def winograd(x, weight):
+    """x [height][width][channels], weight [out][channels][3][3] -> [height][width][out]"""
+    height, width, channels = x.shape
+    rows, columns = -(-height // 4), -(-width // 4)
+    down = winograd_kernel(list(weight.astype(D).transpose(2, 3, 1, 0)))
+    kernels = [[u.astype(F) for u in winograd_kernel(list(line))] for line in down]
+    padded = np.zeros((4 * rows + 2, 4 * columns + 2, channels), F)
+    padded[1:height + 1, 1:width + 1] = x
+    down = winograd_picture([padded[i:i + 4 * rows:4] for i in range(6)])
+    points = [winograd_picture([line[:, i:i + 4 * columns:4] for i in range(6)]) for line in down]
+    sums = [[product(points[i][j].reshape(rows * columns, -1), kernels[i][j].T) for j in range(6)] for i in range(6)]
+    out = np.zeros((rows, 4, columns, 4, len(weight)), F)
+    down = [winograd_pixels([sums[i][j] for i in range(6)]) for j in range(6)]
+    for i in range(4):
+        for j, pixel in enumerate(winograd_pixels([down[k][i] for k in range(6)])):
+            out[:, i, :, j] = pixel.reshape(rows, columns, -1)
+    return out.reshape(4 * rows, 4 * columns, -1)[:height, :width]
+
+
 # ---- The autoencoder ----
 
 
@@ -468,6 +510,8 @@ class Autoencoder:
     def convolution(self, name, x, stride=1):
         weight = self.file("vae." + name + ".weight")
         height, width, channels = x.shape
+        if weight.shape[2] == 3 and stride == 1 and min(weight.shape[:2]) >= 16:
+            return winograd(x, weight) + self.file("vae." + name + ".bias")
         if weight.shape[2] == 1:
             k = x.reshape(-1, channels)
             out = product(k, weight.reshape(len(weight), -1))
@@ -972,6 +1016,7 @@ def main():
         check_transformer(folder, many, "f32", 0, [(34, 34), (36, 34), (4, 6)])
         check_autoencoder(folder, "vae:blocks=8+16+12,layers=2,groups=4,in=4,out=4,latent=3", 3, 5)
         check_autoencoder(folder, "vae:blocks=8+264,layers=1,groups=8,in=3,out=3,latent=4", 2, 3)
+        check_autoencoder(folder, "vae:blocks=24+16+264,layers=1,groups=8,in=3,out=3,latent=4", 3, 2)
         check_autoencoder(folder, "vae:blocks=16,layers=1,groups=2,in=3,out=3,latent=4", 17, 16)
         check_jobs(folder)
     print("numerics: %d passed, %d failed" % (passed, failed))

@@ -42,6 +42,29 @@ static void count_product(const dit__product *p, int32_t first, int32_t rows, fl
   count(flops, flops);
 }
 
+static void count_winograd_pack(const dit__weights *w, int32_t first, int32_t columns, float *panels) {
+  (void)first, (void)panels;
+  count((double)MOVED * columns * DIT__WINOGRAD_POINTS * (w->k / 9), 0);
+}
+
+static void count_winograd_in(const dit__winograd *w, int32_t first, int32_t tiles) {
+  (void)first;
+  count((double)MOVED * tiles * DIT__WINOGRAD_POINTS * w->channels, 0);
+}
+
+/* The arithmetic of a convolution is that of the direct one, of the pixels that are there. */
+static void count_winograd(const dit__winograd *w, int32_t first, int32_t tiles, float *scratch) {
+  const int32_t across = (w->width + 3) / 4;
+  int64_t pixels = 0;
+  (void)scratch;
+  for (int32_t t = w->first + first; t < w->first + first + tiles; t++) {
+    const int32_t right = w->width - t % across * 4, below = w->height - t / across * 4;
+    pixels += (right < 4 ? right : 4) * (below < 4 ? below : 4);
+  }
+  const double sums = 2.0 * DIT__WINOGRAD_POINTS * w->channels;
+  count((double)tiles * w->columns * (sums + 16 * MOVED), 18.0 * (double)pixels * w->channels * w->columns);
+}
+
 static void count_product_dot(const dit__product_dot *p, int32_t first, int32_t rows) {
   (void)first;
   const double flops = 8.0 * rows * p->to.columns * p->groups;
@@ -94,6 +117,9 @@ static void only_count(dit_model *model) {
   k->i8.pack = count_pack_dot;
   k->pack_columns = count_pack_columns;
   k->product = count_product;
+  k->winograd_pack = count_winograd_pack;
+  k->winograd_in = count_winograd_in;
+  k->winograd = count_winograd;
   k->i8.product = count_product_dot;
   k->attention = count_attention;
   k->norm_modulate = count_norm;

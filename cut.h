@@ -1,0 +1,60 @@
+/* How operations are cut into units and tasks: what plan.c shares with the files that run convolutions. */
+#ifndef DIT_CUT_H
+#define DIT_CUT_H
+
+#include "plan.h"
+
+enum { PLAN_MOVED = 16 }; /* what a number costs that is packed or gathered, in flops of a product */
+
+static inline size_t plan_round(size_t size) { return (size + 63) / 64 * 64; }
+static inline int64_t plan_ceil(int64_t a, int64_t b) { return (a + b - 1) / b; }
+static inline int64_t plan_least(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t plan_most(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/* Share `index` of `total` things among `parts`, in whole multiples of `grain`. */
+static inline void plan_share(int64_t total, int32_t parts, int32_t index, int64_t grain, int64_t *first,
+                              int64_t *count) {
+  const int64_t grains = plan_ceil(total, grain);
+  const int64_t begin = grains * index / parts * grain, end = grains * (index + 1) / parts * grain;
+  *first = plan_least(begin, total);
+  *count = plan_least(end, total) - *first;
+}
+
+/* Tasks for `work` flops: not more than threads, and none smaller than what starting it costs. */
+static inline int32_t plan_tasks(const dit__engine *engine, double work, int64_t most) {
+  const int64_t worth = (int64_t)(work / 1e6) + 1;
+  return (int32_t)plan_most(1, plan_least(plan_least(engine->threads, worth), most));
+}
+
+/* ---- plan.c ---- */
+
+/* Packs columns of a matrix as its products want them. */
+void dit__pack_matrix(const dit__engine *engine, const dit__matrix *matrix, int32_t column, int32_t columns, int32_t nr,
+                      size_t panel_bytes, uint8_t *panels);
+
+/* A product whose panels are ready: `product` describes all of the chunk. */
+typedef struct dit__product_run {
+  const dit__kernels *kernels;
+  dit__product_dot product; /* .to alone for f32 */
+  const dit__dot *dot;      /* NULL: f32 */
+  const uint8_t *panels;
+  uint8_t *scratch; /* dit__product_task_bytes a task */
+  size_t panel_bytes;
+  int32_t nr, rows, columns, by_rows, tasks;
+} dit__product_run;
+
+size_t dit__product_task_bytes(void);
+void dit__product_compute(const dit__engine *engine, dit__product_run *run, double k);
+
+/* ---- convolution.c, winograd.c: DIT__CONVOLUTION, each for its matrices ---- */
+
+int64_t dit__convolution_units(const dit__engine *engine, const dit__op *op);
+size_t dit__convolution_scratch(const dit__engine *engine, const dit__op *op);
+void dit__convolution_unit(const dit__engine *engine, const dit__op *op, int64_t unit);
+
+int64_t dit__winograd_units(const dit__engine *engine, const dit__op *op);
+double dit__winograd_unit_flops(const dit__engine *engine, const dit__op *op); /* about, of a unit */
+size_t dit__winograd_bytes(const dit__engine *engine, const dit__op *op);
+void dit__winograd_unit(const dit__engine *engine, const dit__op *op, int64_t unit);
+
+#endif
