@@ -102,11 +102,10 @@ static inline INLINE TARGET void LAYER(leave_dot)(const dit__product_dot *p, con
                                                   const float *row_sums) {
   for (int32_t r = 0; r < rows; r++) {
     float *out = p->to.out + (m + r) * p->to.out_stride + n;
-    UNROLL
-    for (int v = 0; v < DOT_NV; v++) {
-      const int32_t at = v * VL, count = columns - at < VL ? columns - at : VL;
-      if (count <= 0) break;
-      vf value = LAYER(dot_value)(p, m + r, n + at, count, sums[r * DOT_NV + v], row_sums + at);
+    for (int32_t at = 0; at < columns; at += VL) {
+      const int32_t count = columns - at < VL ? columns - at : VL;
+      const vi sum = sums[r * DOT_NV + at / VL];
+      vf value = LAYER(dot_value)(p, m + r, n + at, count, sum, row_sums + at);
       value = LAYER(finish)(&p->to, finish, m + r, n + at, count, value);
       if (count == VL)
         v_store(out + at, value);
