@@ -31,7 +31,7 @@ dit_status dit_job_profile(const dit_job *job, int32_t capacity, dit_profile_row
                            dit_error *error) {
   static const char *const names[DIT__KINDS + 1] = {"products",  "convolutions", "layer norms", "quantising",
                                                     "attention", "group norms",  "affine",      "embedding and layout",
-                                                    "sampling"};
+                                                    "packing",   "sampling"};
   if (!job) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_job_profile: job is NULL");
   if (!count) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_job_profile: count is NULL");
   if (capacity < 0 || (capacity > 0 && !rows))

@@ -20,9 +20,10 @@ size_t dit__panel_bytes(const dit__matrix *matrix, const dit__kernels *kernels) 
   return (groups + 1) * (size_t)matrix->dot->nr * 4;
 }
 
-/* How a product is cut: chunks of columns (their panels are packed once), each in chunks of rows. */
+/* How a product is cut: chunks of columns, each in a unit that packs its panels (unless they lie packed) and in chunks
+ * of rows. */
 typedef struct plan_cut {
-  int32_t nr, columns, rows, column_chunks, row_chunks, packed;
+  int32_t nr, columns, rows, column_chunks, pack_units, row_chunks;
   size_t panel_bytes, pack_bytes, partial_bytes, kept_bytes;
 } plan_cut;
 
@@ -38,17 +39,16 @@ static plan_cut product_cut(const dit__engine *engine, const dit__op *op) {
   memset(&cut, 0, sizeof cut);
   cut.nr = matrix->dot ? matrix->dot->nr : engine->kernels->nr;
   cut.panel_bytes = dit__panel_bytes(matrix, engine->kernels);
-  cut.packed = matrix->dot ? matrix->narrow != NULL : matrix->panels != NULL;
+  cut.pack_units = matrix->dot ? !matrix->narrow : !matrix->panels;
   const int64_t panels = plan_ceil(matrix->weights.rows, cut.nr), threads = engine->threads;
-  const double column_flops = (2.0 * (double)op->rows + (cut.packed ? 0 : PLAN_MOVED)) * (double)k;
+  const double column_flops = 2.0 * (double)op->rows * (double)k;
   const int64_t least = plan_least(panels, threads), fit = plan_most(least, (int64_t)(PLAN_PACKED / cut.panel_bytes));
   int64_t most = (int64_t)(engine->unit_flops / (column_flops * cut.nr));
-  if (!cut.packed) most = plan_least(most, fit);
+  if (cut.pack_units) most = plan_least(most, fit);
   int64_t rows = op->rows;
   if (most < least) { /* then the rows are cut as well */
     most = least;
-    rows =
-        (int64_t)(engine->unit_flops / (2.0 * (double)k * (double)(most * cut.nr)) - (cut.packed ? 0 : PLAN_MOVED / 2));
+    rows = (int64_t)(engine->unit_flops / (2.0 * (double)k * (double)(most * cut.nr)));
     rows = plan_least(plan_most(rows, 1), op->rows);
   }
   int64_t each = plan_ceil(panels, plan_ceil(panels, plan_most(most, 1)));
@@ -57,7 +57,7 @@ static plan_cut product_cut(const dit__engine *engine, const dit__op *op) {
   cut.column_chunks = (int32_t)plan_ceil(panels, each);
   cut.row_chunks = (int32_t)plan_ceil(op->rows, rows);
   cut.rows = (int32_t)plan_ceil(op->rows, cut.row_chunks);
-  if (!cut.packed) cut.pack_bytes = plan_round(cut.panel_bytes * (size_t)plan_least(panels, fit)); /* for any rows */
+  if (cut.pack_units) cut.pack_bytes = plan_round(cut.panel_bytes * (size_t)plan_least(panels, fit)); /* for any rows */
   if (k > DIT__BLOCK && !matrix->dot) cut.partial_bytes = plan_round((size_t)cut.rows * (size_t)cut.columns * 4);
   const size_t kept = plan_round((size_t)dit__packed_rows(op->rows, (int32_t)k) * 4);
   if (cut.column_chunks > 1 && cut.row_chunks == 1 && product_by_rows(engine, op->rows) && !matrix->dot &&
@@ -116,7 +116,7 @@ static void DIT_CALL product_task(void *context, int32_t index) {
   if (part.to.gate) part.to.gate += column;
   if (run->dot) {
     part.panels = panels;
-    part.weight_scale += column;
+    if (part.weight_scale) part.weight_scale += column;
     run->dot->product(&part, (int32_t)first, (int32_t)count);
   } else {
     part.to.panels = (const float *)(const void *)panels;
@@ -138,16 +138,18 @@ void dit__product_compute(const dit__engine *engine, dit__product_run *run, doub
 static void product_unit(const dit__engine *engine, const dit__op *op, int64_t unit) {
   const plan_cut cut = product_cut(engine, op);
   const dit__matrix *matrix = op->matrix;
-  const int32_t column = (int32_t)(unit / cut.row_chunks) * cut.columns,
-                row = (int32_t)(unit % cut.row_chunks) * cut.rows;
+  const int64_t each = cut.pack_units + cut.row_chunks, chunk = unit % each - cut.pack_units;
+  const int32_t column = (int32_t)(unit / each) * cut.columns, row = (int32_t)chunk * cut.rows;
   const int32_t columns = (int32_t)plan_least(cut.columns, matrix->weights.rows - column);
   const int32_t rows = (int32_t)plan_least(cut.rows, op->rows - row);
   const uint8_t *panels = engine->scratch;
-  if (cut.packed) {
+  if (chunk < 0) {
+    dit__pack_matrix(engine, matrix, column, columns, cut.nr, cut.panel_bytes, engine->scratch);
+    return;
+  }
+  if (!cut.pack_units) {
     panels = matrix->dot ? matrix->narrow : (const uint8_t *)matrix->panels;
     panels += (size_t)(column / cut.nr) * cut.panel_bytes;
-  } else if (row == 0) {
-    dit__pack_matrix(engine, matrix, column, columns, cut.nr, cut.panel_bytes, engine->scratch);
   }
   if (rows <= 0) return;
   dit__product_run run;
@@ -187,7 +189,7 @@ static void product_unit(const dit__engine *engine, const dit__op *op, int64_t u
     run.product.row_scale = op->quantized.scale + row;
     run.product.row_low = op->quantized.low + row;
     run.product.groups = (int32_t)plan_ceil(matrix->weights.k, matrix->dot->group);
-    run.product.weight_scale = matrix->weights.scale + column;
+    if (matrix->weights.scale) run.product.weight_scale = matrix->weights.scale + column;
   }
   dit__product_compute(engine, &run, matrix->weights.k);
 }
@@ -440,7 +442,7 @@ static int64_t op_units(const dit__engine *engine, const dit__op *op) {
   switch (op->kind) {
     case DIT__PRODUCT: {
       const plan_cut cut = product_cut(engine, op);
-      return (int64_t)cut.column_chunks * cut.row_chunks;
+      return (int64_t)cut.column_chunks * (cut.pack_units + cut.row_chunks);
     }
     case DIT__CONVOLUTION:
       return op->matrix->winograd ? dit__winograd_units(engine, op) : dit__convolution_units(engine, op);
@@ -454,34 +456,46 @@ static int64_t op_units(const dit__engine *engine, const dit__op *op) {
   }
 }
 
-double dit__op_unit_flops(const dit__engine *engine, const dit__op *op) {
-  const double units = (double)op_units(engine, op);
+/* Multiplications and additions of all units of an operation. */
+static double op_flops(const dit__op *op) {
   switch (op->kind) {
-    case DIT__PRODUCT: {
-      const plan_cut cut = product_cut(engine, op);
-      const double packing = cut.packed ? 0 : (double)PLAN_MOVED * cut.columns * op->matrix->weights.k;
-      return 2.0 * cut.rows * cut.columns * op->matrix->weights.k + packing;
-    }
+    case DIT__PRODUCT: return 2.0 * op->rows * (double)op->matrix->weights.k * op->matrix->weights.rows;
     case DIT__CONVOLUTION:
-      if (op->matrix->winograd) return dit__winograd_unit_flops(engine, op);
-      return 2.0 * op->height * op->image_width * (double)op->matrix->weights.k * op->matrix->weights.rows / units;
-    case DIT__ATTENTION: {
-      const head_cut cut = attention_cut(engine, op);
-      return 4.0 * (double)cut.heads * (double)cut.queries * op->tokens * op->dim;
-    }
-    case DIT__GROUP_NORM: return 16.0 * op->rows * op->width * op->channels / units;
-    case DIT__CALL: return op->flops;
-    default: return (double)PLAN_ROW_FLOPS * op->rows * op->width / units;
+      return 2.0 * op->height * op->image_width * (double)op->matrix->weights.k * op->matrix->weights.rows;
+    case DIT__ATTENTION: return 4.0 * op->samples * op->heads * (double)op->tokens * op->tokens * op->dim;
+    default: return 0;
   }
 }
 
-double dit__op_useful_flops(const dit__engine *engine, const dit__op *op) {
-  double flops = 0;
-  if (op->kind == DIT__PRODUCT) flops = 2.0 * op->rows * (double)op->matrix->weights.k * op->matrix->weights.rows;
-  if (op->kind == DIT__CONVOLUTION)
-    flops = 2.0 * op->height * op->image_width * (double)op->matrix->weights.k * op->matrix->weights.rows;
-  if (op->kind == DIT__ATTENTION) flops = 4.0 * op->samples * op->heads * (double)op->tokens * op->tokens * op->dim;
-  return flops / (double)op_units(engine, op);
+dit__unit dit__plan_next(const dit__plan *plan) {
+  const dit__engine *engine = plan->engine;
+  const dit__op *op = &plan->ops[plan->at];
+  const double units = (double)op_units(engine, op);
+  dit__unit unit = {op->kind, 0, op_flops(op) / units};
+  switch (op->kind) {
+    case DIT__PRODUCT: {
+      const plan_cut cut = product_cut(engine, op);
+      unit.flops = 2.0 * cut.rows * cut.columns * op->matrix->weights.k;
+      unit.useful *= 1 + (double)cut.pack_units / cut.row_chunks;
+      if (plan->unit % (cut.pack_units + cut.row_chunks) >= cut.pack_units) break;
+      unit.kind = DIT__PACKING;
+      unit.flops = (double)PLAN_MOVED * cut.columns * op->matrix->weights.k;
+      unit.useful = 0;
+      break;
+    }
+    case DIT__CONVOLUTION:
+      unit.flops = op->matrix->winograd ? dit__winograd_unit_flops(engine, op) : unit.useful;
+      break;
+    case DIT__ATTENTION: {
+      const head_cut cut = attention_cut(engine, op);
+      unit.flops = 4.0 * (double)cut.heads * (double)cut.queries * op->tokens * op->dim;
+      break;
+    }
+    case DIT__GROUP_NORM: unit.flops = 16.0 * op->rows * op->width * op->channels / units; break;
+    case DIT__CALL: unit.flops = op->flops; break;
+    default: unit.flops = (double)PLAN_ROW_FLOPS * op->rows * op->width / units;
+  }
+  return unit;
 }
 
 static size_t op_scratch(const dit__engine *engine, const dit__op *op) {

@@ -36,6 +36,7 @@ typedef enum dit__kind {
   DIT__GROUP_NORM,
   DIT__AFFINE,
   DIT__CALL,
+  DIT__PACKING, /* of a product's weights: a kind of unit, not of operation */
   DIT__KINDS
 } dit__kind;
 
@@ -104,10 +105,14 @@ void dit__plan_open(dit__plan *plan, const dit__engine *engine, dit__op *ops);
 dit__op *dit__plan_add(dit__plan *plan, dit__kind kind); /* cleared; fill it before the next call */
 void dit__plan_close(dit__plan *plan);
 
-double dit__op_unit_flops(const dit__engine *engine,
-                          const dit__op *op); /* about, of its largest unit, packing included */
-double dit__op_useful_flops(const dit__engine *engine,
-                            const dit__op *op); /* multiplications and additions, a unit's share */
+/* What the next unit is: its kind, about how large it is (for the largest of its operation), and how much of that is
+ * multiplications and additions. */
+typedef struct dit__unit {
+  int32_t kind; /* dit__kind, or DIT__PACKING */
+  double flops, useful;
+} dit__unit;
+
+dit__unit dit__plan_next(const dit__plan *plan);
 
 /* Runs one unit; 1 while there is more. */
 int32_t dit__plan_step(dit__plan *plan);

@@ -337,18 +337,19 @@ static void job_unit(dit_job *job) {
   dit__atomic_add(&job->units, 1);
 }
 
-/* What the next unit is made of, about how large it is, and how much of that is arithmetic on weights and tokens. */
-static int32_t job_next_kind(const dit_job *job, double *flops, double *useful) {
-  *useful = 0;
-  *flops = (double)job->shape.latent * job->count * 400;
-  if (job->phase == JOB_PIXELS) *flops = (double)job->shape.picture * 16;
-  if (job->phase == JOB_LOAD) *flops = (double)job->shape.picture * 16;
-  if (job->phase != JOB_MODULATION && job->phase != JOB_PASS && job->phase != JOB_DECODE && job->phase != JOB_ENCODE)
-    return DIT__KINDS;
-  const dit__op *op = &job->plan.ops[job->plan.at];
-  *flops = dit__op_unit_flops(&job->engine, op);
-  *useful = dit__op_useful_flops(&job->engine, op);
-  return op->kind;
+/* The next unit; kind DIT__KINDS: one of sampling. */
+static dit__unit job_next(const dit_job *job) {
+  dit__unit unit = {DIT__KINDS, (double)job->shape.latent * job->count * 400, 0};
+  switch (job->phase) {
+    case JOB_MODULATION:
+    case JOB_PASS:
+    case JOB_DECODE:
+    case JOB_ENCODE: return dit__plan_next(&job->plan);
+    case JOB_LOAD:
+    case JOB_PIXELS: unit.flops = (double)job->shape.picture * 16; break;
+    default: break;
+  }
+  return unit;
 }
 
 /* Microseconds a flop of a kind of unit; of one that was not run yet, as slow as the slowest that was. */
@@ -363,17 +364,17 @@ static void job_work(dit_job *job, int64_t microseconds) {
   const int64_t start = dit__clock();
   int64_t now = start;
   for (int32_t first = 1; job->phase != JOB_DONE && !dit__atomic_load(&job->cancelled); first = 0) {
-    double flops, useful;
-    const int32_t kind = job_next_kind(job, &flops, &useful);
-    if (microseconds >= 0 && !first && (double)(now - start) + flops * job_pace(job, kind) >= (double)microseconds)
-      break;
+    const dit__unit unit = job_next(job);
+    const double expected = unit.flops * job_pace(job, unit.kind);
+    if (microseconds >= 0 && !first && (double)(now - start) + expected >= (double)microseconds) break;
     job_unit(job);
     const int64_t end = dit__clock();
-    const double pace = (double)(end - now) / flops;
-    job->pace[kind] = pace > job->pace[kind] ? pace : 0.75 * job->pace[kind] + 0.25 * pace;
-    job->profile[kind].seconds += 1e-6 * (double)(end - now);
-    job->profile[kind].gflop += 1e-9 * useful;
-    job->profile[kind].units++;
+    dit_profile_row *row = &job->profile[unit.kind];
+    double *pace = &job->pace[unit.kind], new_pace = (double)(end - now) / unit.flops;
+    *pace = new_pace > *pace ? new_pace : 0.75 * *pace + 0.25 * new_pace;
+    row->seconds += 1e-6 * (double)(end - now);
+    row->gflop += 1e-9 * unit.useful;
+    row->units++;
     now = end;
   }
   job->worked += now - start;
