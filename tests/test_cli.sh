@@ -167,7 +167,7 @@ run 0 --list
 check "--list: 16 classes" [ "$(wc -l <out)" -eq 16 ]
 check "--list: the labels in order" [ "$(sed 's/^ *[0-9]*  //' out | tr '\n' ,)" = "$(tr '\n' , <"$root/weights/sprites/labels.txt")" ]
 run 0 --info
-for word in 'classes  *16,' 'recommended  *ddim, 50 steps, guidance 2 ' '32 x 32, RGBA' 'licence  *CC0' 'hidden size 192, depth 8, heads 3'; do
+for word in 'classes  *16,' 'recommended  *ddim, timesteps ddim, 50 steps, guidance 2 ' '32 x 32, RGBA' 'licence  *CC0' 'hidden size 192, depth 8, heads 3'; do
   check "--info: $word" has "$word" out
 done
 cp out info

@@ -7,6 +7,7 @@
 #include <fenv.h>
 #include <math.h>
 
+#include "marks.h"
 #include "npy.h"
 #include "synthetic.h"
 #include "test.h"
@@ -45,7 +46,7 @@ static double compare_call(const char *file, int32_t count, const float *got) {
   double *wanted = npy_f64(npy_golden(path, sizeof path, name), &shape), largest = 0;
   if (CHECK(wanted != NULL && shape.count == count, "%s", path))
     for (int32_t i = 0; i < count; i++) largest = fmax(largest, fabs(got[i] - wanted[i]));
-  CHECK(largest <= 2e-6, "%s: off by %.3g", file, largest);
+  CHECK(largest <= MARK_NORMALS, "%s: off by %.3g", file, largest);
   free(wanted);
   return largest;
 }

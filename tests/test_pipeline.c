@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "examples/cli/lodepng/lodepng.h"
+#include "marks.h"
 #include "npy.h"
 #include "synthetic.h"
 #include "test.h"
@@ -89,7 +90,7 @@ static double compare_states(const run *r, dit_job *job, const double *states) {
     seen = now.step;
     for (int32_t i = 0; i < r->count; i++) dit_job_latent(job, i, drawn + i * LATENT, NULL);
     const double error = relative_l2(drawn, states + (int64_t)(seen - 1) * all, all);
-    CHECK(error <= 2e-5, "%s: off by %.3g after %d steps", r->name, error, (int)seen);
+    CHECK(error <= MARK_RUN, "%s: off by %.3g after %d steps", r->name, error, (int)seen);
     if (!(error <= largest)) largest = error;
   }
   CHECK(seen == STEPS, "%s: %d steps", r->name, (int)seen);
@@ -107,7 +108,7 @@ static void test_latents(const dit_model *model, const run *r) {
   if (CHECK(z && states && shape.count == all && states_shape.count == (int64_t)STEPS * all, "%s", path) && draw(r)) {
     float largest = 0;
     for (int32_t i = 0; i < all; i++) largest = fmaxf(largest, fabsf(z[i] - noise[i]));
-    CHECK(largest <= 2e-6f, "%s: the start is off by %g", r->name, (double)largest);
+    CHECK(largest <= (float)MARK_NORMALS, "%s: the start is off by %g", r->name, (double)largest);
     const dit_params params = {.struct_size = sizeof params,
                                .count = r->count,
                                .classes = r->classes,

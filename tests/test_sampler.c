@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "../internal.h"
+#include "marks.h"
 #include "npy.h"
 #include "test.h"
 
@@ -89,7 +90,7 @@ static double run_trajectory(const trajectory *run, const float *noise, const do
                    noisy ? noise + k * NUMBERS : NULL, clean);
     if (wanted && k + 1 == run->after[state]) {
       double error = relative_l2(x, wanted + state * NUMBERS);
-      CHECK(error <= 1e-5, "%s: relative error %.3g after %d steps", run->name, error, (int)k + 1);
+      CHECK(error <= MARK_STEPS, "%s: relative error %.3g after %d steps", run->name, error, (int)k + 1);
       if (!(error <= largest)) largest = error;
       state++;
     }
