@@ -436,9 +436,9 @@ dit_status dit_denoise(const dit_model *model, int32_t count, int32_t height, in
   dit__engine engine;
   dit__plan plan;
   dit__arena arena;
-  dit__engine_open(&engine, model, 0, NULL);
+  dit__engine_open(&engine, model, 0);
   dit__plan_open(&plan, &engine, NULL);
-  dit__arena_open(&arena, dit__nowhere);
+  dit__arena_open(&arena, &plan, dit__nowhere);
   denoise_plan(&plan, &arena, model, &call);
 
   dit__layout layout;
@@ -447,7 +447,7 @@ dit_status dit_denoise(const dit_model *model, int32_t count, int32_t height, in
   const size_t times = dit__layout_add(&layout, (uint64_t)count, sizeof(double));
   const size_t conditions = dit__layout_add(&layout, (uint64_t)count, sizeof(dit__condition));
   const size_t rows = dit__layout_add(&layout, (uint64_t)count, sizeof(int32_t));
-  const size_t scratch = dit__layout_add(&layout, plan.scratch, 1), workspace = dit__layout_add(&layout, arena.peak, 1);
+  const size_t workspace = dit__layout_add(&layout, arena.peak, 1);
   uint8_t *block =
       layout.overflow || arena.overflow ? NULL : (uint8_t *)dit__allocate(&model->options, layout.size, 64);
   if (block) {
@@ -456,9 +456,8 @@ dit_status dit_denoise(const dit_model *model, int32_t count, int32_t height, in
     call.modulation_rows = (int32_t *)(void *)(block + rows);
     denoise_rows(model, &call, timesteps, classes, (double *)(void *)(block + times),
                  (dit__condition *)(void *)(block + conditions));
-    engine.scratch = block + scratch;
     dit__plan_open(&plan, &engine, (dit__op *)(void *)(block + ops));
-    dit__arena_open(&arena, block + workspace);
+    dit__arena_open(&arena, &plan, block + workspace);
     denoise_plan(&plan, &arena, model, &call);
     while (dit__plan_step(&plan)) continue;
     dit__release(&model->options, block, layout.size);

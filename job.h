@@ -17,7 +17,7 @@ typedef struct dit__job_shape {
   size_t streams; /* of a group's pictures, if a generator of PyTorch's makes them */
   size_t schedule, latents, clean, fresh, output, image, pixels;
   size_t init, weights, depth; /* encoded start pictures; masks of latents; depths of one mask */
-  size_t times, condition, rows, modulation, ops, scratch, workspace;
+  size_t times, condition, rows, modulation, ops, workspace;
   size_t size;
   int32_t overflow;
 } dit__job_shape;

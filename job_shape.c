@@ -15,14 +15,14 @@ float *dit__job_floats(dit_job *job, size_t place) { return (float *)dit__job_at
 
 void dit__job_plan_modulation(dit__plan *plan, dit__arena *arena, const dit_model *model, const dit__rows *wanted,
                               const dit__job_buffers *b) {
-  dit__arena_open(arena, b->workspace);
+  dit__arena_open(arena, plan, b->workspace);
   dit__plan_modulation(plan, arena, &model->dit, wanted, b->modulation);
   dit__plan_close(plan);
 }
 
 void dit__job_plan_pass(dit__plan *plan, dit__arena *arena, const dit_model *model, const dit__job_shape *shape,
                         int32_t count, int32_t guided, const dit__job_buffers *b) {
-  dit__arena_open(arena, b->workspace);
+  dit__arena_open(arena, plan, b->workspace);
   dit__plan_pass(plan, arena, &model->dit, count * (1 + guided), count, shape->height, shape->width, b->latents,
                  b->modulation, b->rows, b->output);
   dit__plan_close(plan);
@@ -30,7 +30,7 @@ void dit__job_plan_pass(dit__plan *plan, dit__arena *arena, const dit_model *mod
 
 void dit__job_plan_decode(dit__plan *plan, dit__arena *arena, const dit_model *model, const dit__job_shape *shape,
                           const dit__job_buffers *b) {
-  dit__arena_open(arena, b->workspace);
+  dit__arena_open(arena, plan, b->workspace);
   dit__plan_decode(plan, arena, &model->vae, shape->height, shape->width, b->latents, 1.0 / model->vae.scaling,
                    b->image);
   dit__plan_close(plan);
@@ -38,7 +38,7 @@ void dit__job_plan_decode(dit__plan *plan, dit__arena *arena, const dit_model *m
 
 void dit__job_plan_encode(dit__plan *plan, dit__arena *arena, const dit_model *model, const dit_params *p,
                           const dit__job_buffers *b) {
-  dit__arena_open(arena, b->workspace);
+  dit__arena_open(arena, plan, b->workspace);
   dit__plan_encode(plan, arena, &model->vae, p->height, p->width, b->image, b->init, NULL);
   dit__plan_close(plan);
 }
@@ -47,12 +47,11 @@ void dit__job_plan_encode(dit__plan *plan, dit__arena *arena, const dit_model *m
 
 typedef struct job_needs {
   int32_t ops, overflow;
-  size_t scratch, workspace;
+  size_t workspace;
 } job_needs;
 
 static void job_needs_add(job_needs *needs, const dit__plan *plan, const dit__arena *arena) {
   if (plan->count > needs->ops) needs->ops = plan->count;
-  if (plan->scratch > needs->scratch) needs->scratch = plan->scratch;
   if (arena->peak > needs->workspace) needs->workspace = arena->peak;
   needs->overflow |= arena->overflow;
 }
@@ -65,11 +64,11 @@ static job_needs job_measure(const dit_model *model, const dit_params *p, const 
                                     dit__nowhere};
   const int32_t groups[2] = {shape->group, p->count % shape->group};
   const int32_t windows[2] = {shape->window, (p->steps - shape->first_step) % shape->window};
-  job_needs needs = {0, 0, 0, 0};
+  job_needs needs = {0, 0, 0};
   dit__engine engine;
   dit__plan plan;
   dit__arena arena;
-  dit__engine_open(&engine, model, p->threads, NULL);
+  dit__engine_open(&engine, model, p->threads);
   for (int i = 0; i < 2; i++) {
     const dit__rows wanted = {windows[i], shape->conditions, 0, 0, NULL, NULL};
     if (!windows[i]) continue;
@@ -131,7 +130,6 @@ static void job_lay_out(const dit_model *model, const dit_params *p, dit__job_sh
   shape->rows = dit__layout_add(&l, group * passes, 2 * sizeof(int32_t));
   shape->modulation = dit__layout_add(&l, rows * (uint64_t)dit__modulation_size(&model->dit), sizeof(float));
   shape->ops = dit__layout_add(&l, (uint64_t)needs.ops, sizeof(dit__op));
-  shape->scratch = dit__layout_add(&l, needs.scratch, 1);
   shape->workspace = dit__layout_add(&l, needs.workspace, 1);
   shape->size = l.size;
   shape->overflow = l.overflow || needs.overflow;

@@ -29,8 +29,10 @@ size_t dit__layout_add(dit__layout *layout, uint64_t count, size_t size) {
   return at;
 }
 
-void dit__arena_open(dit__arena *arena, uint8_t *base) {
+void dit__arena_open(dit__arena *arena, dit__plan *plan, uint8_t *base) {
   memset(arena, 0, sizeof *arena);
+  arena->plan = plan;
+  plan->arena = arena;
   arena->base = base;
 }
 
@@ -51,6 +53,7 @@ void *dit__arena_take(dit__arena *arena, uint64_t count, size_t size) {
 }
 
 void dit__arena_give(dit__arena *arena, const void *block) {
+  dit__plan_close(arena->plan); /* its scratch must not lie where this was */
   const size_t at = (size_t)((const uint8_t *)block - arena->base);
   int32_t i = 0;
   while (arena->block[i].at != at) i++;

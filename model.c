@@ -731,13 +731,13 @@ void dit_model_close(dit_model *model) {
   if (model && dit__atomic_add(&model->references, -1) == 0) model_free(model);
 }
 
-void dit__engine_open(dit__engine *engine, const dit_model *model, int32_t threads, uint8_t *scratch) {
+void dit__engine_open(dit__engine *engine, const dit_model *model, int32_t threads) {
   memset(engine, 0, sizeof *engine);
   engine->kernels = &model->kernels;
   engine->hooks = &model->options;
   engine->threads = threads > 0 && threads < model->options.threads ? threads : model->options.threads;
   engine->unit_flops = model->unit_flops;
-  engine->scratch = scratch;
+  engine->scratch = NULL;
 }
 
 /* ---- Asking ---- */

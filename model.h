@@ -82,7 +82,7 @@ struct dit_model {
 };
 
 /* The engine of a job or call on `model`; threads 0: the model's. */
-void dit__engine_open(dit__engine *engine, const dit_model *model, int32_t threads, uint8_t *scratch);
+void dit__engine_open(dit__engine *engine, const dit_model *model, int32_t threads);
 
 void dit__model_hold(const dit_model *model); /* one reference more; dit_model_close gives it back */
 

@@ -539,19 +539,20 @@ void dit__plan_open(dit__plan *plan, const dit__engine *engine, dit__op *ops) {
   plan->ops = ops;
 }
 
-/* Counts the operation that was added last, now that it is filled. */
 void dit__plan_close(dit__plan *plan) {
-  if (!plan->count) return;
-  const dit__op *op = plan->ops ? &plan->ops[plan->count - 1] : &plan->one;
-  const size_t scratch = plan_round(op_scratch(plan->engine, op));
+  if (!plan->open) return;
+  plan->open = 0;
+  dit__op *op = plan->ops ? &plan->ops[plan->count - 1] : &plan->one;
   plan->units += op_units(plan->engine, op);
-  if (scratch > plan->scratch) plan->scratch = scratch;
+  op->scratch = (uint8_t *)dit__arena_take(plan->arena, op_scratch(plan->engine, op), 1);
+  dit__arena_give(plan->arena, op->scratch);
 }
 
 dit__op *dit__plan_add(dit__plan *plan, dit__kind kind) {
   dit__plan_close(plan);
   dit__op *op = plan->ops ? &plan->ops[plan->count] : &plan->one;
   plan->count++;
+  plan->open = 1;
   memset(op, 0, sizeof *op);
   op->kind = kind;
   return op;
@@ -560,8 +561,10 @@ dit__op *dit__plan_add(dit__plan *plan, dit__kind kind) {
 int32_t dit__plan_step(dit__plan *plan) {
   if (plan->at >= plan->count) return 0;
   const dit__op *op = &plan->ops[plan->at];
-  op_run(plan->engine, op, plan->unit++);
-  if (plan->unit >= op_units(plan->engine, op)) {
+  dit__engine engine = *plan->engine;
+  engine.scratch = op->scratch;
+  op_run(&engine, op, plan->unit++);
+  if (plan->unit >= op_units(&engine, op)) {
     plan->unit = 0;
     plan->at++;
   }

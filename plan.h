@@ -76,7 +76,8 @@ struct dit__op {
   const void *argument[6];
   float *result;
   int64_t number[8];
-  double flops; /* of a unit of CALL */
+  double flops;     /* of a unit of CALL */
+  uint8_t *scratch; /* what its units work with; of the arena, but only while it runs */
 };
 
 /* How operations run: for one job or call. */
@@ -85,25 +86,28 @@ typedef struct dit__engine {
   const dit_options *hooks;
   int32_t threads;
   double unit_flops;
-  uint8_t *scratch; /* as large as the largest dit__op_scratch, aligned to 64 */
+  uint8_t *scratch; /* of the operation that runs */
 } dit__engine;
 
-/* Made by dit.c and vae.c: dit__plan_open, dit__plan_add .., dit__plan_close. Without room for operations it is only
- * measured: each operation overwrites the one before. */
+typedef struct dit__arena dit__arena;
+
+/* Made by dit.c and vae.c: dit__plan_open, dit__arena_open, dit__plan_add .., dit__plan_close. Without room for
+ * operations it is only measured: each operation overwrites the one before. */
 typedef struct dit__plan {
   const dit__engine *engine;
   dit__op *ops; /* NULL: measuring */
   int32_t count;
-  int32_t at;     /* operation under way, */
-  int64_t unit;   /* and its next unit */
-  int64_t units;  /* of all operations */
-  size_t scratch; /* that the neediest of them wants */
+  int32_t open;      /* 1: the operation added last is not counted yet */
+  int32_t at;        /* operation under way, */
+  int64_t unit;      /* and its next unit */
+  int64_t units;     /* of all operations */
+  dit__arena *arena; /* while it is made */
   dit__op one;
 } dit__plan;
 
 void dit__plan_open(dit__plan *plan, const dit__engine *engine, dit__op *ops);
 dit__op *dit__plan_add(dit__plan *plan, dit__kind kind); /* cleared; fill it before the next call */
-void dit__plan_close(dit__plan *plan);
+void dit__plan_close(dit__plan *plan);                   /* counts the last one and gives it its scratch */
 
 /* What the next unit is: its kind, about how large it is (for the largest of its operation), and how much of that is
  * multiplications and additions. */
@@ -120,16 +124,18 @@ int32_t dit__plan_step(dit__plan *plan);
 /* ---- Buffers of a plan: a workspace given out and taken back while the plan is made ---- */
 
 enum { DIT__ARENA_BLOCKS = 24 };
-typedef struct dit__arena {
+struct dit__arena {
+  dit__plan *plan;
   uint8_t *base;
   size_t peak;
   int32_t count, overflow; /* overflow: it would not fit the address space */
   struct {
     size_t at, size;
   } block[DIT__ARENA_BLOCKS]; /* in order of position */
-} dit__arena;
+};
 
-void dit__arena_open(dit__arena *arena, uint8_t *base); /* base is not touched: to measure, any address will do */
+/* The arena of a plan that was just opened. base is not touched: to measure, any address will do. */
+void dit__arena_open(dit__arena *arena, dit__plan *plan, uint8_t *base);
 void *dit__arena_take(dit__arena *arena, uint64_t count, size_t size);
 void dit__arena_give(dit__arena *arena, const void *block);
 

@@ -187,7 +187,7 @@ static dit_status job_start(const dit_model *model, const dit_params *params, di
   job->params = p;
   job->shape = shape;
   job->status = DIT_MORE;
-  dit__engine_open(&job->engine, model, p.threads, (uint8_t *)dit__job_at(job, shape.scratch));
+  dit__engine_open(&job->engine, model, p.threads);
   job_copy(job);
   dit__schedule(&model->dit.process, p.steps, p.spacing, p.sampler, p.eta,
                 (dit_schedule_row *)dit__job_at(job, shape.schedule), NULL);

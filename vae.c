@@ -61,12 +61,12 @@ static void vae_convolution(const vae_run *run, const dit__matrix *matrix, const
   op->finish = residual ? DIT__RESIDUAL : DIT__STORE;
 }
 
-/* A matrix at every pixel. */
-static void vae_linear(const vae_run *run, const dit__matrix *matrix, const float *x, float *out, ptrdiff_t out_stride,
-                       const float *residual) {
+/* A matrix at `pixels` pixels. */
+static void vae_matrix(const vae_run *run, const dit__matrix *matrix, int32_t pixels, const float *x, float *out,
+                       ptrdiff_t out_stride, const float *residual) {
   dit__op *op = dit__plan_add(run->plan, DIT__PRODUCT);
   op->matrix = matrix;
-  op->rows = op->rows_per_sample = run->height * run->width;
+  op->rows = op->rows_per_sample = pixels;
   op->x = x;
   op->x_stride = matrix->weights.k;
   op->out = out;
@@ -75,16 +75,64 @@ static void vae_linear(const vae_run *run, const dit__matrix *matrix, const floa
   op->finish = residual ? DIT__RESIDUAL : DIT__STORE;
 }
 
+/* A matrix at every pixel. */
+static void vae_linear(const vae_run *run, const dit__matrix *matrix, const float *x, float *out, ptrdiff_t out_stride,
+                       const float *residual) {
+  vae_matrix(run, matrix, run->height * run->width, x, out, out_stride, residual);
+}
+
+enum { PLANES_PIXELS, PLANES_CHANNELS, PLANES_STRIDE, PLANES_CLAMP };
+
+/* Anything small with each pixel. */
+static dit__op *vae_pixels(const vae_run *run, void (*call)(const dit__op *, const dit__kernels *, int64_t),
+                           const float *from, int32_t pixels, int32_t channels, float *to) {
+  dit__op *op = dit__plan_add(run->plan, DIT__CALL);
+  const double flops = 16.0 * pixels * channels;
+  op->call = call;
+  op->argument[0] = from;
+  op->result = to;
+  op->units = (int64_t)(flops / run->plan->engine->unit_flops) + 1;
+  op->flops = flops / (double)op->units;
+  op->number[PLANES_PIXELS] = pixels;
+  op->number[PLANES_CHANNELS] = channels;
+  return op;
+}
+
+/* result = argument, PLANES_CHANNELS numbers a pixel. */
+static void vae_move(const dit__op *op, const dit__kernels *kernels, int64_t unit) {
+  const int64_t count = op->number[PLANES_PIXELS] * op->number[PLANES_CHANNELS];
+  const int64_t begin = unit * count / op->units, end = (unit + 1) * count / op->units;
+  (void)kernels;
+  memcpy(op->result + begin, (const float *)op->argument[0] + begin, (size_t)(end - begin) * sizeof(float));
+}
+
+/* x = shortcut(x). A narrower one takes no second picture: in strips, each through a small buffer to where x was read
+ * before. */
+static void vae_shortcut(vae_run *run, const dit__resnet *resnet) {
+  enum { STRIPS = 8 };
+  const int32_t height = run->height, pixels = height * run->width;
+  if (resnet->out > resnet->in) {
+    float *y = vae_take(run, height, run->width, resnet->out);
+    vae_linear(run, &resnet->shortcut, run->x, y, resnet->out, NULL);
+    vae_pass_on(run, y);
+    return;
+  }
+  const int32_t most = (pixels + STRIPS - 1) / STRIPS;
+  float *strip = vae_take(run, 1, most, resnet->out);
+  for (int32_t at = 0; at < pixels; at += most) {
+    const int32_t some = pixels - at < most ? pixels - at : most;
+    vae_matrix(run, &resnet->shortcut, some, run->x + (ptrdiff_t)at * resnet->in, strip, resnet->out, NULL);
+    vae_pixels(run, vae_move, strip, some, resnet->out, run->x + (ptrdiff_t)at * resnet->out);
+  }
+  dit__arena_give(run->arena, strip);
+}
+
 /* x = shortcut(x) + conv2(silu(norm2(conv1(silu(norm1(x)))))). */
 static void vae_resnet(vae_run *run, const dit__resnet *resnet) {
   float *h = vae_take(run, run->height, run->width, resnet->out);
   vae_norm(run, run->x, resnet->in, &resnet->norm1);
   vae_convolution(run, &resnet->conv1, run->x, 1, 1, 0, NULL, h);
-  if (resnet->in != resnet->out) {
-    float *shortcut = vae_take(run, run->height, run->width, resnet->out);
-    vae_linear(run, &resnet->shortcut, run->x, shortcut, resnet->out, NULL);
-    vae_pass_on(run, shortcut);
-  }
+  if (resnet->in != resnet->out) vae_shortcut(run, resnet);
   vae_norm(run, h, resnet->out, &resnet->norm2);
   vae_convolution(run, &resnet->conv2, h, 1, 1, 0, run->x, run->x);
   dit__arena_give(run->arena, h);
@@ -136,8 +184,6 @@ static void vae_resample(vae_run *run, const dit__matrix *matrix, int32_t up) {
 
 /* ---- Between the caller's planes and our pixels ---- */
 
-enum { PLANES_PIXELS, PLANES_CHANNELS, PLANES_STRIDE, PLANES_CLAMP };
-
 /* result [pixel][channel] = argument [channel][pixel] * factor. */
 static void vae_from_planes(const dit__op *op, const dit__kernels *kernels, int64_t unit) {
   const float *from = (const float *)op->argument[0];
@@ -165,16 +211,7 @@ static void vae_to_planes(const dit__op *op, const dit__kernels *kernels, int64_
 
 static dit__op *vae_planes(vae_run *run, void (*call)(const dit__op *, const dit__kernels *, int64_t),
                            const float *from, int32_t channels, float *to) {
-  dit__op *op = dit__plan_add(run->plan, DIT__CALL);
-  const double flops = 16.0 * run->height * run->width * channels;
-  op->call = call;
-  op->argument[0] = from;
-  op->result = to;
-  op->units = (int64_t)(flops / run->plan->engine->unit_flops) + 1;
-  op->flops = flops / (double)op->units;
-  op->number[PLANES_PIXELS] = (int64_t)run->height * run->width;
-  op->number[PLANES_CHANNELS] = channels;
-  return op;
+  return vae_pixels(run, call, from, run->height * run->width, channels, to);
 }
 
 static void vae_begin(vae_run *run, dit__plan *plan, dit__arena *arena, const dit__vae *vae, const dit__half *half,
@@ -281,26 +318,25 @@ static dit_status vae_compute(vae_call call, dit_error *error) {
   dit__engine engine;
   dit__plan plan;
   dit__arena arena;
-  dit__engine_open(&engine, call.model, 0, NULL);
+  dit__engine_open(&engine, call.model, 0);
   dit__plan_open(&plan, &engine, NULL);
-  dit__arena_open(&arena, dit__nowhere);
+  dit__arena_open(&arena, &plan, dit__nowhere);
   vae_plan(&plan, &arena, &call);
   dit__layout layout;
   dit__layout_open(&layout);
   const size_t ops = dit__layout_add(&layout, (uint64_t)plan.count, sizeof(dit__op));
-  const size_t scratch = dit__layout_add(&layout, plan.scratch, 1), workspace = dit__layout_add(&layout, arena.peak, 1);
+  const size_t workspace = dit__layout_add(&layout, arena.peak, 1);
   const int overflow = layout.overflow || arena.overflow;
   uint8_t *block = overflow ? NULL : (uint8_t *)dit__allocate(&call.model->options, layout.size, 64);
   if (!block)
     return dit__fail(error, DIT_ERROR_MEMORY, "dit_vae_%scode: no memory for %zu bytes of workspace",
                      call.decode ? "de" : "en", layout.size);
-  engine.scratch = block + scratch;
   const ptrdiff_t in = (ptrdiff_t)call.height * call.width * (call.decode ? vae->channels : vae->image_channels);
   const ptrdiff_t image = (ptrdiff_t)call.height * call.width * vae->factor * vae->factor * vae->image_channels;
   const ptrdiff_t latent = (ptrdiff_t)(call.height / vae->factor) * (call.width / vae->factor) * vae->channels;
   for (; call.count > 0; call.count--) {
     dit__plan_open(&plan, &engine, (dit__op *)(void *)(block + ops));
-    dit__arena_open(&arena, block + workspace);
+    dit__arena_open(&arena, &plan, block + workspace);
     vae_plan(&plan, &arena, &call);
     while (dit__plan_step(&plan)) continue;
     call.from += in;

@@ -73,10 +73,12 @@ static inline INLINE TARGET void LAYER(picture_points)(const vf *d, vf *to) {
 
 enum { LAYER(STRIP) = 32, LAYER(STRIP_WIDTH) = 4 * MR + 2 }; /* channels and columns at a time */
 
-/* Six rows of a picture from row and column -1 on, channels c.., normed, with zeros around. */
+/* Six rows of a picture from `row` and `column` on, channels c.., normed, with zeros around. On the way it fetches what
+ * is read next: the next channels of the same pixels, or the first ones of those of the next tiles. */
 static TARGET void LAYER(winograd_strip)(const dit__winograd *w, int32_t row, int32_t column, int32_t columns,
                                          int32_t c, int32_t channels, float *strip) {
   const int32_t shift = w->upsample ? 1 : 0, width = w->width >> shift;
+  const ptrdiff_t next = c + LAYER(STRIP) < w->channels ? LAYER(STRIP) : (ptrdiff_t)(4 * MR >> shift) * w->channels - c;
   for (int32_t y = row; y < row + 6; y++)
     for (int32_t x = column; x < column + columns; x++, strip += LAYER(STRIP)) {
       if (y < 0 || y >= w->height || x < 0 || x >= w->width) {
@@ -84,6 +86,7 @@ static TARGET void LAYER(winograd_strip)(const dit__winograd *w, int32_t row, in
         continue;
       }
       const float *from = w->x + ((ptrdiff_t)(y >> shift) * width + (x >> shift)) * w->channels + c;
+      for (int32_t i = 0; i < LAYER(STRIP); i += 16) v_prefetch_far(from + next + i);
       for (int32_t i = 0; i < channels; i += VL) {
         vf value = LAYER(part)(from, i, channels);
         if (w->scale) {
@@ -163,6 +166,7 @@ static TARGET void LAYER(winograd_tile)(const float *a, int32_t length, const fl
   for (; length > 0; length -= VL, a += MR * VL) {
     v_prefetch_far(fetch);
     fetch += 2 * VL;
+    for (int i = 0; i < MR * VL; i += 16) v_prefetch(a + 12 * MR * VL + i);
     for (int32_t k = 0; k < VL && k < length; k++, b += NR) {
       vf column[NV];
       UNROLL
@@ -243,8 +247,8 @@ static TARGET void LAYER(winograd_group)(const dit__winograd *w, int32_t first, 
           LAYER(winograd_tile)(a, length, b, c, k > 0, next + s * step);
       }
     }
-  for (int32_t j = 0; j < columns; j += NR)
-    for (int32_t t = 0; t < tiles; t++)
+  for (int32_t t = 0; t < tiles; t++)
+    for (int32_t j = 0; j < columns; j += NR)
       for (int v = 0; v < NR && n + j + v < w->columns; v += VL) LAYER(winograd_leave)
   (w, w->first + first + t, n + j + v, sums + j / NR * each + t * DIT__WINOGRAD_POINTS * NR + v);
 }

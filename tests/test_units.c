@@ -2,8 +2,8 @@
  * run in no time: what is counted is what the real ones would have been asked for.
  *
  * It fails if one unit of any job asks for more than 1 GFLOP (0.05 for models that are kept packed), packing, norms and
- * modulation included, if all units together do not ask for the arithmetic that the network has, or if results depend
- * on how small units are. */
+ * modulation included, if decoding takes much more memory than its two largest activations, if all units together do
+ * not ask for the arithmetic that the network has, or if results depend on how small units are. */
 #include "model.h"
 #include "tests/host.h"
 #include "tests/synthetic.h"
@@ -189,6 +189,18 @@ static void test_sprites(void) {
   dit_model_close(model);
 }
 
+/* Decoding needs little more than its two largest activations, 101 MB at 256 px and 403 MB at 512 px; what a block of
+ * the transformer needs is less. */
+static void test_decoder_memory(const dit_model *model) {
+  static const double most[2] = {150e6, 560e6};
+  for (int i = 0; i < 2; i++) {
+    const dit_params p = make(1, 256 << i, 256 << i, 1);
+    size_t bytes = 0;
+    CHECK(!dit_job_memory(model, &p, &bytes, NULL) && (double)bytes <= most[i], "%d px: a job takes %.1f MB", 256 << i,
+          (double)bytes / 1e6);
+  }
+}
+
 /* One block as wide as DiT-XL's and the Stable Diffusion autoencoder, from nothing and from a picture. */
 static void test_large(int type, const char *name) {
   static const int32_t sizes[][2] = {{512, 512}, {8192, 16}, {16, 8192}};
@@ -209,6 +221,7 @@ static void test_large(int type, const char *name) {
       if (threads == 1 || i == 0) measure(model, name, &p, 1e9);
       free(start);
     }
+    test_decoder_memory(model);
     const dit_params batch = make(64, 16, 256, 1);
     measure(model, name, &batch, 1e9);
     dit_model_close(model);
