@@ -39,9 +39,12 @@ typedef struct LAYER(pair) {
 #define i_broadcast(p) LAYER(broadcast4)(p)
 #define i_float(x) vcvtq_f32_s32(x)
 #define d_zero() LAYER(d_zero)()
+#define d_set(x) LAYER(d_set)(x)
 #define d_add(a, b) LAYER(d_add)(a, b)
+#define d_sub(a, b) LAYER(d_sub)(a, b)
 #define d_mul(a, b) LAYER(d_mul)(a, b)
 #define d_widen(x) LAYER(d_widen)(x)
+#define d_narrow(x) LAYER(d_narrow)(x)
 #define d_store(p, x) LAYER(d_store)(p, x)
 
 /* As elsewhere a > b ? a : b, and not what the instructions make of NaN. */
@@ -103,6 +106,17 @@ static inline TARGET LAYER(pair) LAYER(d_zero)(void) {
 static inline TARGET LAYER(pair) LAYER(d_add)(LAYER(pair) a, LAYER(pair) b) {
   const LAYER(pair) x = {vaddq_f64(a.low, b.low), vaddq_f64(a.high, b.high)};
   return x;
+}
+static inline TARGET LAYER(pair) LAYER(d_set)(double value) {
+  const LAYER(pair) x = {vdupq_n_f64(value), vdupq_n_f64(value)};
+  return x;
+}
+static inline TARGET LAYER(pair) LAYER(d_sub)(LAYER(pair) a, LAYER(pair) b) {
+  const LAYER(pair) x = {vsubq_f64(a.low, b.low), vsubq_f64(a.high, b.high)};
+  return x;
+}
+static inline TARGET float32x4_t LAYER(d_narrow)(LAYER(pair) x) {
+  return vcvt_high_f32_f64(vcvt_f32_f64(x.low), x.high);
 }
 static inline TARGET LAYER(pair) LAYER(d_mul)(LAYER(pair) a, LAYER(pair) b) {
   const LAYER(pair) x = {vmulq_f64(a.low, b.low), vmulq_f64(a.high, b.high)};
