@@ -115,8 +115,8 @@ typedef struct dit_options {
   uint32_t struct_size;
   int32_t threads; /* most tasks in flight; 0: all processors (1 in a build without OpenMP), or 8 with parallel_for */
   int32_t isa;     /* DIT_ISA_*; 0: the best that is present. One that is absent is refused. Never changes a bit */
-  int32_t compute; /* DIT_COMPUTE_*; 0: int8 for q8 weights, else f32. int8 needs q8 weights. bf16 needs a processor that
-                      multiplies it (AVX-512 BF16), and its bits may differ between processors. Changes the pictures */
+  int32_t compute; /* DIT_COMPUTE_*; 0: int8 for q8 weights, else f32. Changes the pictures. int8 needs q8 weights; bf16
+                      a processor that multiplies it (AVX-512 BF16), and its bits may differ between processors */
   int32_t load;    /* DIT_LOAD_MAP (default) maps the file; DIT_LOAD_READ reads it, and survives a file that shrinks */
   int32_t reserved;
   uint64_t memory_limit; /* for one job, bytes; 0: none. Chooses strips and windows, never bits */

@@ -16,7 +16,7 @@ const char *describe_sampler(int32_t sampler) {
 
 const char *describe_isa(int32_t isa) {
   static const char *const words[] = {"", "scalar", "neon", "avx2", "avx512", "avxvnni", "avx512vnni", "neondot"};
-  return word(words, 5, isa);
+  return word(words, 8, isa);
 }
 
 const char *describe_compute(int32_t compute) {
