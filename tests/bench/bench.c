@@ -53,6 +53,10 @@ int main(int count, char **arguments) {
   bench_kernels();
   bench_models();
   if (!bench.json) bench_units();
+  if (bench.full) {
+    bench_processor_time = 1;
+    bench_growth();
+  }
   bench_end();
   return 0;
 }

@@ -31,10 +31,11 @@ double bench_median(double *values, int32_t count);
 /* Random numbers from -1 to 1, aligned to 64 bytes. */
 float *bench_numbers(size_t count);
 
-/* ---- kernels.c, models.c, units.c ---- */
+/* ---- kernels.c, models.c, units.c, growth.c ---- */
 
 void bench_kernels(void);
 void bench_models(void);
 void bench_units(void);
+void bench_growth(void);
 
 #endif
