@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dit.h"
+#include "model.h"
 #include "tests/bench/limit.h"
 #include "tests/bench/table.h"
 #include "tests/synthetic.h"
@@ -151,6 +151,29 @@ static void transformers(void) {
 
 /* ---- The autoencoder ---- */
 
+/* All convolutions of the decoder as plain products. */
+static void without_winograd(dit__half *half, int32_t levels) {
+  dit__resnet *middle = half->middle.resnet;
+  for (int i = 0; i < 2; i++) middle[i].conv1.winograd = middle[i].conv2.winograd = 0;
+  for (int32_t i = 0; i < levels; i++) {
+    half->resample[i].winograd = 0;
+    for (int32_t j = 0; j < half->resnets; j++) half->level[i][j].conv1.winograd = half->level[i][j].conv2.winograd = 0;
+  }
+}
+
+/* The largest difference of a decoded picture, of numbers from about -1 to 1, to what direct convolutions give. */
+static void worst_pixel(dit_model *model, int32_t latent, const float *x, const float *image, size_t count) {
+  float *direct = bench_numbers(count), worst = 0;
+  without_winograd(model->vae.decoder, model->vae.levels);
+  dit_vae_decode(model, 1, latent, latent, x, direct, NULL);
+  for (size_t i = 0; i < count; i++) {
+    const float difference = image[i] > direct[i] ? image[i] - direct[i] : direct[i] - image[i];
+    worst = difference > worst ? difference : worst;
+  }
+  bench_figure("SD decode: worst pixel to direct convolutions", 127.5 * (double)worst, "grey levels", 0, 1);
+  free(direct);
+}
+
 static void decode(const file *f, int32_t latent, double gflop, double asked, const char *name) {
   if (!bench_wanted(name)) return;
   dit_model *model = open_file(f, bench.isa, bench.threads, 0, 0);
@@ -164,6 +187,7 @@ static void decode(const file *f, int32_t latent, double gflop, double asked, co
     if (r >= 0) times[r] = bench_clock() - start;
   }
   bench_rate(name, gflop, bench_median(times, bench.repeats), limit_f32(bench.isa, bench.threads), asked);
+  if (latent == 32) worst_pixel(model, latent, x, image, 3 * 64 * count);
   free(x);
   free(image);
   dit_model_close(model);
