@@ -10,6 +10,8 @@ import sys
 import numpy as np
 import torch
 
+import make_sprites
+
 
 def options(p):
     """What `train.py vae` may say about the data."""
@@ -38,7 +40,6 @@ def load(a):
 
 
 def sprites(count):
-    import make_sprites
     print("drawing %d sprites" % (count + 3200), flush=True)
     images, labels = make_sprites.dataset(count, 1)
     test_images, test_labels = make_sprites.dataset(3200, 2)
@@ -131,19 +132,3 @@ def soft_alpha(r, x):
         return 0.0
     a, b = to_u8(r[:, 3:]), to_u8(x[:, 3:])
     return float(((a >= 32) & (a <= 223) & ((b < 32) | (b > 223))).mean())
-
-
-def sheet(images, columns, zoom=4, gap=2):
-    """uint8 (n, s, s, 3 or 4), row by row, on a checkerboard: one RGB picture (PIL)."""
-    from PIL import Image
-    n, s = len(images), images[0].shape[0] * zoom
-    rows = (n + columns - 1) // columns
-    h, w = rows * (s + gap) + gap, columns * (s + gap) + gap
-    yy, xx = np.mgrid[0:h, 0:w]
-    out = np.where(((yy // 8 + xx // 8) % 2)[..., None] == 0, 236, 208).astype(np.float32).repeat(3, 2)
-    for i, image in enumerate(images):
-        big = image.repeat(zoom, 0).repeat(zoom, 1).astype(np.float32)
-        y, x = (i // columns) * (s + gap) + gap, (i % columns) * (s + gap) + gap
-        a = big[..., 3:] / 255 if big.shape[2] == 4 else 1
-        out[y:y + s, x:x + s] = big[..., :3] * a + out[y:y + s, x:x + s] * (1 - a)
-    return Image.fromarray(np.clip(out + .5, 0, 255).astype(np.uint8))

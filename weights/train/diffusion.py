@@ -50,8 +50,8 @@ def times(n, rng):
 
 
 class Loss:
-    """The loss of a batch of latents: mean squared error of the noise, and the variational bound for the variance
-    alone (its mean is detached), in bits, weighted by a thousandth as in the code of the paper."""
+    """The loss of a batch of latents, to be added: the mean squared error of the noise, and the variational bound for
+    the variance alone (its mean is detached) in bits per value, as in the code of the paper."""
 
     def __init__(self, device):
         s = Schedule(list(range(1000)))

@@ -16,6 +16,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 import data
+from sheet import sheet
 
 # ----------------------------------------------------------------- the library
 
@@ -35,16 +36,17 @@ class Error(ctypes.Structure):
     _fields_ = [("status", ctypes.c_int32), ("message", ctypes.c_char * 508)]
 
 
-SAMPLERS = {"ddpm": 1, "ddim": 2}
+SAMPLERS = {"ddpm": 1, "ddim": 2, "dpm++": 3}
 
 
 class Model:
     """A model file, opened by libdit."""
 
-    def __init__(self, path, library):
+    def __init__(self, path, library, threads):
+        options = (ctypes.c_int32 * 16)(64, threads)  # struct dit_options: its size, threads, and defaults
         self.lib, self.error, self.handle = ctypes.CDLL(os.path.abspath(library)), Error(), ctypes.c_void_p()
         self.lib.dit_model_label.restype = ctypes.c_char_p
-        self.call("dit_model_open", os.fsencode(path), None, ctypes.byref(self.handle))
+        self.call("dit_model_open", os.fsencode(path), options, ctypes.byref(self.handle))
 
     def call(self, name, *arguments):
         if getattr(self.lib, name)(*arguments, ctypes.byref(self.error)):
@@ -114,7 +116,7 @@ def classifier(a, d):
         return net.eval()
     torch.manual_seed(1)
     net.apply(lambda m: m.reset_parameters() if hasattr(m, "reset_parameters") else None)
-    rng, steps = np.random.default_rng(1), 2500
+    rng, steps = np.random.default_rng(1), min(2500, len(d["labels"]))
     optimizer = torch.optim.AdamW(net.parameters(), weight_decay=1e-2)
     for step in range(steps):
         for g in optimizer.param_groups:
@@ -207,7 +209,7 @@ def save(a, result):
 
 
 def evaluate(a):
-    d, model = data.load(a), Model(a.model, a.library)
+    d, model = data.load(a), Model(a.model, a.library, a.threads)
     half = min(a.count, len(d["test_labels"]) // 2)
     real, other = d["test_images"][:half], d["test_images"][half:2 * half]
     shape, net = real.shape[1:], classifier(a, d)
@@ -244,7 +246,7 @@ def evaluate(a):
            "least %.3f" % tuple(result["nearest"]))
     k = min(16, len(d["names"]))
     shown = np.concatenate([np.concatenate([pictures[i:i + 1], d["images"][index[i]]]) for i in range(k)])
-    data.sheet(shown, 8, 3).save(os.path.join(a.work, "nearest.png"))
+    sheet(shown, 8, 3).save(os.path.join(a.work, "nearest.png"))
     save(a, result)
 
     rows = [(s.split(":")[0], int(s.split(":")[1])) for s in a.settings.split(",")] if a.settings else []

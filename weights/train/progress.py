@@ -73,23 +73,26 @@ class Run:
         self.last = time.perf_counter()  # looking and saving is not training
 
     def plot(self, names):
-        """work/NAME.png: the losses over the steps, both on logarithmic scales, drawn without a plotting library."""
+        """work/NAME_loss.png: the losses over the steps, without a plotting library. Logarithmic, but for a loss that
+        has been negative."""
         from PIL import Image, ImageDraw
         h = np.array(self.history)
-        width, height, left, colours = 640, 360, 60, ["#1f5fa8", "#c0392b", "#27864a", "#8e44ad"]
+        width, height, left, colours = 640, 360, 60, ["#1f5fa8", "#c0392b"]
         x = np.log(h[:, 0])
         picture = Image.new("RGB", (width, height), "white")
         draw = ImageDraw.Draw(picture)
         x = left + (x - x[0]) / max(x[-1] - x[0], 1e-9) * (width - left - 10)
         band = (height - 30) / len(names)
         for i, name in enumerate(names):
-            y = np.log(np.maximum(h[:, i + 1], 1e-9))
+            y = h[:, i + 1]
+            written = "%.3g" % y.min(), "%.3g" % y.max()
+            y = np.log(y) if y.min() > 0 else y
             low, high = y.min(), max(y.max(), y.min() + 1e-3)
             top = 10 + i * band
             py = top + (high - y) / (high - low) * (band - 20)
-            draw.line(list(zip(x, py)), fill=colours[i % 4], width=2)
-            draw.text((4, top - 4), "%.4g" % np.exp(high), fill="black")
-            draw.text((4, top + band - 26), "%.4g" % np.exp(low), fill="black")
-            draw.text((width - 100, top), name, fill=colours[i % 4])
+            draw.line(list(zip(x, py)), fill=colours[i], width=2)
+            draw.text((4, top - 4), written[1], fill="black")
+            draw.text((4, top + band - 28), written[0], fill="black")
+            draw.text((width - 100, top), name, fill=colours[i])
         draw.text((left, height - 14), "steps %d .. %d, %.0f minutes" % (h[0, 0], h[-1, 0], self.seconds / 60), fill="black")
         picture.save(os.path.join(self.a.work, self.name + "_loss.png"))

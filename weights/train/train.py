@@ -7,7 +7,7 @@
 #   train.py export --out FOLDER       both as checkpoints that dit-convert reads
 #   train.py sample --out FOLDER       a sheet of pictures from the exported files, by PyTorch
 #   train.py evaluate MODEL.gguf       figures of the converted model, by libdit
-#   train.py golden --out FOLDER       reference vectors in float64 of the exported files, for tests
+#   train.py golden MODEL.gguf         reference vectors in float64 of the converted model, for tests
 #
 # Without --images the data are drawn by make_sprites.py. Both trainings keep their state in the work folder every so
 # often, with a picture to look at and a plot of the losses; with --resume they go on from there.
@@ -26,6 +26,7 @@ from diffusion import Loss, sample, times
 from models import DiT, VAE
 from muon import Muon
 from progress import Run
+from sheet import sheet
 
 
 def products(a):
@@ -72,7 +73,7 @@ def show_reconstructions(path, images, r):
     columns = min(len(images), 12)
     n = len(images) // columns * columns
     pairs = np.stack([p[:n].reshape(-1, columns, *p.shape[1:]) for p in (images, data.to_u8(r))], 1)
-    data.sheet(pairs.reshape(-1, *images.shape[1:]), columns).save(path)
+    sheet(pairs.reshape(-1, *images.shape[1:]), columns).save(path)
 
 
 def cmd_vae(a):
@@ -163,7 +164,7 @@ def cmd_dit(a):
             frozen.load_state_dict(run.ema)
             with products(a), torch.no_grad():
                 r = vae.decode(sample(frozen, start, shown, "ddim", 20, 2.0))
-            data.sheet(data.to_u8(r), 12).save(os.path.join(a.work, "dit.png"))
+            sheet(data.to_u8(r), 12).save(os.path.join(a.work, "dit.png"))
             run.checkpoint()
 
 
@@ -180,7 +181,7 @@ def cmd_sample(a):
     x = torch.randn(len(y), dit.channels, dit.size, dit.size, generator=torch.Generator().manual_seed(a.seed))
     with torch.no_grad():
         r = torch.cat([vae.decode(sample(dit, z, k, a.sampler, a.steps, a.guidance)) for z, k in zip(x.split(64), y.split(64))])
-    data.sheet(data.to_u8(r), a.columns).save(a.file)
+    sheet(data.to_u8(r), a.columns).save(a.file)
 
 
 def cmd_evaluate(a):
@@ -250,10 +251,11 @@ def main():
     p.add_argument("model", help="the GGUF file")
     p.add_argument("--library", default="build/libdit.so")
     p.add_argument("--count", type=int, default=1600, help="generated and real pictures, at most half of the held-out ones")
-    p.add_argument("--settings", default="ddim:10,ddim:20,ddim:50,ddpm:250", help="rows of the table")
+    p.add_argument("--settings", default="ddim:10,ddim:20,ddim:50,dpm++:10,dpm++:20,ddpm:250", help="rows of the table")
     p.add_argument("--guidances", default="1,1.5,2", help="columns of the table")
 
     p = command("golden", "write reference vectors in float64")
+    p.add_argument("model", help="the GGUF file")
     p.add_argument("--out", required=True, help="folder of the exported files")
     p.add_argument("--golden", required=True, help="folder for the vectors")
     p.add_argument("--guidance", type=float, default=2.0)
