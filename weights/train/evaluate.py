@@ -193,10 +193,12 @@ def plot(path, rows, guidances, ratios):
     for g in guidances:
         draw.text((px(g) - 8, height - bottom + 6), "%g" % g, fill="black")
     draw.text((left, height - 18), "guidance; Frechet distance as a multiple of that between two real sets", fill="black")
-    for i, ((sampler, steps), line) in enumerate(zip(rows, ratios)):
-        points = [(px(g), py(r)) for g, r in zip(guidances, line)]
+    below = 0
+    for i in sorted(range(len(ratios)), key=lambda i: -ratios[i][-1]):  # from above, so that names do not overlap
+        points = [(px(g), py(r)) for g, r in zip(guidances, ratios[i])]
         draw.line(points, fill=colours[i % 6], width=2)
-        draw.text((points[-1][0] + 6, points[-1][1] - 6), "%s %d" % (sampler.upper(), steps), fill=colours[i % 6])
+        below = max(below + 12, points[-1][1] - 6)
+        draw.text((points[-1][0] + 6, below), "%s %d" % (rows[i][0].upper(), rows[i][1]), fill=colours[i % 6])
     picture.save(path)
 
 
