@@ -107,7 +107,6 @@ refused 2 'the picture says this' --again x.png -s 5
 refused 2 'the picture says this' --again x.png --compute f32
 refused 2 'makes one file' --again x.png -o '%i.png'
 refused 2 'the topics are' --help=me
-refused 1 'int8' -c potion --compute int8
 refused 1 'absent.png' --again absent.png
 refused 1 'absent.png' -i absent.png
 refused 1 'not a PNG' -i "$root/README.md"
@@ -167,7 +166,7 @@ run 0 --list
 check "--list: 16 classes" [ "$(wc -l <out)" -eq 16 ]
 check "--list: the labels in order" [ "$(sed 's/^ *[0-9]*  //' out | tr '\n' ,)" = "$(tr '\n' , <"$root/weights/sprites/labels.txt")" ]
 run 0 --info
-for word in 'classes  *16,' 'recommended  *ddim, timesteps ddim, 50 steps, guidance 2 ' '32 x 32, RGBA' 'licence  *CC0' 'hidden size 192, depth 8, heads 3'; do
+for word in 'classes  *16,' 'recommended  *dpm++, timesteps even, 10 steps, guidance 1.25 ' '32 x 32, RGBA' 'licence  *CC0' 'hidden size 192, depth 7, heads 3'; do
   check "--info: $word" has "$word" out
 done
 cp out info
@@ -196,29 +195,30 @@ same -cpotion
 same --classes=potion -n1
 same -c potion -S 0 --scale 1 --threads 1
 same -c potion --isa scalar
-same -c potion --sampler ddim --eta 0 -g 2 --guidance-channels 3 --width 32 --height 32
+same -c potion --sampler dpm++ -g 1.25 --guidance-channels all --width 32 --height 32
 same -c potion -s 7 -s 2 # the last one counts
 other -c sword
 other -c none
 other -S 1
 other -s 3
 other --sampler ddpm
-other --sampler dpm++
+other --sampler ddim
 other --spacing leading
 other --generator torch
 other --generator philox
 other --reference
 other --diffusers
-other --eta 1
+other --sampler ddim --eta 1
 other -g 3
 other -g 1
-other --guidance-channels all
+other --guidance-channels 3
 other --width 64
 other --scale 2
 other --mix sword:0.5
 other --guidance-to 0.5
 other --guidance-from 0.5
-same -c potion --guidance-from 0 --guidance-to 1 --compute f32
+same -c potion --guidance-from 0 --guidance-to 1 --compute int8
+other --compute f32
 run 0 -q -c potion -s 2 -o other.png
 check "--quiet: silent" [ ! -s err ]
 run 0 -c potion -s 2 -o -
@@ -231,8 +231,8 @@ check "the file behind the link is written" differ base.png kept.png
 mv kept.png base.png
 run 0 -c potion -s 2 -o /dev/null
 check "/dev/null stays a device" [ -c /dev/null ]
-for word in Software Model License Class.potion Seed.0 Steps.2 Sampler.ddim Eta.0 Guidance.2 Guidance.channels.3 Width.32 Height.32 \
-  Compute.f32 DIT_NUMERICS.[1-9]; do
+for word in Software Model License Class.potion Seed.0 Steps.2 Sampler.dpm.. Guidance.1.25 Guidance.channels.8 Width.32 Height.32 \
+  Compute.int8 DIT_NUMERICS.[1-9]; do
   check "the PNG says $word" has "$word" base.png
 done
 rm -f ./*.png
@@ -335,6 +335,9 @@ again int8.png -m q8.gguf
 run 0 -m q8.gguf -c 3,none -n 2 -s 2 --compute f32 -o f32.png
 check "--compute f32: another picture" differ int8.png f32.png
 again f32.png -m q8.gguf
+"$build/dit-convert" q8.gguf --type f16 -o f16.gguf >out 2>&1
+run 1 -m f16.gguf -c 3 -s 2 --compute int8 -o none.png
+check "--compute int8 of f16 weights: refused" has 'int8' err
 run 0 -m q8.gguf -c 3 -i one.png --width 32 --height 32 --strength 0.4 -s 4 -o rgb.png
 again rgb.png -m q8.gguf -i one.png
 again edited.png -i one.png

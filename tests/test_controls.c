@@ -2,7 +2,7 @@
  *
  * It fails if a control at its neutral setting changes a bit, if a kept pixel changes or the border of a mask shows as
  * an edge, or if strength, mix, guidance, size or a preview do not do what the page says. With DIT_CONTROLS=FOLDER it
- * takes the 50 recommended steps and writes the pictures of the page there; without, a few steps and no file. */
+ * takes 20 steps and writes the pictures of the page there; without, ten and no file. */
 #include <math.h>
 
 #include "examples/cli/lodepng/lodepng.h"
@@ -256,16 +256,14 @@ static void test_channels(void) {
   enum { COUNT = 8 };
   static uint8_t out[2 * COUNT * PICTURE], own[COUNT * PICTURE];
   static const int32_t classes[COUNT] = {POTION, SWORD, GEM, MUSHROOM, TREE, HOUSE, SLIME, FISH};
-  for (int row = 0; row < 2; row++) {
+  static const int32_t channels[4] = {3, -1, 8, 0}; /* the last three are all, 0 because the file says so */
+  for (int i = 0; i < 4; i++) {
     dit_params p = one_of(classes, 60);
     p.count = COUNT;
     p.guidance = 4;
-    p.guidance_channels = row ? -1 : 3;
-    make(&p, out + row * COUNT * PICTURE, COUNT * PICTURE);
-    p.guidance_channels = row ? 4 : 0;
-    make(&p, own, sizeof own);
-    CHECK(!memcmp(own, out + row * COUNT * PICTURE, sizeof own), "guidance_channels %d is not %d", row ? -1 : 3,
-          row ? 4 : 0);
+    p.guidance_channels = channels[i];
+    make(&p, i < 2 ? out + i * COUNT * PICTURE : own, sizeof own);
+    CHECK(i < 2 || !memcmp(own, out + COUNT * PICTURE, sizeof own), "guidance_channels %d is not all", channels[i]);
   }
   CHECK(memcmp(out, own, sizeof own) != 0, "guiding all channels is guiding three");
   sheet_rows("channels", out, COUNT, 2);
@@ -333,7 +331,7 @@ int main(void) {
   dit_model *model;
   folder = getenv("DIT_CONTROLS");
   if (folder && !*folder) folder = NULL;
-  steps = folder ? 50 : 10;
+  steps = folder ? 20 : 10;
   if (!CHECK(dit_sprites_open(&options, &model, NULL) == DIT_OK, "dit_sprites_open")) return test_end("test_controls");
   sprites = model;
   test_strength();

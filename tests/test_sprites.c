@@ -1,6 +1,6 @@
 /* The embedded sprite model against the golden vectors made from its weights in float64 (tests/golden/sprites).
  *
- * It fails if a pass, the autoencoder, or a whole trajectory from given noise (DDIM 50, DDPM 50 and 250 steps) strays
+ * It fails if a pass, the autoencoder, or a whole trajectory from given noise (DDIM 20, DDPM 50 and 250 steps) strays
  * from the truth by more than tests/marks.h allows, or if the embedded model is not the file. */
 #include <math.h>
 
@@ -9,7 +9,7 @@
 #include "tests/test.h"
 #include "weights/sprites/dit_sprites.h"
 
-enum { COUNT = 4, LATENT = 4 * 8 * 8, PICTURE = 32 * 32 * 4 };
+enum { COUNT = 4, PATHS = 2, LATENT = 8 * 8 * 8, PICTURE = 32 * 32 * 4 };
 
 static double relative_l2(const float *x, const double *truth, int64_t count) {
   double error = 0, size = 0;
@@ -105,42 +105,43 @@ static void test_timesteps(const char *name, const dit_params *params) {
 /* Of all values of all pixels and channels, how many are one grey level off; more than one level is too much. */
 static void compare_pixels(const char *name, const uint8_t *pixels, const double *truth) {
   int values = 0, worst = 0;
-  for (int i = 0; i < COUNT * PICTURE; i++) {
+  for (int i = 0; i < PATHS * PICTURE; i++) {
     const int off = abs(pixels[i] - (int)truth[i]);
     values += off != 0;
     worst = off > worst ? off : worst;
   }
-  const double share = (double)values / (COUNT * PICTURE);
-  printf("  %-16s %d of %d pixel values differ, by %d at most\n", name, values, COUNT * PICTURE, worst);
+  const double share = (double)values / (PATHS * PICTURE);
+  printf("  %-16s %d of %d pixel values differ, by %d at most\n", name, values, PATHS * PICTURE, worst);
   CHECK(worst <= 1 && share <= MARK_PIXELS, "%s: %.2e of the pixel values differ, by %d at most", name, share, worst);
 }
 
 static void test_trajectory(const dit_model *model, const char *name, int32_t steps, int32_t sampler, int32_t spacing) {
   dit_error error = {0};
-  float *noise = floats(name, "init"), *step_noise = floats(name, "noise"), latents[COUNT * LATENT];
+  const int noisy = sampler == DIT_SAMPLER_DDPM;
+  float *noise = floats(name, "init"), *step_noise = noisy ? floats(name, "noise") : NULL, latents[PATHS * LATENT];
   double *y = doubles("traj_y", NULL, NULL), *latent = doubles(name, "latent", NULL),
          *rgba = doubles(name, "rgba", NULL);
-  static uint8_t pixels[COUNT * PICTURE];
+  static uint8_t pixels[PATHS * PICTURE];
   dit_job *job = NULL;
-  if (!CHECK(noise && step_noise && y && latent && rgba, "%s: golden arrays are missing", name)) return;
-  int32_t classes[COUNT];
-  for (int i = 0; i < COUNT; i++) classes[i] = (int32_t)y[i];
+  if (!CHECK(noise && (step_noise || !noisy) && y && latent && rgba, "%s: golden arrays are missing", name)) return;
+  int32_t classes[PATHS];
+  for (int i = 0; i < PATHS; i++) classes[i] = (int32_t)y[i];
   dit_params params = {
-      .struct_size = sizeof params, .count = COUNT, .classes = classes, .noise = noise, .step_noise = step_noise};
+      .struct_size = sizeof params, .count = PATHS, .classes = classes, .noise = noise, .step_noise = step_noise};
   params.steps = steps;
   params.sampler = sampler;
   params.spacing = spacing;
   params.guidance = 2;
-  params.guidance_channels = 3;
+  params.guidance_channels = -1;
   test_timesteps(name, &params);
   CHECK(dit_job_start(model, &params, &job, &error) == DIT_OK, "%s: %s", name, error.message);
   CHECK(dit_job_advance(job, -1, &error) == DIT_OK, "%s: %s", name, error.message);
-  for (int i = 0; i < COUNT; i++) {
+  for (int i = 0; i < PATHS; i++) {
     dit_job_latent(job, i, latents + i * LATENT, NULL);
     dit_job_pixels(job, i, DIT_PIXELS_RGBA, pixels + i * PICTURE, 0, NULL);
   }
   dit_job_end(job);
-  printf("  %-16s relative L2 error of the last latent %.2e\n", name, relative_l2(latents, latent, COUNT * LATENT));
+  printf("  %-16s relative L2 error of the last latent %.2e\n", name, relative_l2(latents, latent, PATHS * LATENT));
   compare_pixels(name, pixels, rgba);
   free(noise);
   free(step_noise);
@@ -154,7 +155,8 @@ static void test_embedded(const dit_model *model) {
   dit_model *file;
   dit_error error = {0};
   dit_info ours = {.struct_size = sizeof ours}, theirs = {.struct_size = sizeof theirs};
-  if (!CHECK(dit_model_open("weights/sprites/sprites.gguf", NULL, &file, &error) == DIT_OK, "%s", error.message))
+  const dit_options options = {.struct_size = sizeof options, .compute = DIT_COMPUTE_F32};
+  if (!CHECK(dit_model_open("weights/sprites/sprites.gguf", &options, &file, &error) == DIT_OK, "%s", error.message))
     return;
   CHECK(dit_model_info(model, &ours) == DIT_OK && dit_model_info(file, &theirs) == DIT_OK, "dit_model_info");
   CHECK(ours.file_size == theirs.file_size && ours.parameters == theirs.parameters,
@@ -180,11 +182,12 @@ static void test_embedded(const dit_model *model) {
 int main(void) {
   dit_model *model;
   dit_error error = {0};
-  dit_options options = {.struct_size = sizeof options, .threads = 1}; /* a pass is too small for more to pay */
+  /* One thread, since a pass is too small for more to pay; f32, since int8 has rounding of its own (test_int8). */
+  dit_options options = {.struct_size = sizeof options, .threads = 1, .compute = DIT_COMPUTE_F32};
   if (CHECK(dit_sprites_open(&options, &model, &error) == DIT_OK, "%s", error.message)) {
     test_pass(model);
     test_autoencoder(model);
-    test_trajectory(model, "ddim50", 50, DIT_SAMPLER_DDIM, DIT_SPACING_DDIM);
+    test_trajectory(model, "ddim20", 20, DIT_SAMPLER_DDIM, DIT_SPACING_DDIM);
     test_trajectory(model, "ddpm50", 50, DIT_SAMPLER_DDPM, DIT_SPACING_EVEN);
     test_trajectory(model, "ddpm250", 250, DIT_SAMPLER_DDPM, DIT_SPACING_EVEN);
     test_embedded(model);
