@@ -25,7 +25,7 @@ const char *describe_compute(int32_t compute) {
 }
 
 const char *describe_type(int32_t type) {
-  static const char *const words[] = {"", "f32", "f16", "bf16", "q8"};
+  static const char *const words[] = {"", "f32", "f16", "bf16", "q8", "q4"};
   return word(words, 5, type);
 }
 
