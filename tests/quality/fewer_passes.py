@@ -45,7 +45,7 @@ def measure(model, distance, count):
         first = pictures if first is None else first
         rows.append((name, seconds, distance(pictures), features.psnr(first, pictures)))
         name, seconds, own, psnr = rows[-1]
-        print("| %s | %.0f ms | %.2f | %.3f | %.3f | %s |" % (name, 1000 * seconds, rows[0][1] / seconds, own, own / rows[0][2],
+        print("| %d | %s | %.0f ms | %.2f | %.3f | %.3f | %s |" % (len(rows), name, 1000 * seconds, rows[0][1] / seconds, own, own / rows[0][2],
                                                             "" if len(rows) == 1 else "%.1f dB" % psnr), flush=True)
     return rows
 
@@ -82,7 +82,7 @@ def main():
     parser.add_argument("--model", default=sprites.model())
     parser.add_argument("--plot")
     a = parser.parse_args()
-    print("| setting | time a picture | speed | distance | of the recommended | likeness |\n|---|---|---|---|---|---|")
+    print("| | setting | time a picture | speed | distance | of the recommended | likeness |\n|---|---|---|---|---|---|---|")
     rows = measure(Model(a.model, threads=1), features.Distance(sprites.real(2048)), a.count)
     if a.plot:
         plot(a.plot, rows)
