@@ -110,7 +110,9 @@ DIT__ABI_AT(dit_params, mix, 128, 100, 104);
 DIT__ABI_AT(dit_params, strength, 132, 104, 108);
 DIT__ABI_AT(dit_params, reserved, 136, 108, 112);
 DIT__ABI_AT(dit_params, reserved2, 140, 112, 116);
-DIT__ABI_SIZE(dit_params, 144, 116, 120);
+DIT__ABI_AT(dit_params, reuse, 144, 116, 120);
+DIT__ABI_AT(dit_params, reserved3, 148, 120, 124);
+DIT__ABI_SIZE(dit_params, 152, 124, 128);
 
 DIT__ABI_AT(dit_progress, struct_size, 0, 0, 0);
 DIT__ABI_AT(dit_progress, status, 4, 4, 4);

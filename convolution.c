@@ -110,7 +110,7 @@ void dit__convolution_unit(const dit__engine *engine, const dit__op *op, int64_t
   const dit__matrix *matrix = op->matrix;
   const int32_t nr = engine->kernels->nr, border = op->stride == 2 ? 0 : 1;
   if (cut.pack_units && unit == 0) {
-    dit__pack_matrix(engine, matrix, 0, matrix->weights.rows, nr, cut.panel_bytes, engine->scratch);
+    dit__pack_matrix(engine, matrix, 0, matrix->weights.rows, nr, cut.panel_bytes, engine->scratch, NULL);
     return;
   }
   unit -= cut.pack_units;

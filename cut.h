@@ -28,9 +28,9 @@ static inline int32_t plan_tasks(const dit__engine *engine, double work, int64_t
 
 /* ---- plan.c ---- */
 
-/* Packs columns of a matrix as its products want them. */
+/* Packs columns of a matrix as its products want them. rows: dit__rows_bytes for each thread; NULL if that is 0. */
 void dit__pack_matrix(const dit__engine *engine, const dit__matrix *matrix, int32_t column, int32_t columns, int32_t nr,
-                      size_t panel_bytes, uint8_t *panels);
+                      size_t panel_bytes, uint8_t *panels, uint8_t *rows);
 
 /* A product whose panels are ready: `product` describes all of the chunk. */
 typedef struct dit__product_run {

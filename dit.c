@@ -273,6 +273,59 @@ static void dit_block(const dit_pass *pass, int32_t index) {
   dit_layer(pass, &block->fc2, pass->wide, pass->x, DIT__GATED, chunk + 5);
 }
 
+/* What the blocks add to the tokens, kept for steps that pass over them: this unit's share of the numbers. */
+static void dit_kept_share(const dit__op *op, int64_t unit, int64_t *first, int64_t *end) {
+  *first = op->number[0] * unit / op->units;
+  *end = op->number[0] * (unit + 1) / op->units;
+}
+
+/* argument: x; result: kept = x. */
+static void dit_keep(const dit__op *op, const dit__kernels *kernels, int64_t unit) {
+  int64_t first, end;
+  (void)kernels;
+  dit_kept_share(op, unit, &first, &end);
+  memcpy(op->result + first, (const float *)op->argument[0] + first, (size_t)(end - first) * sizeof(float));
+}
+
+/* argument: x; result: kept = x - kept. */
+static void dit_keep_sum(const dit__op *op, const dit__kernels *kernels, int64_t unit) {
+  const float *x = (const float *)op->argument[0];
+  int64_t first, end;
+  (void)kernels;
+  dit_kept_share(op, unit, &first, &end);
+  for (int64_t i = first; i < end; i++) op->result[i] = x[i] - op->result[i];
+}
+
+/* argument: kept; result: x = x + kept. */
+static void dit_add_kept(const dit__op *op, const dit__kernels *kernels, int64_t unit) {
+  const float *kept = (const float *)op->argument[0];
+  int64_t first, end;
+  (void)kernels;
+  dit_kept_share(op, unit, &first, &end);
+  for (int64_t i = first; i < end; i++) op->result[i] = op->result[i] + kept[i];
+}
+
+static void dit_kept(const dit_pass *pass, void (*call)(const dit__op *, const dit__kernels *, int64_t),
+                     const float *from, float *to) {
+  const double all = 4.0 * pass->rows * pass->dit->hidden;
+  const int64_t units = (int64_t)(all / pass->plan->engine->unit_flops) + 1;
+  dit__op *op = dit_call(pass->plan, call, to, all / (double)units);
+  op->argument[0] = from;
+  op->number[0] = (int64_t)pass->rows * pass->dit->hidden;
+  op->units = units;
+}
+
+/* All blocks, or what they added at an earlier step. */
+static void dit_blocks(const dit_pass *pass, dit__reuse reuse, float *kept) {
+  if (reuse == DIT__REUSE) {
+    dit_kept(pass, dit_add_kept, kept, pass->x);
+    return;
+  }
+  if (reuse == DIT__KEEP) dit_kept(pass, dit_keep, pass->x, kept);
+  for (int32_t i = 0; i < pass->dit->depth; i++) dit_block(pass, i);
+  if (reuse == DIT__KEEP) dit_kept(pass, dit_keep_sum, pass->x, kept);
+}
+
 static void dit_pass_numbers(dit__op *op, const dit_pass *pass, int32_t latents, int32_t height, int32_t width) {
   op->argument[1] = pass->dit;
   op->number[PASS_BATCH] = pass->batch;
@@ -301,7 +354,7 @@ static void dit_embed(const dit_pass *pass, int32_t latents, int32_t height, int
 
 void dit__plan_pass(dit__plan *plan, dit__arena *arena, const dit__transformer *dit, int32_t batch, int32_t latents,
                     int32_t height, int32_t width, const float *latent, const float *modulation,
-                    const int32_t *modulation_rows, float *out) {
+                    const int32_t *modulation_rows, dit__reuse reuse, float *kept, float *out) {
   const int32_t last = dit->final_linear.weights.rows;
   int32_t widest = 3 * dit->hidden > dit->mlp ? 3 * dit->hidden : dit->mlp;
   if (widest < dit->embed.weights.k) widest = dit->embed.weights.k;
@@ -326,7 +379,7 @@ void dit__plan_pass(dit__plan *plan, dit__arena *arena, const dit__transformer *
   pass.q.low = (float *)dit__arena_take(arena, dot ? rows : 0, sizeof(float));
 
   dit_embed(&pass, latents, height, width, latent);
-  for (int32_t i = 0; i < dit->depth; i++) dit_block(&pass, i);
+  dit_blocks(&pass, reuse, kept);
   dit_norm(&pass, 6 * (int64_t)dit->depth, DIT_EPS);
   dit_product(plan, &dit->final_linear, pass.rows, pass.h, dit->hidden, pass.wide, last, DIT__STORE);
   dit__op *op = dit_call(plan, dit_unpatchify, out, 8.0 * pass.tokens * last);
@@ -358,7 +411,7 @@ static void denoise_plan(dit__plan *plan, dit__arena *arena, const dit_model *mo
   float *modulation = (float *)dit__arena_take(arena, size * (uint64_t)call->count, sizeof(float));
   dit__plan_modulation(plan, arena, &model->dit, &call->rows, modulation);
   dit__plan_pass(plan, arena, &model->dit, call->count, call->count, call->height, call->width, call->latent,
-                 modulation, call->modulation_rows, call->out);
+                 modulation, call->modulation_rows, DIT__WHOLE, NULL, call->out);
   dit__plan_close(plan);
 }
 

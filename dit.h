@@ -108,15 +108,15 @@ enum {
 };
 enum { DIT_COMPUTE_F32 = 1, DIT_COMPUTE_INT8 = 2, DIT_COMPUTE_BF16 = 3 };
 enum { DIT_LOAD_MAP = 1, DIT_LOAD_READ = 2 };
-enum { DIT_TYPE_F32 = 1, DIT_TYPE_F16 = 2, DIT_TYPE_BF16 = 3, DIT_TYPE_Q8 = 4 };
+enum { DIT_TYPE_F32 = 1, DIT_TYPE_F16 = 2, DIT_TYPE_BF16 = 3, DIT_TYPE_Q8 = 4, DIT_TYPE_Q4 = 5 };
 
 /* How a model runs. NULL or zeroes mean the defaults. */
 typedef struct dit_options {
   uint32_t struct_size;
   int32_t threads; /* most tasks in flight; 0: all processors (1 in a build without OpenMP), or 8 with parallel_for */
   int32_t isa;     /* DIT_ISA_*; 0: the best that is present. One that is absent is refused. Never changes a bit */
-  int32_t compute; /* DIT_COMPUTE_*; 0: int8 for q8 weights, else f32. Changes the pictures. int8 needs q8 weights; bf16
-                      a processor that multiplies it (AVX-512 BF16), and its bits may differ between processors */
+  int32_t compute; /* DIT_COMPUTE_*; 0: int8 for q8 and q4 weights, which it needs, else f32. Changes the pictures. bf16
+                      needs a processor that multiplies it (AVX-512 BF16), and its bits may differ between processors */
   int32_t load;    /* DIT_LOAD_MAP (default) maps the file; DIT_LOAD_READ reads it, and survives a file that shrinks */
   int32_t reserved;
   uint64_t memory_limit; /* for one job, bytes; 0: none. Chooses strips and windows, never bits */
@@ -282,6 +282,11 @@ typedef struct dit_params {
   float strength; /* 0..1, with init_image: the part of the schedule the picture is noised to; 0 is 1, where
                      nothing of it is left (but for a mask) */
   float reserved, reserved2;
+  int32_t reuse; /* trades likeness for time: only every N-th step runs the transformer's blocks, and those
+                    between add to their own tokens what the blocks added last; 0, 1: every step. Needs
+                    4 bytes a channel, token, picture and pass (1.2 MB for a picture of DiT-XL/2 at 256 px
+                    without guidance, 2.4 MB with it). docs/fewer-passes.md has what it costs */
+  int32_t reserved3;
 } dit_params;
 
 /* Fills in every default for `model` and checks every member as dit_job_start does; pointers are passed through.

@@ -12,10 +12,13 @@ typedef struct dit__job_shape {
   int32_t window;            /* steps of modulation at a time */
   int32_t guided;            /* 1: some steps have two passes */
   int32_t first_step;        /* steps before are left out: strength */
+  int32_t first_guided;      /* the first step that guidance is for; first_step if there is none */
+  int64_t tokens;            /* of a latent */
   int64_t latent, picture;   /* numbers of a latent; bytes of a picture */
   size_t classes, classes_b, seeds, noise, step_noise, init_image, mask; /* copies of the caller's arrays */
   size_t streams; /* of a group's pictures, if a generator of PyTorch's makes them */
   size_t schedule, latents, clean, fresh, output, image, pixels;
+  size_t kept;                 /* what the blocks added to the tokens, with reuse */
   size_t init, weights, depth; /* encoded start pictures; masks of latents; depths of one mask */
   size_t times, condition, rows, modulation, ops, workspace;
   size_t size;
@@ -48,9 +51,11 @@ float *dit__job_floats(dit_job *job, size_t place);
 
 /* ---- job_shape.c ---- */
 
+int32_t dit__job_guided_at(const dit_params *p, int32_t step); /* whether guidance is for it, if it is for any */
+
 /* Where the buffers of plans are: in a job, or nowhere while it is measured. */
 typedef struct dit__job_buffers {
-  float *latents, *output, *image, *modulation, *init;
+  float *latents, *output, *image, *modulation, *init, *kept;
   const int32_t *rows;
   uint8_t *workspace;
 } dit__job_buffers;
@@ -58,7 +63,7 @@ typedef struct dit__job_buffers {
 void dit__job_plan_modulation(dit__plan *plan, dit__arena *arena, const dit_model *model, const dit__rows *wanted,
                               const dit__job_buffers *b);
 void dit__job_plan_pass(dit__plan *plan, dit__arena *arena, const dit_model *model, const dit__job_shape *shape,
-                        int32_t count, int32_t guided, const dit__job_buffers *b);
+                        int32_t count, int32_t guided, dit__reuse reuse, const dit__job_buffers *b);
 void dit__job_plan_decode(dit__plan *plan, dit__arena *arena, const dit_model *model, const dit__job_shape *shape,
                           const dit__job_buffers *b);
 void dit__job_plan_encode(dit__plan *plan, dit__arena *arena, const dit_model *model, const dit_params *p,
@@ -69,7 +74,8 @@ dit_status dit__job_shape_choose(const dit_model *model, const dit_params *p, di
 
 /* ---- job_picture.c ---- */
 
-int32_t dit__job_step_guided(const dit_job *job, int32_t step); /* whether it has two passes */
+int32_t dit__job_step_guided(const dit_job *job, int32_t step);   /* whether it has two passes */
+dit__reuse dit__job_step_reuse(const dit_job *job, int32_t step); /* what it makes of the blocks */
 void dit__job_load(dit_job *job);   /* the start picture under way, as the encoder takes it */
 void dit__job_begin(dit_job *job);  /* the group's start: noise alone, or start pictures noised to their point */
 void dit__job_update(dit_job *job); /* the step under way of the group's latents, by what the network said */

@@ -7,8 +7,16 @@
 #include "job.h"
 
 int32_t dit__job_step_guided(const dit_job *job, int32_t step) {
-  const double at = (step + 0.5) / job->params.steps;
-  return job->shape.guided && at >= (double)job->params.guidance_from && at <= (double)job->params.guidance_to;
+  return job->shape.guided && dit__job_guided_at(&job->params, step);
+}
+
+/* By its place alone, so that a picture does not depend on others. The first step with a second pass, of which nothing
+ * was kept, begins anew. */
+dit__reuse dit__job_step_reuse(const dit_job *job, int32_t step) {
+  const dit__job_shape *shape = &job->shape;
+  const int32_t from = step < shape->first_guided ? shape->first_step : shape->first_guided;
+  if (job->params.reuse < 2) return DIT__WHOLE;
+  return (step - from) % job->params.reuse ? DIT__REUSE : DIT__KEEP;
 }
 
 void dit__job_load(dit_job *job) {

@@ -11,6 +11,11 @@ enum { JOB_WINDOW = 32 << 20 }; /* bytes of modulation of a window */
 void *dit__job_at(dit_job *job, size_t place) { return (uint8_t *)job + place; }
 float *dit__job_floats(dit_job *job, size_t place) { return (float *)dit__job_at(job, place); }
 
+int32_t dit__job_guided_at(const dit_params *p, int32_t step) {
+  const double at = (step + 0.5) / p->steps;
+  return at >= (double)p->guidance_from && at <= (double)p->guidance_to;
+}
+
 /* ---- Plans ---- */
 
 void dit__job_plan_modulation(dit__plan *plan, dit__arena *arena, const dit_model *model, const dit__rows *wanted,
@@ -21,10 +26,10 @@ void dit__job_plan_modulation(dit__plan *plan, dit__arena *arena, const dit_mode
 }
 
 void dit__job_plan_pass(dit__plan *plan, dit__arena *arena, const dit_model *model, const dit__job_shape *shape,
-                        int32_t count, int32_t guided, const dit__job_buffers *b) {
+                        int32_t count, int32_t guided, dit__reuse reuse, const dit__job_buffers *b) {
   dit__arena_open(arena, plan, b->workspace);
   dit__plan_pass(plan, arena, &model->dit, count * (1 + guided), count, shape->height, shape->width, b->latents,
-                 b->modulation, b->rows, b->output);
+                 b->modulation, b->rows, reuse, b->kept, b->output);
   dit__plan_close(plan);
 }
 
@@ -60,7 +65,7 @@ static void job_needs_add(job_needs *needs, const dit__plan *plan, const dit__ar
  * are measured too, for they are cut in other ways; fewer conditions than the most need no more. */
 static job_needs job_measure(const dit_model *model, const dit_params *p, const dit__job_shape *shape) {
   float *const nowhere = (float *)(void *)dit__nowhere;
-  const dit__job_buffers buffers = {nowhere,     nowhere, nowhere, nowhere, nowhere, (const int32_t *)nowhere,
+  const dit__job_buffers buffers = {nowhere,     nowhere, nowhere, nowhere, nowhere, nowhere, (const int32_t *)nowhere,
                                     dit__nowhere};
   const int32_t groups[2] = {shape->group, p->count % shape->group};
   const int32_t windows[2] = {shape->window, (p->steps - shape->first_step) % shape->window};
@@ -79,7 +84,8 @@ static job_needs job_measure(const dit_model *model, const dit_params *p, const 
   for (int i = 0; i < 2; i++)
     for (int32_t guided = 0; groups[i] && guided <= shape->guided; guided++) {
       dit__plan_open(&plan, &engine, NULL);
-      dit__job_plan_pass(&plan, &arena, model, shape, groups[i], guided, &buffers);
+      dit__job_plan_pass(&plan, &arena, model, shape, groups[i], guided, p->reuse > 1 ? DIT__KEEP : DIT__WHOLE,
+                         &buffers);
       job_needs_add(&needs, &plan, &arena);
     }
   if (model->vae.decoder) {
@@ -123,6 +129,8 @@ static void job_lay_out(const dit_model *model, const dit_params *p, dit__job_sh
   shape->clean = dit__layout_add(&l, count * latent, sizeof(float));
   shape->fresh = dit__layout_add(&l, latent, sizeof(float));
   shape->output = dit__layout_add(&l, group * passes * out, sizeof(float));
+  shape->kept = dit__layout_add(&l, p->reuse > 1 ? group * passes * (uint64_t)shape->tokens : 0,
+                                (size_t)model->dit.hidden * sizeof(float));
   shape->image = dit__layout_add(&l, decodes || p->init_image ? picture : 0, sizeof(float));
   shape->pixels = dit__layout_add(&l, decodes ? count * picture : 0, 1);
   shape->times = dit__layout_add(&l, (uint64_t)shape->window, sizeof(double));
@@ -153,7 +161,11 @@ dit_status dit__job_shape_choose(const dit_model *model, const dit_params *p, di
   for (int32_t i = 0; p->guidance != 1 && p->classes && i < p->count;
        i++) /* without a class both passes are the same */
     if (p->classes[i] != -1 || p->classes_b) shape->guided = 1;
-  const int64_t tokens = (int64_t)(shape->height / dit->patch) * (shape->width / dit->patch) * (1 + shape->guided);
+  shape->first_guided = shape->first_step;
+  for (int32_t i = shape->first_step; p->guidance != 1 && i < p->steps && !dit__job_guided_at(p, i); i++)
+    shape->first_guided = i + 1 < p->steps ? i + 1 : shape->first_step; /* whatever the classes: of every batch */
+  shape->tokens = (int64_t)(shape->height / dit->patch) * (shape->width / dit->patch);
+  const int64_t tokens = shape->tokens * (1 + shape->guided);
   const int64_t fit = JOB_ROWS / tokens, row = dit__modulation_size(dit) * (int64_t)sizeof(float);
   shape->group = fit < 1 ? 1 : fit < p->count ? (int32_t)fit : p->count;
   for (;;) {

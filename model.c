@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "model.h"
+#include "q4.h"
 
 enum { MODEL_WINOGRAD = 16 };     /* channels of a convolution, in and out, from which on it is Winograd's */
 enum { MODEL_PACKED = 64 << 20 }; /* packed weights of a model that may keep them, bytes */
@@ -16,6 +17,7 @@ typedef struct model_loader {
   dit_status status; /* of the first failure */
   int pack;          /* 1: matrices are packed as they are loaded */
   uint64_t packed;   /* bytes that packing takes */
+  uint16_t *pairs;   /* of q4 codes, once there are any */
 } model_loader;
 
 static void *model_take(model_loader *loader, size_t size) {
@@ -133,7 +135,7 @@ static const float *model_vector(model_loader *loader, const char *name, int64_t
   const dit__gguf_tensor *tensor = model_tensor(loader, name, 1, shape);
   if (!tensor) return NULL;
   if (tensor->type == DIT__GGUF_I8) {
-    loader->status = dit__fail(loader->error, DIT_ERROR_FORMAT, "tensor %s: a vector cannot be q8", name);
+    loader->status = dit__fail(loader->error, DIT_ERROR_FORMAT, "tensor %s: a vector cannot be q8 or q4", name);
     return NULL;
   }
   if (!loader->pack) return NULL; /* first pass: only sizes are of interest */
@@ -142,9 +144,57 @@ static const float *model_vector(model_loader *loader, const char *name, int64_t
   return values;
 }
 
+/* How the rows of a q4 matrix lie; the table of pairs of codes is made with the first of them. */
+static void model_q4_rows(model_loader *loader, const int8_t *forms, dit__weights *out) {
+  uint32_t *starts = (uint32_t *)model_take(loader, ((size_t)out->rows + 1) * sizeof *starts);
+  dit__q4 *q4 = (dit__q4 *)model_take(loader, sizeof *q4);
+  if (!loader->pairs && (loader->pairs = (uint16_t *)model_take(loader, DIT__Q4_PAIRS * sizeof *loader->pairs)))
+    dit__q4_pairs(loader->pairs);
+  if (!starts || !q4 || !loader->pairs) return;
+  dit__q4_starts(forms, (uint64_t)out->rows, (uint64_t)out->k, starts);
+  q4->forms = forms;
+  q4->starts = starts;
+  q4->pairs = loader->pairs;
+  out->q4 = q4;
+}
+
+/* A q4 matrix: its codes are one run of bytes, and NAME.form says what each row is made of. */
+static void model_q4(model_loader *loader, const char *name, const dit__gguf_tensor *codes, const uint64_t *shape,
+                     dit__weights *out) {
+  char full[80];
+  snprintf(full, sizeof full, "%s.form", name);
+  const dit__gguf_tensor *form = model_tensor(loader, full, 1, shape);
+  if (!form) return;
+  const int8_t *forms = (const int8_t *)form->data;
+  const uint64_t widths = form->type == DIT__GGUF_I8 ? dit__q4_widths(forms, shape[0]) : 0;
+  const uint64_t size = shape[1] / 8 * widths; /* 2^26 rows of 2^16 numbers at most, in any geometry */
+  if (!widths)
+    loader->status = dit__fail(loader->error, DIT_ERROR_FORMAT, "tensor %s: must be int8 and name known forms", full);
+  else if (shape[1] % 8 || size != codes->count || size > UINT32_MAX)
+    loader->status = dit__fail(loader->error, DIT_ERROR_FORMAT,
+                               "tensor %s has %llu bytes, but by %s %llu rows of %llu numbers need %llu", name,
+                               (unsigned long long)codes->count, full, (unsigned long long)shape[0],
+                               (unsigned long long)shape[1], (unsigned long long)size);
+  if (loader->status) return;
+  out->data = codes->data;
+  out->type = DIT__Q4;
+  out->rows = (int32_t)shape[0];
+  out->stride = out->k = (int32_t)shape[1];
+  out->taps = 1;
+  loader->model->info.parameters += shape[0] * shape[1];
+  snprintf(full, sizeof full, "%s.scale", name);
+  out->scale = model_vector(loader, full, (int64_t)shape[0]);
+  if (loader->pack && !loader->status) model_q4_rows(loader, forms, out);
+}
+
 /* Rows of any type as they lie in the file. */
 static void model_weights(model_loader *loader, const char *name, uint32_t rank, const uint64_t *shape, int32_t taps,
                           dit__weights *out) {
+  const dit__gguf_tensor *codes = rank == 2 && taps == 1 ? dit__gguf_find(loader->model->gguf, name) : NULL;
+  if (codes && codes->type == DIT__GGUF_I8 && codes->rank == 1 && !loader->status) {
+    model_q4(loader, name, codes, shape, out);
+    return;
+  }
   const dit__gguf_tensor *tensor = model_tensor(loader, name, rank, shape);
   if (!tensor) return;
   out->data = tensor->data;
@@ -171,7 +221,7 @@ typedef enum model_use { MODEL_F32, MODEL_F32_ONCE, MODEL_ANY } model_use;
 static void model_pack(model_loader *loader, dit__matrix *matrix, model_use use) {
   const dit__kernels *kernels = &loader->model->kernels;
   const dit__weights *w = &matrix->weights;
-  if (use == MODEL_ANY && loader->model->info.compute == DIT_COMPUTE_INT8 && w->type == DIT__I8)
+  if (use == MODEL_ANY && loader->model->info.compute == DIT_COMPUTE_INT8 && w->type >= DIT__I8)
     matrix->dot = &kernels->i8;
   if (use == MODEL_ANY && loader->model->info.compute == DIT_COMPUTE_BF16) matrix->dot = &kernels->bf16;
   if (use == MODEL_F32_ONCE) return;
@@ -182,13 +232,18 @@ static void model_pack(model_loader *loader, dit__matrix *matrix, model_use use)
   } else if (loader->packed <= MODEL_PACKED) {
     uint8_t *to = (uint8_t *)model_take(loader, size);
     if (!to) return;
-    if (matrix->dot) {
-      matrix->dot->pack(w, 0, w->rows, to);
-      matrix->narrow = to;
-    } else {
-      (matrix->winograd ? kernels->winograd_pack : kernels->pack)(w, 0, w->rows, (float *)(void *)to);
-      matrix->panels = (const float *)(const void *)to;
+    const size_t rows_bytes = dit__rows_bytes(matrix, kernels);
+    int8_t *rows = rows_bytes ? (int8_t *)dit__allocate(&loader->model->options, rows_bytes, 64) : NULL;
+    if (rows_bytes && !rows) {
+      loader->status = dit__fail(loader->error, DIT_ERROR_MEMORY, "no memory for %zu bytes", rows_bytes);
+      return;
     }
+    dit__pack(kernels, matrix, 0, w->rows, rows, to);
+    if (rows) dit__release(&loader->model->options, rows, rows_bytes);
+    if (matrix->dot)
+      matrix->narrow = to;
+    else
+      matrix->panels = (const float *)(const void *)to;
   }
 }
 
@@ -282,6 +337,9 @@ static void model_transformer(model_loader *loader) {
   model_linear(loader, "t_embedder.mlp.2", hidden, hidden, MODEL_F32_ONCE, &dit->time2);
   const uint64_t labels[2] = {(uint64_t)dit->classes + (dit->null_class == dit->classes), (uint64_t)hidden};
   model_weights(loader, "y_embedder.embedding_table.weight", 2, labels, 1, &dit->labels);
+  if (!loader->status && dit->labels.type == DIT__Q4)
+    loader->status =
+        dit__fail(loader->error, DIT_ERROR_FORMAT, "tensor y_embedder.embedding_table.weight: cannot be q4");
   for (int32_t i = 0; i < dit->depth && !loader->status; i++) {
     dit__block *block = &dit->blocks[i];
     char name[64];
@@ -605,8 +663,9 @@ static void model_compute(model_loader *loader) {
   model->info.compute = model->options.compute;
   if (!model->info.compute) model->info.compute = q8 ? DIT_COMPUTE_INT8 : DIT_COMPUTE_F32;
   if (model->info.compute == DIT_COMPUTE_INT8 && !q8)
-    loader->status = dit__fail(loader->error, DIT_ERROR_UNSUPPORTED,
-                               "dit_options: computing in int8 needs q8 weights; convert the model with --type q8");
+    loader->status =
+        dit__fail(loader->error, DIT_ERROR_UNSUPPORTED,
+                  "dit_options: computing in int8 needs q8 or q4 weights; convert the model with --type q8");
 }
 
 static void model_load(model_loader *loader) {
@@ -671,7 +730,7 @@ static dit_status model_open(const char *path, const void *data, size_t size, co
   if (!model) return dit__fail(error, DIT_ERROR_MEMORY, "no memory for a model");
   *model = start;
   model->references = 1;
-  model_loader loader = {model, error, DIT_OK, 0, 0};
+  model_loader loader = {model, error, DIT_OK, 0, 0, NULL};
   if (path) {
     loader.status = dit__file_open(path, model->options.load, &model->options, &model->file, error);
   } else {

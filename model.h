@@ -114,11 +114,19 @@ typedef struct dit__rows {
 void dit__plan_modulation(dit__plan *plan, dit__arena *arena, const dit__transformer *dit, const dit__rows *rows,
                           float *modulation);
 
+/* A pass may leave out the blocks, and add to the tokens what these added at an earlier step. */
+typedef enum dit__reuse {
+  DIT__WHOLE,
+  DIT__KEEP, /* whole; what the blocks add goes to `kept` */
+  DIT__REUSE /* without blocks; `kept` in their place */
+} dit__reuse;
+
 /* Appends a pass over `batch` samples: sample s reads latent[s % latents] [C][height][width], modulation row rows[s],
- * and gives out [batch][out_channels][height][width]. */
+ * and gives out [batch][out_channels][height][width]. kept: [batch][tokens][hidden], of the same samples at the step
+ * that kept it; not used by DIT__WHOLE. */
 void dit__plan_pass(dit__plan *plan, dit__arena *arena, const dit__transformer *dit, int32_t batch, int32_t latents,
                     int32_t height, int32_t width, const float *latent, const float *modulation,
-                    const int32_t *modulation_rows, float *out);
+                    const int32_t *modulation_rows, dit__reuse reuse, float *kept, float *out);
 
 /* ---- vae.c ---- */
 

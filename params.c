@@ -25,6 +25,7 @@ static dit_status params_ranges(const dit_params *p, dit_error *error) {
   if (!status) status = params_range("generator", p->generator, 0, DIT_GENERATOR_PHILOX, error);
   if (!status) status = params_range("variance", p->variance, 0, DIT_VARIANCE_DIRECT, error);
   if (!status) status = params_range("clip", p->clip, 0, DIT_CLIP_DERIVED, error);
+  if (!status) status = params_range("reuse", p->reuse, 0, DIT__STEPS_MOST, error);
   if (!status) status = params_range("threads", p->threads, 0, 1024, error);
   if (!status) status = params_real("guidance", p->guidance, 0, 1000, error);
   if (!status) status = params_real("guidance_from", p->guidance_from, 0, 1, error);
@@ -34,7 +35,7 @@ static dit_status params_ranges(const dit_params *p, dit_error *error) {
   if (!status) status = params_real("strength", p->strength, 0, 1, error);
   if (!status && p->guidance_from > p->guidance_to)
     status = dit__fail(error, DIT_ERROR_ARGUMENT, "dit_params: guidance_from lies behind guidance_to");
-  if (!status && (p->reserved != 0 || p->reserved2 != 0))
+  if (!status && (p->reserved != 0 || p->reserved2 != 0 || p->reserved3 != 0))
     status = dit__fail(error, DIT_ERROR_ARGUMENT, "dit_params: reserved members must be 0");
   return status;
 }
@@ -122,6 +123,7 @@ static dit_status params_fill(const dit_model *model, const dit_params *params, 
   status = params_ranges(&p, error);
   if (status) return status;
   if (!p.count) p.count = 1;
+  if (!p.reuse) p.reuse = 1;
   status = params_size(model, &p, error);
   if (!status) status = params_classes(model, &p, error);
   if (!status) status = params_sampler(model, &p, error);

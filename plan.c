@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cut.h"
+#include "q4.h"
 
 enum { PLAN_TASK_ROWS = 96, PLAN_QUERIES = 24 }; /* what a task should have: rows of a product; queries, in multiples */
 enum { PLAN_KEPT = 16 << 20 }; /* bytes of packed rows that a product may keep for its other chunks of columns */
@@ -20,11 +21,44 @@ size_t dit__panel_bytes(const dit__matrix *matrix, const dit__kernels *kernels) 
   return (groups + 1) * (size_t)matrix->dot->nr * 4;
 }
 
+static int32_t panel_columns(const dit__matrix *matrix, const dit__kernels *kernels) {
+  return matrix->dot ? matrix->dot->nr : kernels->nr;
+}
+
+size_t dit__rows_bytes(const dit__matrix *matrix, const dit__kernels *kernels) {
+  if (matrix->weights.type != DIT__Q4) return 0;
+  return plan_round((size_t)panel_columns(matrix, kernels) * (size_t)matrix->weights.k);
+}
+
+static void pack_panels(const dit__kernels *kernels, const dit__matrix *matrix, const dit__weights *weights,
+                        int32_t first, int32_t count, uint8_t *panels) {
+  if (matrix->dot)
+    matrix->dot->pack(weights, first, count, panels);
+  else
+    (matrix->winograd ? kernels->winograd_pack : kernels->pack)(weights, first, count, (float *)(void *)panels);
+}
+
+void dit__pack(const dit__kernels *kernels, const dit__matrix *matrix, int32_t first, int32_t count, int8_t *rows,
+               uint8_t *panels) {
+  const dit__weights *w = &matrix->weights;
+  if (w->type != DIT__Q4) {
+    pack_panels(kernels, matrix, w, first, count, panels);
+    return;
+  }
+  const int32_t nr = panel_columns(matrix, kernels), end = first + count;
+  for (; first < end; first += nr, panels += dit__panel_bytes(matrix, kernels)) {
+    const int32_t part = (int32_t)plan_least(nr, end - first);
+    const dit__weights whole = {(const uint8_t *)rows, w->scale + first, w->k, DIT__I8, part, w->k, 1, NULL};
+    dit__q4_rows(w, first, part, rows);
+    pack_panels(kernels, matrix, &whole, 0, part, panels);
+  }
+}
+
 /* How a product is cut: chunks of columns, each in a unit that packs its panels (unless they lie packed) and in chunks
  * of rows. */
 typedef struct plan_cut {
   int32_t nr, columns, rows, column_chunks, pack_units, row_chunks;
-  size_t panel_bytes, pack_bytes, partial_bytes, kept_bytes;
+  size_t panel_bytes, pack_bytes, partial_bytes, kept_bytes, rows_bytes; /* rows_bytes: of each task */
 } plan_cut;
 
 /* Tasks take rows, if each gets enough of them to make up for reading all panels. */
@@ -37,7 +71,7 @@ static plan_cut product_cut(const dit__engine *engine, const dit__op *op) {
   const int64_t k = matrix->weights.k;
   plan_cut cut;
   memset(&cut, 0, sizeof cut);
-  cut.nr = matrix->dot ? matrix->dot->nr : engine->kernels->nr;
+  cut.nr = panel_columns(matrix, engine->kernels);
   cut.panel_bytes = dit__panel_bytes(matrix, engine->kernels);
   cut.pack_units = matrix->dot ? !matrix->narrow : !matrix->panels;
   const int64_t panels = plan_ceil(matrix->weights.rows, cut.nr), threads = engine->threads;
@@ -57,7 +91,10 @@ static plan_cut product_cut(const dit__engine *engine, const dit__op *op) {
   cut.column_chunks = (int32_t)plan_ceil(panels, each);
   cut.row_chunks = (int32_t)plan_ceil(op->rows, rows);
   cut.rows = (int32_t)plan_ceil(op->rows, cut.row_chunks);
-  if (cut.pack_units) cut.pack_bytes = plan_round(cut.panel_bytes * (size_t)plan_least(panels, fit)); /* for any rows */
+  if (cut.pack_units) {
+    cut.pack_bytes = plan_round(cut.panel_bytes * (size_t)plan_least(panels, fit)); /* for any rows */
+    cut.rows_bytes = dit__rows_bytes(matrix, engine->kernels);
+  }
   if (k > DIT__BLOCK && !matrix->dot) cut.partial_bytes = plan_round((size_t)cut.rows * (size_t)cut.columns * 4);
   const size_t kept = plan_round((size_t)dit__packed_rows(op->rows, (int32_t)k) * 4);
   if (cut.column_chunks > 1 && cut.row_chunks == 1 && product_by_rows(engine, op->rows) && !matrix->dot &&
@@ -71,7 +108,8 @@ typedef struct pack_run {
   const dit__matrix *matrix;
   uint8_t *panels;
   int32_t column, columns, tasks, nr;
-  size_t panel_bytes;
+  size_t panel_bytes, rows_bytes;
+  uint8_t *rows; /* rows_bytes a task */
 } pack_run;
 
 static void DIT_CALL pack_task(void *context, int32_t index) {
@@ -81,17 +119,14 @@ static void DIT_CALL pack_task(void *context, int32_t index) {
   if (!count) return;
   uint8_t *to = run->panels + (size_t)(first / run->nr) * run->panel_bytes;
   const int32_t column = run->column + (int32_t)first;
-  if (run->matrix->dot)
-    run->matrix->dot->pack(&run->matrix->weights, column, (int32_t)count, to);
-  else if (run->matrix->winograd)
-    run->kernels->winograd_pack(&run->matrix->weights, column, (int32_t)count, (float *)(void *)to);
-  else
-    run->kernels->pack(&run->matrix->weights, column, (int32_t)count, (float *)(void *)to);
+  int8_t *rows = (int8_t *)(run->rows + (size_t)index * run->rows_bytes);
+  dit__pack(run->kernels, run->matrix, column, (int32_t)count, rows, to);
 }
 
 void dit__pack_matrix(const dit__engine *engine, const dit__matrix *matrix, int32_t column, int32_t columns, int32_t nr,
-                      size_t panel_bytes, uint8_t *panels) {
-  pack_run run = {engine->kernels, matrix, panels, column, columns, 1, nr, panel_bytes};
+                      size_t panel_bytes, uint8_t *panels, uint8_t *rows) {
+  const size_t rows_bytes = dit__rows_bytes(matrix, engine->kernels);
+  pack_run run = {engine->kernels, matrix, panels, column, columns, 1, nr, panel_bytes, rows_bytes, rows};
   run.tasks = plan_tasks(engine, (double)PLAN_MOVED * columns * matrix->weights.k, plan_ceil(columns, nr));
   dit__parallel(engine, run.tasks, pack_task, &run);
 }
@@ -135,6 +170,11 @@ void dit__product_compute(const dit__engine *engine, dit__product_run *run, doub
   dit__parallel(engine, run->tasks, product_task, run);
 }
 
+/* But for rows on their way, which lie behind. */
+static size_t product_scratch(const dit__engine *engine, const plan_cut *cut) {
+  return cut->pack_bytes + cut->partial_bytes + cut->kept_bytes + (size_t)engine->threads * dit__product_task_bytes();
+}
+
 static void product_unit(const dit__engine *engine, const dit__op *op, int64_t unit) {
   const plan_cut cut = product_cut(engine, op);
   const dit__matrix *matrix = op->matrix;
@@ -144,7 +184,8 @@ static void product_unit(const dit__engine *engine, const dit__op *op, int64_t u
   const int32_t rows = (int32_t)plan_least(cut.rows, op->rows - row);
   const uint8_t *panels = engine->scratch;
   if (chunk < 0) {
-    dit__pack_matrix(engine, matrix, column, columns, cut.nr, cut.panel_bytes, engine->scratch);
+    dit__pack_matrix(engine, matrix, column, columns, cut.nr, cut.panel_bytes, engine->scratch,
+                     engine->scratch + product_scratch(engine, &cut));
     return;
   }
   if (!cut.pack_units) {
@@ -377,7 +418,8 @@ static void DIT_CALL head_pack_task(void *context, int32_t index) {
       float *to = (float *)(void *)(keys + run->cut.keys_bytes) + begin * op->tokens;
       run->kernels->pack_columns(rows + begin, op->x_stride, op->tokens, (int32_t)panels, to);
     } else {
-      const dit__weights as_weights = {(const uint8_t *)rows, NULL, op->x_stride, DIT__F32, op->tokens, op->dim, 1};
+      const dit__weights as_weights = {
+          (const uint8_t *)rows, NULL, op->x_stride, DIT__F32, op->tokens, op->dim, 1, NULL};
       float *to = (float *)(void *)keys + begin * op->dim;
       run->kernels->pack(&as_weights, (int32_t)begin, (int32_t)panels, to);
     }
@@ -502,7 +544,7 @@ static size_t op_scratch(const dit__engine *engine, const dit__op *op) {
   switch (op->kind) {
     case DIT__PRODUCT: {
       const plan_cut cut = product_cut(engine, op);
-      return cut.pack_bytes + cut.partial_bytes + cut.kept_bytes + (size_t)engine->threads * dit__product_task_bytes();
+      return product_scratch(engine, &cut) + (size_t)engine->threads * cut.rows_bytes;
     }
     case DIT__CONVOLUTION:
       return op->matrix->winograd ? dit__winograd_bytes(engine, op) : dit__convolution_scratch(engine, op);

@@ -20,6 +20,12 @@ typedef struct dit__matrix {
 /* Bytes of one packed panel. */
 size_t dit__panel_bytes(const dit__matrix *matrix, const dit__kernels *kernels);
 
+/* Packs columns first..first+count-1 (whole panels but for the last). rows: dit__rows_bytes, for q4 rows on their way.
+ */
+void dit__pack(const dit__kernels *kernels, const dit__matrix *matrix, int32_t first, int32_t count, int8_t *rows,
+               uint8_t *panels);
+size_t dit__rows_bytes(const dit__matrix *matrix, const dit__kernels *kernels);
+
 /* Rows of activations, made narrow for products. */
 typedef struct dit__quantized {
   uint8_t *q;

@@ -60,6 +60,7 @@ static dit__job_buffers job_buffers_of(dit_job *job) {
       dit__job_floats(job, shape->image),
       dit__job_floats(job, shape->modulation),
       dit__job_floats(job, shape->init) + (job->params.init_image ? job->picture * shape->latent : 0),
+      dit__job_floats(job, shape->kept),
       (int32_t *)dit__job_at(job, shape->rows),
       (uint8_t *)dit__job_at(job, shape->workspace)};
   return b;
@@ -113,9 +114,9 @@ static void job_open_modulation(dit_job *job, dit__arena *arena) {
   dit__job_plan_modulation(&job->plan, arena, job->model, &job->wanted, &b);
 }
 
-static void job_open_pass(dit_job *job, dit__arena *arena, int32_t guided) {
+static void job_open_pass(dit_job *job, dit__arena *arena, int32_t guided, dit__reuse reuse) {
   const dit__job_buffers b = job_buffers_of(job);
-  dit__job_plan_pass(&job->plan, arena, job->model, &job->shape, job->count, guided, &b);
+  dit__job_plan_pass(&job->plan, arena, job->model, &job->shape, job->count, guided, reuse, &b);
 }
 
 static void job_open_decode(dit_job *job, dit__arena *arena) {
@@ -133,7 +134,7 @@ static void job_open_encode(dit_job *job, dit__arena *arena) {
 static int64_t job_group_units(dit_job *job) {
   dit__arena arena;
   const int32_t decodes = job->model->vae.decoder != NULL;
-  int64_t units = 1, pass[2] = {0, 0};
+  int64_t units = 1, pass[2][3]; /* by guided and reuse */
   if (job->params.init_image) {
     dit__plan_open(&job->plan, &job->engine, NULL);
     job_open_encode(job, &arena);
@@ -145,13 +146,14 @@ static int64_t job_group_units(dit_job *job) {
     job_open_modulation(job, &arena);
     units += job->plan.units;
   }
-  for (int32_t guided = 0; guided <= job->shape.guided; guided++) {
-    dit__plan_open(&job->plan, &job->engine, NULL);
-    job_open_pass(job, &arena, guided);
-    pass[guided] = job->plan.units;
-  }
+  for (int32_t guided = 0; guided <= job->shape.guided; guided++)
+    for (int32_t reuse = DIT__WHOLE; reuse <= DIT__REUSE; reuse++) {
+      dit__plan_open(&job->plan, &job->engine, NULL);
+      job_open_pass(job, &arena, guided, (dit__reuse)reuse);
+      pass[guided][reuse] = job->plan.units;
+    }
   for (int32_t step = job->shape.first_step; step < job->params.steps; step++)
-    units += pass[dit__job_step_guided(job, step)] + 1;
+    units += pass[dit__job_step_guided(job, step)][dit__job_step_reuse(job, step)] + 1;
   if (decodes) {
     dit__plan_open(&job->plan, &job->engine, NULL);
     job_open_decode(job, &arena);
@@ -252,7 +254,7 @@ static void job_open(dit_job *job) {
     job_open_modulation(job, &arena);
   } else if (job->phase == JOB_PASS) {
     job_rows(job, guided);
-    job_open_pass(job, &arena, guided);
+    job_open_pass(job, &arena, guided, dit__job_step_reuse(job, job->step));
   } else if (job->phase == JOB_DECODE) {
     job_open_decode(job, &arena);
   }

@@ -183,7 +183,7 @@ void dit__winograd_unit(const dit__engine *engine, const dit__op *op, int64_t un
   if (unit < cut.stay_units) {
     plan_share(rows, cut.stay_units, (int32_t)unit, nr, &first, &count);
     dit__pack_matrix(engine, matrix, (int32_t)first, (int32_t)count, nr, cut.panel_bytes,
-                     panels + (size_t)(first / nr) * cut.panel_bytes);
+                     panels + (size_t)(first / nr) * cut.panel_bytes, NULL);
     return;
   }
   unit -= cut.stay_units;
@@ -193,7 +193,7 @@ void dit__winograd_unit(const dit__engine *engine, const dit__op *op, int64_t un
   const int32_t columns = (int32_t)plan_least(cut.columns, rows - column);
   count = plan_least(cut.chunk, cut.tiles - tile);
   if (cut.tiles_stay) {
-    if (tile == 0) dit__pack_matrix(engine, matrix, column, columns, nr, cut.panel_bytes, panels);
+    if (tile == 0) dit__pack_matrix(engine, matrix, column, columns, nr, cut.panel_bytes, panels, NULL);
     to->panels = (const float *)(const void *)panels;
     winograd_multiply(engine, op, &run, tile, count, column, columns);
   } else {

@@ -17,17 +17,26 @@ enum { DIT__TAPS = 9 };                                       /* most taps of a 
 enum { DIT__WINOGRAD_POINTS = 36, DIT__WINOGRAD_GRAIN = 12 }; /* of a tile; of tiles that tasks share */
 enum { DIT__LEVELS = 127 };                                   /* quantised activations are 0..127, weights -127..127 */
 
-typedef enum dit__weight_type { DIT__F32, DIT__F16, DIT__BF16, DIT__I8 } dit__weight_type;
+typedef enum dit__weight_type {
+  DIT__F32,
+  DIT__F16,
+  DIT__BF16,
+  DIT__I8,
+  DIT__Q4 /* becomes I8 before a kernel sees it (q4.h) */
+} dit__weight_type;
+
+typedef struct dit__q4 dit__q4;
 
 /* Rows of a weight matrix as they lie in the file. Element (n, k): for taps 1 data[n*stride + k]; for a convolution,
  * whose k counts (tap, channel), data[n*stride + channel*taps + tap]. */
 typedef struct dit__weights {
   const uint8_t *data; /* any alignment */
-  const float *scale;  /* I8: one factor a row */
+  const float *scale;  /* I8, Q4: one factor a row */
   ptrdiff_t stride;    /* elements from row to row */
   int32_t type;        /* dit__weight_type */
   int32_t rows, k;     /* k = taps * channels */
   int32_t taps;
+  const dit__q4 *q4; /* Q4: how rows lie in data */
 } dit__weights;
 
 /* What happens to v = sum + bias[n] as a tile leaves the registers. */

@@ -111,6 +111,8 @@ int main(void) {
   MEMBER(dit_params, strength);
   MEMBER(dit_params, reserved);
   MEMBER(dit_params, reserved2);
+  MEMBER(dit_params, reuse);
+  MEMBER(dit_params, reserved3);
   WHOLE(dit_params);
   MEMBER(dit_progress, struct_size);
   MEMBER(dit_progress, status);

@@ -152,14 +152,15 @@ static void transformers(void) {
   static const struct {
     const char *name;
     int type, compute;
-  } kinds[5] = {{"dit-f32", DIT_TYPE_F32, DIT_COMPUTE_F32},
-                {"dit-f16", DIT_TYPE_F16, DIT_COMPUTE_F32},
-                {"dit-bf16", DIT_TYPE_BF16, DIT_COMPUTE_F32},
-                {"dit-q8-f32", DIT_TYPE_Q8, DIT_COMPUTE_F32},
-                {"dit-q8-int8", DIT_TYPE_Q8, DIT_COMPUTE_INT8}};
-  for (int i = 0; i < 5; i++) {
-    dit_model *model = open_synthetic("dit:hidden=84,depth=2,heads=3,patch=2,latent=6,in=3,classes=7", NULL,
-                                      kinds[i].type, kinds[i].compute);
+  } kinds[7] = {{"dit-f32", DIT_TYPE_F32, DIT_COMPUTE_F32},     {"dit-f16", DIT_TYPE_F16, DIT_COMPUTE_F32},
+                {"dit-bf16", DIT_TYPE_BF16, DIT_COMPUTE_F32},   {"dit-q8-f32", DIT_TYPE_Q8, DIT_COMPUTE_F32},
+                {"dit-q8-int8", DIT_TYPE_Q8, DIT_COMPUTE_INT8}, {"dit-q4-f32", DIT_TYPE_Q4, DIT_COMPUTE_F32},
+                {"dit-q4-int8", DIT_TYPE_Q4, DIT_COMPUTE_INT8}};
+  for (int i = 0; i < 7; i++) { /* q4 has rows of multiples of 8 */
+    dit_model *model =
+        open_synthetic(kinds[i].type == DIT_TYPE_Q4 ? "dit:hidden=120,depth=4,heads=3,patch=2,latent=6,in=3,classes=7"
+                                                    : "dit:hidden=84,depth=2,heads=3,patch=2,latent=6,in=3,classes=7",
+                       NULL, kinds[i].type, kinds[i].compute);
     denoise(kinds[i].name, model, 6, 6);
     dit_model_close(model);
   }
@@ -218,7 +219,11 @@ static void samplers(void) {
                            .clip = DIT_CLIP_ON,
                            .guidance = 1.5f,
                            .guidance_channels = -1};
-  dit_params small = ddpm, solver = ddim, leading = ddim, trailing = ddpm;
+  dit_params small = ddpm, solver = ddim, leading = ddim, trailing = ddpm, reusing = ddim;
+  reusing.steps = 7;
+  reusing.reuse = 3;
+  reusing.guidance_from = 0.2f;
+  reusing.guidance_to = 1;
   small.variance = DIT_VARIANCE_FIXED_SMALL;
   solver.sampler = DIT_SAMPLER_DPMPP;
   leading.spacing = DIT_SPACING_LEADING;
@@ -232,6 +237,7 @@ static void samplers(void) {
   sample("job-dpmpp", model, solver, 1);
   sample("job-leading", model, leading, 1);
   sample("job-trailing", model, trailing, 1);
+  sample("job-reuse", model, reusing, 1);
   uint8_t pictures[2][8][8][4], masks[2][8][8];
   for (size_t i = 0; i < sizeof pictures; i++) ((uint8_t *)pictures)[i] = (uint8_t)(i * i * 37 >> 3);
   for (size_t i = 0; i < sizeof masks; i++) ((uint8_t *)masks)[i] = i % 8 < 2 ? 0 : i % 11 == 0 ? 100 : 255;

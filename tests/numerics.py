@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+from fractions import Fraction
 
 import numpy as np
 
@@ -311,6 +312,7 @@ class Gguf:
         found = [(self.string(), self.shape(), self.number("<I"), self.number("<Q")) for _ in range(tensors)]
         align = self.keys.get("general.alignment", 32)
         base = (self.at + align - 1) // align * align
+        self.whole = {}
         self.raw = {name: self.tensor(shape, kind, base + offset) for name, shape, kind, offset in found}
 
     def number(self, form):
@@ -341,16 +343,35 @@ class Gguf:
             return (values.astype(np.uint32) << 16).view(F)
         return values if kind == 24 else values.astype(F)
 
-    def q8(self, name):
+    def codes(self, name):
+        """The integers of a q4 matrix."""
+        rows, at, forms = [], 0, self.raw[name + ".form"]
+        k = 8 * self.raw[name].size // int((forms & 15).sum())
+        for form in forms:
+            width, a = int(form) & 15, Fraction(int(form) >> 4, 4)
+            bits = np.unpackbits(self.raw[name][at:at + k * width // 8].view(np.uint8), bitorder="little")
+            at += k * width // 8
+            numbers = (bits.reshape(k, width) << np.arange(width)).sum(1)
+            grid = [code if code < 128 else code - 256 for code in range(256)]
+            if width < 8:
+                u = [Fraction(2 * code + 1, 2**width) - 1 for code in range(2**width)]
+                grid = [int(abs(g) + Fraction(1, 2)) * (1 if g > 0 else -1) for g in (127 * ((1 - a) * x + a * x**3) for x in u)]
+            rows.append(np.array(grid)[numbers])
+        return np.array(rows)
+
+    def narrow(self, name):
         return self.raw[name].dtype == np.int8
 
     def integers(self, name):
-        return self.raw[name].astype(np.int64), self.raw[name + ".scale"]
+        if name not in self.whole:
+            self.whole[name] = self.codes(name) if name + ".form" in self.raw else self.raw[name]
+        return self.whole[name].astype(np.int64), self.raw[name + ".scale"]
 
     def __call__(self, name):
         """A tensor as f32."""
-        if self.q8(name):
-            return self.raw[name].astype(F) * self.raw[name + ".scale"][:, None]
+        if self.narrow(name):
+            integers, scale = self.integers(name)
+            return integers.astype(F) * scale[:, None]
         return self.raw[name]
 
 
@@ -413,8 +434,8 @@ class Transformer:
         inner = gelu(self.layer(name + ".mlp.fc1", layer_norm(x, m[3], m[4], self.eps)))
         return fma(m[5], self.layer(name + ".mlp.fc2", inner), x)
 
-    def denoise(self, latent, timestep, label):
-        """latent [C][height][width] -> [C or 2C][height][width]"""
+    def denoise(self, latent, timestep, label, kept=None, whole=True):
+        """latent [C][height][width] -> [C or 2C][height][width]; kept: what blocks added, by label."""
         c, height, width = latent.shape
         p, own = self.patch, self.latent_size // self.patch
         rows, columns = height // p, width // p
@@ -425,8 +446,13 @@ class Transformer:
             place = positions(self.hidden_size, rows, columns, own if self.diffusers else None)
         x = place + (product(patches, embed) + self.file("x_embedder.proj.bias"))
         m = self.modulation(D(timestep), label)
-        for i in range(self.depth):
+        key, before = label.tobytes(), x
+        for i in range(self.depth if whole else 0):
             x = self.block("blocks.%d" % i, x, m[i])
+        if kept is not None and whole:
+            kept[key] = x - before
+        elif not whole:
+            x = x + kept[key]
         out = self.linear("final_layer.linear", layer_norm(x, m[-1][0], m[-1][1]))
         out = out.reshape(rows, columns, p, p, self.out_channels).transpose(4, 0, 2, 1, 3)
         return out.reshape(self.out_channels, height, width)
@@ -741,12 +767,16 @@ def job(dit, vae, p, picture):
     row_of = lambda c: null if c < 0 else c
     a = row_of(p["classes"][picture])
     label = dit.label(a, row_of(p["classes_b"][picture]), p["mix"]) if p.get("classes_b") else dit.label(a)
+    guided = [p["guidance"] != 1 and p.get("from", 0) <= (k + 0.5) / steps <= p.get("to", 1) for k in range(steps)]
+    kept, begin = {}, first
     for k, row in list(enumerate(rows))[first:]:
-        out = dit.denoise(x, row["t"], label)
-        at = (k + 0.5) / steps
-        if p["guidance"] != 1 and p.get("from", 0) <= at <= p.get("to", 1):
+        if guided[k] and not any(guided[first:k]):
+            begin = k
+        reuse = dict(kept=kept, whole=(k - begin) % p.get("reuse", 1) == 0)
+        out = dit.denoise(x, row["t"], label, **reuse)
+        if guided[k]:
             n = p["guided"]
-            base = dit.denoise(x, row["t"], dit.label(null)).astype(D)[:n]
+            base = dit.denoise(x, row["t"], dit.label(null), **reuse).astype(D)[:n]
             out = out.copy()
             out[:n] = (base + float(F(p["guidance"])) * (out[:n].astype(D) - base)).astype(F)
         eps, v = out[:channels], out[channels:]
@@ -775,7 +805,8 @@ class Params(ctypes.Structure):
         (n, PTR) for n in ("classes", "classes_b", "seeds", "noise", "step_noise", "init_image", "mask")] + [
         ("seed", U64)] + [(n, I32) for n in ("width", "height", "steps", "sampler", "spacing", "generator", "variance",
                                              "clip", "guidance_channels", "threads")] + [
-        (n, F32) for n in ("guidance", "guidance_from", "guidance_to", "eta", "mix", "strength", "reserved", "reserved2")]
+        (n, F32) for n in ("guidance", "guidance_from", "guidance_to", "eta", "mix", "strength", "reserved", "reserved2")] + [
+        ("reuse", I32), ("reserved3", I32)]
 
 
 class Error(ctypes.Structure):
@@ -841,7 +872,7 @@ class Model:
         given = Params(struct_size=ctypes.sizeof(Params), count=count, height=height * factor, width=width * factor, seed=p["seed"], steps=p["steps"], sampler=p["sampler"],
                        spacing=p["spacing"], generator=p.get("generator", 0), variance=p.get("variance") or 0, clip=p.get("clip", 1), eta=p.get("eta", 0),
                        guidance=p["guidance"], guidance_channels=p["guided"], mix=p.get("mix", 0), strength=p.get("strength", 0),
-                       guidance_from=p.get("from", 0), guidance_to=p.get("to", 1),
+                       guidance_from=p.get("from", 0), guidance_to=p.get("to", 1), reuse=p.get("reuse", 0),
                        **{n: a.ctypes.data for n, a in arrays.items()})
         handle = PTR()
         call("dit_job_start", self.model, ctypes.byref(given), ctypes.byref(handle))
@@ -969,6 +1000,10 @@ def check_jobs(folder):
               dict(more, sampler=DDPM_SAMPLER, spacing=TRAILING, variance=LEARNED, generator=2)),
              ("diffusers' DDPM, direct variance", learned,
               dict(more, sampler=DDPM_SAMPLER, spacing=LEADING, variance=DIRECT)),
+             ("DDIM, blocks at every third step, guidance sets in later", learned,
+              dict(more, steps=8, sampler=DDIM_SAMPLER, spacing=DDIM, reuse=3, **{"from": 0.2, "to": 0.8})),
+             ("DDPM from pictures, blocks at every second step", learned,
+              dict(start, steps=6, sampler=DDPM_SAMPLER, strength=0.9, variance=LEARNED, reuse=2)),
              ("DDPM, direct variance", learned, dict(more, sampler=DDPM_SAMPLER, spacing=EVEN, variance=DIRECT))]
     for name, model, p in jobs:
         compare_job(name, model, p)
@@ -1012,6 +1047,8 @@ def main():
         check_transformer(folder, wide, "q8", 1, [(8, 8)])
         check_transformer(folder, odd, "q8", 2, [(6, 6)])
         check_transformer(folder, odd, "f32", 0, [(6, 6), (8, 4)], "diffusers")
+        for compute in (2, 1):
+            check_transformer(folder, "dit:hidden=120,depth=4,heads=2,patch=2,latent=4,in=4,classes=4", "q4", compute, [(4, 4)])
         many = "dit:hidden=16,depth=1,heads=2,patch=2,latent=34,in=4,classes=4,sigma=0"  # 289 tokens: two blocks of keys
         check_transformer(folder, many, "f32", 0, [(34, 34), (36, 34), (4, 6)])
         check_autoencoder(folder, "vae:blocks=8+16+12,layers=2,groups=4,in=4,out=4,latent=3", 3, 5)

@@ -106,6 +106,8 @@ refused 2 'would write to the standard output' --json -o -
 refused 2 'the picture says this' --again x.png -s 5
 refused 2 'the picture says this' --again x.png --compute f32
 refused 2 'makes one file' --again x.png -o '%i.png'
+refused 2 'choose one' --fast -s 10
+refused 2 'the picture says this' --again x.png --fast
 refused 2 'the topics are' --help=me
 refused 1 'absent.png' --again absent.png
 refused 1 'absent.png' -i absent.png
@@ -321,6 +323,14 @@ run 0 -c potion -s 3 --diffusers --sampler ddpm -o diffusers.png
 again diffusers.png
 run 0 -c key -s 3 --eta 0.123456789 -o eta.png
 again eta.png
+run 0 -c 1 -s 4 --reuse 2 -o reuse.png
+check "--reuse is told in the PNG" has 'Reuse.2' reuse.png
+again reuse.png
+run 0 -c 1 --fast -o fast.png
+check "--fast: 20 steps of dpm++" has 'Sampler.dpm' fast.png
+again fast.png
+run 0 -c 1 -s 20 --sampler dpm++ -o kept.png
+check "--fast is 20 steps of dpm++" cmp -s fast.png kept.png
 check "reals have all their digits" has 'Eta.0\.123456791' eta.png
 run 0 -c potion,key -n 2 -s 2 --scale 2 -o '%c-%s.png'
 again key-1.png

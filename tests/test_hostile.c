@@ -598,6 +598,7 @@ int main(void) {
   synthetic_path(path, sizeof path, "hostile");
   test_model(TINY_DIT, TINY_VAE, DIT_TYPE_F32, "f32", 1);
   test_model(TINY_DIT, NULL, DIT_TYPE_Q8, "q8", 0);
+  test_model(TINY_DIT, NULL, DIT_TYPE_Q4, "q4", 0);
   test_model(TINY_VAE, NULL, DIT_TYPE_F16, "autoencoder", 0);
   test_end_of_file();
   test_levels();

@@ -527,13 +527,13 @@ static void test_schedulers_refused(void) {
 /* ---- Model files, written again ---- */
 
 static void test_rewriting(void) {
-  static const char *const types[] = {"f32", "f16", "bf16", "q8"};
+  static const char *const types[] = {"f32", "f16", "bf16", "q8", "q4"};
   char a[128], b[128], full[128];
   snprintf(a, sizeof a, "%s", in_folder("a.gguf"));
   snprintf(b, sizeof b, "%s", in_folder("b.gguf"));
   snprintf(full, sizeof full, "%s", in_folder("full.gguf"));
   CHECK(RUN("--synthetic", DIT_SPEC, "--synthetic", VAE_SPEC, "--type", "f32", "-o", full) == 0, "%s", output);
-  for (int i = 0; i < 4; i++) {
+  for (int i = 0; i < 5; i++) {
     CHECK(RUN("--synthetic", DIT_SPEC, "--synthetic", VAE_SPEC, "--type", types[i], "-o", b) == 0, "%s", output);
     CHECK(RUN(full, "--type", types[i], "-o", a) == 0, "%s", output);
     equal_files(types[i], a, b);
@@ -543,7 +543,7 @@ static void test_rewriting(void) {
     equal_files("onto itself", a, b);
   }
   CHECK(RUN(b, "--type", "f32", "-o", a) == 0 && RUN("--check", a, b) == 0 && strstr(output, "all equal"),
-        "q8 as f32: %s", output);
+        "q4 as f32: %s", output);
   refused("another null class", RUN(full, "--no-null-class", "-o", a), "convert the checkpoint again");
   refused("together", RUN(full, "--synthetic", VAE_SPEC, "-o", a), "alone");
   save_text("labels.txt", "a\nb\n");

@@ -25,8 +25,8 @@ const char *describe_compute(int32_t compute) {
 }
 
 const char *describe_type(int32_t type) {
-  static const char *const words[] = {"", "f32", "f16", "bf16", "q8"};
-  return word(words, 5, type);
+  static const char *const words[] = {"", "f32", "f16", "bf16", "q8", "q4"};
+  return word(words, 6, type);
 }
 
 static void transformer(const dit_info *i) {

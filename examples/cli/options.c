@@ -87,6 +87,8 @@ static int set_option(cli_options *o, int id, const char *option, const char *va
     case OPTION_GENERATOR: return parse_generator(option, value, &o->make.generator);
     case OPTION_REFERENCE: o->program = PROGRAM_OFFICIAL; return EXIT_OK;
     case OPTION_DIFFUSERS: o->program = PROGRAM_DIFFUSERS; return EXIT_OK;
+    case OPTION_REUSE: return number_int(option, value, 1, 1000, &o->make.reuse);
+    case OPTION_FAST: o->fast = 1; return EXIT_OK;
     case OPTION_ETA: return number_float(option, value, 0, 1, &o->make.eta);
     case OPTION_GUIDANCE: return number_float(option, value, 0.01, 1000, &o->make.guidance);
     case OPTION_GUIDANCE_CHANNELS:
@@ -164,6 +166,10 @@ static int check_together(cli_options *o, const unsigned char *seen) {
   if (o->program && (o->start || o->make.generator)) {
     return fail(EXIT_USAGE, "%s: with --%s, the noise is that of PyTorch alone", o->start ? "-i" : "--generator",
                 option_table[seen[OPTION_REFERENCE] ? OPTION_REFERENCE : OPTION_DIFFUSERS].name);
+  }
+  for (int id = 0; id < OPTION_COUNT_ALL && o->fast; id++) {
+    if (seen[id] && (id == OPTION_STEPS || id == OPTION_SAMPLER || id == OPTION_SPACING || id == OPTION_REFERENCE))
+      return fail(EXIT_USAGE, "--fast and --%s: choose one", option_table[id].name);
   }
   if (o->mask && !o->start) return fail(EXIT_USAGE, "--mask: a start picture is needed: -i PNG");
   if (seen[OPTION_STRENGTH] && !o->start) return fail(EXIT_USAGE, "--strength: a start picture is needed: -i PNG");

@@ -19,7 +19,7 @@ typedef struct cli_options {
   const char *mix; /* its first mix_length bytes name a class */
   size_t mix_length;
   const char *topic; /* of the help */
-  int show, preview, json, memory, profile;
+  int show, preview, json, memory, profile, fast;
   int program;   /* PROGRAM_*: of program.h */
   int32_t count; /* pictures of each class */
   int32_t scale;

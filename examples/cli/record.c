@@ -42,6 +42,7 @@ const record_field record_fields[] = {
     {"Guidance channels", "guidance_channels", FIELD_INT, AT(params.guidance_channels), 0, 1, 65536, NULL},
     {"Guidance from", "guidance_from", FIELD_REAL, AT(params.guidance_from), 0, 0, 1, NULL},
     {"Guidance to", "guidance_to", FIELD_REAL, AT(params.guidance_to), 0, 1e-6, 1, NULL},
+    {"Reuse", "reuse", FIELD_INT, AT(params.reuse), AT(has_reuse), 2, 1000, NULL},
     {"Mix class number", "mix_class", FIELD_INT, AT(mix_class), AT(has_mix), 0, INT32_MAX, NULL},
     {"Mix", "mix", FIELD_REAL, AT(params.mix), AT(has_mix), 0, 1, NULL},
     {"Start picture", "start", FIELD_HASH, AT(start_hash), AT(has_start), 0, 0, NULL},

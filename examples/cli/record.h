@@ -17,6 +17,7 @@ typedef struct record {
   int32_t has_mix, mix_class;
   int32_t has_program, program; /* PROGRAM_*, whose noise this is: */
   int32_t batch, batch_first;   /* pictures that it draws for; the place of the first of ours among them */
+  int32_t has_reuse;            /* 1: params.reuse is above 1 */
   int32_t has_start, has_mask;
   uint64_t start_hash, mask_hash; /* of the bytes that the library gets */
   int32_t scale;

@@ -6,7 +6,7 @@ mkdir -p "$folder/model-seeds" "$folder/checkpoint-seeds" || exit 1
 flags="-g -O1 -std=gnu17 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -I."
 converter=$(ls weights/convert/*.c | grep -v main.c)
 build=${BUILD:-build}
-for type in f32 q8; do
+for type in f32 q8 q4; do
   "$build/dit-convert" --quiet --type $type --synthetic dit:hidden=16,depth=1,heads=2,patch=2,latent=4,in=4,classes=3,sigma=1 \
     --synthetic vae:blocks=8+8,layers=1,groups=4,in=4,out=4,latent=4 -o "$folder/model-seeds/$type.gguf" || exit 1
 done

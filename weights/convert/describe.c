@@ -6,10 +6,10 @@
 #include "internal.h"
 
 void describe_types(const source *s, char out[48]) {
-  static const char *const names[] = {"", "f32", "f16", "bf16", "f64", "q8"};
+  static const char *const names[] = {"", "f32", "f16", "bf16", "f64", "q8", "q4"};
   size_t used = 0;
   *out = 0;
-  for (int type = SOURCE_F32; type <= SOURCE_Q8; type++) {
+  for (int type = SOURCE_F32; type <= SOURCE_Q4; type++) {
     size_t i = 0;
     while (i < s->count && (s->tensors[i].parts ? s->tensors[i].parts : &s->tensors[i])->type != type) i++;
     if (i < s->count) used += (size_t)snprintf(out + used, 48 - used, "%s%s", used ? " and " : "", names[type]);

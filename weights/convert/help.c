@@ -22,7 +22,7 @@ const char options_help[] =
     "  --synthetic SPEC        a model of synthetic weights: S/8:256 .. XL/2:512, vae,\n"
     "                          dit:hidden=80,depth=3,heads=5,patch=4,latent=20,in=4,classes=9,sigma=0 or\n"
     "                          vae:blocks=32+64,layers=1,groups=8,in=4,out=4,latent=4\n"
-    "  --type f32|f16|bf16|q8  type of the weights (f16; of a model file what it has)\n"
+    "  --type f32|f16|bf16|q8|q4  type of the weights (f16; of a model file what it has)\n"
     "  --check A B             compares two inputs tensor by tensor, and writes nothing\n"
     "  --fit-preview           adds the linear map from latents to pixels that previews need\n"
     "\n"

@@ -6,6 +6,7 @@
 
 #include "internal.h"
 #include "weights/convert/encode.h"
+#include "weights/convert/encode_q4.h"
 #include "weights/convert/keys.h"
 
 /* ---- What goes in ---- */
@@ -147,7 +148,11 @@ void model_read(const model *m, const model_tensor *t, uint64_t first, uint64_t 
 }
 
 const char *model_type_name(int type) {
-  return type == DIT_TYPE_F32 ? "f32" : type == DIT_TYPE_BF16 ? "bf16" : type == DIT_TYPE_Q8 ? "q8" : "f16";
+  return type == DIT_TYPE_F32    ? "f32"
+         : type == DIT_TYPE_BF16 ? "bf16"
+         : type == DIT_TYPE_Q8   ? "q8"
+         : type == DIT_TYPE_Q4   ? "q4"
+                                 : "f16";
 }
 
 /* ---- Tensors ---- */
@@ -159,7 +164,7 @@ static int ends_with(const char *name, const char *end) {
   return a >= b && strcmp(name + a - b, end) == 0;
 }
 
-/* The large matrices of the transformer: all that q8 makes int8. */
+/* The large matrices of the transformer: all that q8 and q4 make narrow. */
 static int is_large(const char *name) {
   static const char *const ends[] = {".attn.qkv.weight", ".attn.proj.weight", ".mlp.fc1.weight", ".mlp.fc2.weight",
                                      ".adaLN_modulation.1.weight"};
@@ -171,23 +176,49 @@ static int is_large(const char *name) {
 
 /* The type of a tensor in the file; with type 0 that which it has. */
 static uint32_t type_of(const model_tensor *tensor, int type) {
-  static const uint32_t own[] = {0, DIT__GGUF_F32, DIT__GGUF_F16, DIT__GGUF_BF16, DIT__GGUF_F32, DIT__GGUF_I8};
+  static const uint32_t own[] = {0,           DIT__GGUF_F32, DIT__GGUF_F16, DIT__GGUF_BF16, DIT__GGUF_F32, DIT__GGUF_I8,
+                                 DIT__GGUF_I8};
   const layout_tensor *t = &tensor->shape;
   switch (type) {
     case 0: return tensor->from ? own[tensor->from->type] : DIT__GGUF_F16;
     case DIT_TYPE_F32: return DIT__GGUF_F32;
     case DIT_TYPE_BF16: return DIT__GGUF_BF16;
-    case DIT_TYPE_Q8: return is_large(t->name) ? DIT__GGUF_I8 : t->rank == 1 ? DIT__GGUF_F32 : DIT__GGUF_F16;
+    case DIT_TYPE_Q8:
+    case DIT_TYPE_Q4: return is_large(t->name) ? DIT__GGUF_I8 : t->rank == 1 ? DIT__GGUF_F32 : DIT__GGUF_F16;
     default: return DIT__GGUF_F16;
   }
 }
 
-static void declare(gguf_writer *w, const layout_tensor *t, uint32_t type) {
-  char scale[80];
-  gguf_writer_tensor(w, t->name, type, (uint32_t)t->rank, t->shape);
-  if (type != DIT__GGUF_I8) return;
-  snprintf(scale, sizeof scale, "%s.scale", t->name);
-  gguf_writer_tensor(w, scale, DIT__GGUF_F32, 1, t->shape);
+/* Whether a matrix is written as q4: wished, or what it is and stays. Rows of other lengths than multiples of 8 become
+ * q8. */
+static int is_q4(const model_tensor *tensor, int type) {
+  if (type == 0) return tensor->from && tensor->from->type == SOURCE_Q4;
+  return type == DIT_TYPE_Q4 && is_large(tensor->shape.name) && tensor->shape.shape[1] % 8 == 0;
+}
+
+static int stays_q4(const model_tensor *tensor) { return tensor->from && tensor->from->type == SOURCE_Q4; }
+
+static uint64_t code_bytes(const model_tensor *tensor, int depth) {
+  const uint64_t rows = tensor->shape.shape[0];
+  return stays_q4(tensor) ? tensor->from->q4->starts[rows]
+                          : q4_bytes(tensor->shape.name, rows, tensor->shape.shape[1], depth);
+}
+
+static void declare(gguf_writer *w, const model_tensor *tensor, int type, int depth) {
+  const layout_tensor *t = &tensor->shape;
+  const uint32_t kind = type_of(tensor, type);
+  char companion[80];
+  if (is_q4(tensor, type)) {
+    const uint64_t bytes[1] = {code_bytes(tensor, depth)};
+    gguf_writer_tensor(w, t->name, kind, 1, bytes);
+    snprintf(companion, sizeof companion, "%s.form", t->name);
+    gguf_writer_tensor(w, companion, kind, 1, t->shape);
+  } else {
+    gguf_writer_tensor(w, t->name, kind, (uint32_t)t->rank, t->shape);
+    if (kind != DIT__GGUF_I8) return;
+  }
+  snprintf(companion, sizeof companion, "%s.scale", t->name);
+  gguf_writer_tensor(w, companion, DIT__GGUF_F32, 1, t->shape);
 }
 
 /* What the writing of tensors shares. */
@@ -198,6 +229,11 @@ typedef struct writing {
   uint64_t done, total; /* bytes */
   float *values;        /* CHUNK of them, or a row if that is more */
   float *scales;        /* as many as a large matrix has rows */
+  int8_t *narrow;       /* as many bytes as there are values */
+  int8_t *forms;        /* q4: as many as scales */
+  int depth;            /* blocks */
+  q4_encoder *encoder;
+  q4_conditions conditions;
 } writing;
 
 static dit_status put(writing *run, const void *bytes, size_t size, dit_error *error) {
@@ -229,18 +265,54 @@ static dit_status copy_q8(writing *run, const source_tensor *from, dit_error *er
   return status ? status : put(run, from->scale, (size_t)from->shape[0] * sizeof(float), error);
 }
 
+/* q4 that stays q4, likewise. */
+static dit_status copy_q4(writing *run, const source_tensor *from, dit_error *error) {
+  const size_t rows = (size_t)from->shape[0];
+  const uint64_t count = from->q4->starts[rows];
+  dit_status status = DIT_OK;
+  for (uint64_t first = 0; !status && first < count; first += CHUNK)
+    status = put(run, from->data + first, count - first < CHUNK ? (size_t)(count - first) : CHUNK, error);
+  if (!status) status = put(run, from->q4->rows.forms, rows, error);
+  return status ? status : put(run, from->scale, rows * sizeof(float), error);
+}
+
+/* The rows as codes, and after the last one their forms and scales. */
+static dit_status write_q4(writing *run, const model_tensor *t, dit_error *error) {
+  const size_t rows = (size_t)t->shape.shape[0], columns = (size_t)t->shape.shape[1];
+  const size_t most = columns < CHUNK ? CHUNK / columns : 1;
+  q4_inputs inputs;
+  dit_status status = q4_inputs_make(run->m, &run->conditions, t, &inputs, error);
+  for (size_t row = 0, size; !status && row < rows; row += most) {
+    const size_t n = rows - row < most ? rows - row : most;
+    model_read(run->m, t, (uint64_t)row * columns, (uint64_t)n * columns, run->values);
+    status = q4_encode(run->encoder, t->shape.name, &inputs, run->depth, run->values, row, n, rows,
+                       (uint8_t *)run->narrow, &size, run->forms + row, run->scales + row, error);
+    if (!status) status = put(run, run->narrow, size, error);
+  }
+  q4_inputs_free(&inputs);
+  if (!status) status = put(run, run->forms, rows, error);
+  return status ? status : put(run, run->scales, rows * sizeof(float), error);
+}
+
 /* The rows as int8, and after the last one their scales. */
-static dit_status write_q8(writing *run, const model_tensor *t, int8_t *quantised, dit_error *error) {
+static dit_status write_q8(writing *run, const model_tensor *t, dit_error *error) {
   size_t rows = (size_t)t->shape.shape[0], columns = (size_t)t->shape.shape[1];
   size_t most = columns < CHUNK ? CHUNK / columns : 1;
   dit_status status = DIT_OK;
   for (size_t row = 0; !status && row < rows; row += most) {
     size_t n = rows - row < most ? rows - row : most;
     model_read(run->m, t, (uint64_t)row * columns, (uint64_t)n * columns, run->values);
-    status = encode_q8(t->shape.name, run->values, n, columns, quantised, run->scales + row, error);
-    if (!status) status = put(run, quantised, n * columns, error);
+    status = encode_q8(t->shape.name, run->values, n, columns, run->narrow, run->scales + row, error);
+    if (!status) status = put(run, run->narrow, n * columns, error);
   }
   return status ? status : put(run, run->scales, rows * sizeof(float), error);
+}
+
+static dit_status write_tensor(writing *run, const model_tensor *t, int type, dit_error *error) {
+  const uint32_t kind = type_of(t, type);
+  if (is_q4(t, type)) return stays_q4(t) ? copy_q4(run, t->from, error) : write_q4(run, t, error);
+  if (kind != DIT__GGUF_I8) return write_plain(run, t, kind, error);
+  return t->from && t->from->type == SOURCE_Q8 ? copy_q8(run, t->from, error) : write_q8(run, t, error);
 }
 
 static dit_status write_tensors(writing *run, int type, dit_error *error) {
@@ -253,21 +325,33 @@ static dit_status write_tensors(writing *run, int type, dit_error *error) {
   }
   run->values = (float *)malloc(widest * sizeof(float));
   run->scales = (float *)malloc(tallest * sizeof(float));
-  int8_t *quantised = (int8_t *)malloc(widest);
+  run->narrow = (int8_t *)malloc(widest);
+  run->forms = (int8_t *)malloc(tallest);
   dit_status status = DIT_OK;
-  if (!run->values || !run->scales || !quantised) status = dit__fail(error, DIT_ERROR_MEMORY, "no memory for a few MB");
-  for (size_t i = 0; !status && i < run->m->count; i++) {
-    const model_tensor *t = &run->m->tensors[i];
-    uint32_t kind = type_of(t, type);
-    if (kind == DIT__GGUF_I8 && t->from && t->from->type == SOURCE_Q8)
-      status = copy_q8(run, t->from, error);
-    else
-      status = kind == DIT__GGUF_I8 ? write_q8(run, t, quantised, error) : write_plain(run, t, kind, error);
-  }
+  if (!run->values || !run->scales || !run->narrow || !run->forms)
+    status = dit__fail(error, DIT_ERROR_MEMORY, "no memory for a few MB");
+  for (size_t i = 0; !status && i < run->m->count; i++) status = write_tensor(run, &run->m->tensors[i], type, error);
   free(run->values);
   free(run->scales);
-  free(quantised);
+  free(run->narrow);
+  free(run->forms);
   return status;
+}
+
+/* What rounding to q4 wants to know. */
+static dit_status prepare_q4(writing *run, const model_wishes *wishes, dit_error *error) {
+  const char *forward = "";
+  size_t length = 0;
+  int diffusers = wishes->forward == MODEL_FORWARD_DIFFUSERS;
+  if (run->m->file && !wishes->forward && dit__gguf_string(run->m->file, "dit.forward", &forward, &length, NULL) == 1)
+    diffusers = length == 9 && memcmp(forward, "diffusers", length) == 0;
+  for (size_t i = 0; i < run->m->count; i++) {
+    const char *name = run->m->tensors[i].shape.name;
+    const int block = strncmp(name, "blocks.", 7) ? 0 : atoi(name + 7);
+    if (run->depth < block + 1) run->depth = block + 1;
+  }
+  dit_status status = q4_encoder_open(&run->encoder, error);
+  return status ? status : q4_conditions_make(run->m, diffusers, &run->conditions, error);
 }
 
 dit_status model_write(const model *m, const model_wishes *wishes, const char *path, const progress *watch,
@@ -282,10 +366,13 @@ dit_status model_write(const model *m, const model_wishes *wishes, const char *p
   dit_status status = gguf_writer_open(path, &run.w, error);
   if (status) return status;
   status = keys_write(run.w, m, wishes, error);
-  for (size_t i = 0; i < m->count; i++) declare(run.w, &m->tensors[i].shape, type_of(&m->tensors[i], type));
+  if (!status && type == DIT_TYPE_Q4) status = prepare_q4(&run, wishes, error);
+  for (size_t i = 0; !status && i < m->count; i++) declare(run.w, &m->tensors[i], type, run.depth);
   if (!status) status = gguf_writer_begin(run.w, &size, error);
   run.total = size;
   if (!status) status = write_tensors(&run, type, error);
+  q4_encoder_close(run.encoder);
+  q4_conditions_free(&run.conditions);
   if (status) {
     gguf_writer_abandon(run.w);
     return status;

@@ -153,7 +153,7 @@ static dit_status take_recommendation(options *o, int option, const char *name, 
 }
 
 static dit_status take_value(options *o, int option, const char *value, dit_error *error) {
-  static const int types[] = {DIT_TYPE_F32, DIT_TYPE_F16, DIT_TYPE_BF16, DIT_TYPE_Q8};
+  static const int types[] = {DIT_TYPE_F32, DIT_TYPE_F16, DIT_TYPE_BF16, DIT_TYPE_Q8, DIT_TYPE_Q4};
   const char *name = option_names[option];
   model_wishes *w = &o->wishes;
   int place = 0;
@@ -164,7 +164,7 @@ static dit_status take_value(options *o, int option, const char *value, dit_erro
     case VAE: return add_input(o, value, SYNTHETIC_VAE, error);
     case SYNTHETIC: return add_synthetic(o, value, error);
     case TYPE:
-      status = take_word(name, value, "f32|f16|bf16|q8", &place, error);
+      status = take_word(name, value, "f32|f16|bf16|q8|q4", &place, error);
       if (!status) w->type = types[place - 1];
       return status;
     case NAME: return take_text(name, value, &w->name, error);

@@ -3,11 +3,20 @@
 #define DIT_SOURCE_H
 
 #include "dit.h"
+#include "q4.h"
 #include "weights/convert/json.h"
 #include "weights/gguf.h"
 
-enum { SOURCE_F32 = 1, SOURCE_F16 = 2, SOURCE_BF16 = 3, SOURCE_F64 = 4, SOURCE_Q8 = 5 };
+enum { SOURCE_F32 = 1, SOURCE_F16 = 2, SOURCE_BF16 = 3, SOURCE_F64 = 4, SOURCE_Q8 = 5, SOURCE_Q4 = 6 };
 enum { SOURCE_RANK = 8 };
+
+/* A q4 matrix, and room to read it. */
+typedef struct source_q4 {
+  dit__weights weights;
+  dit__q4 rows;
+  uint32_t *starts;
+  int8_t *row; /* one, unpacked */
+} source_q4;
 
 typedef struct source_tensor {
   char *name;
@@ -17,7 +26,8 @@ typedef struct source_tensor {
   uint64_t stride[SOURCE_RANK]; /* in elements; every element was checked to lie in the file */
   const uint8_t *data;          /* first element, any alignment, in the mapped file */
   int big_endian;               /* its bytes are the other way round than everybody's */
-  const uint8_t *scale;         /* SOURCE_Q8: a float32 for each row */
+  const uint8_t *scale;         /* SOURCE_Q8 and Q4: a float32 for each row */
+  source_q4 *q4;                /* SOURCE_Q4: its rows */
   /* Tensors whose rows follow each other make this one (its data is NULL), such as to_q, to_k and to_v make qkv. */
   struct source_tensor *parts;
   int part_count;
@@ -29,6 +39,7 @@ typedef struct source {
   int diffusers_names;        /* names.c found those of diffusers' transformer */
   json_value *config;         /* a folder's config.json; NULL: none */
   dit__gguf *model_file;      /* a model file's keys; NULL: it is none */
+  uint16_t *pairs;            /* of its q4 codes; NULL: it has none */
   char kind[80];              /* "PyTorch zip checkpoint (ema)", "safetensors", ...: what was found, for people */
   struct source_files *files; /* the mappings behind the tensors */
 } source;

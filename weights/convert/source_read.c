@@ -87,6 +87,19 @@ static void read_q8(const source_tensor *t, uint64_t first, uint64_t count, floa
     *out++ = (float)(int8_t)t->data[i] * read_f32(t->scale + i / columns * 4);
 }
 
+static void read_q4(const source_tensor *t, uint64_t first, uint64_t count, float *out) {
+  const uint64_t columns = t->shape[1];
+  while (count) {
+    const uint64_t row = first / columns, within = first % columns;
+    const uint64_t part = columns - within < count ? columns - within : count;
+    const float scale = read_f32(t->scale + row * 4);
+    dit__q4_rows(&t->q4->weights, (int32_t)row, 1, t->q4->row);
+    for (uint64_t i = 0; i < part; i++) *out++ = (float)t->q4->row[within + i] * scale;
+    first += part;
+    count -= part;
+  }
+}
+
 static void read_one(const source_tensor *t, uint64_t first, uint64_t count, float *out) {
   static const uint8_t bytes[] = {0, 4, 2, 2, 8}; /* by SOURCE_* */
   uint64_t length, stride;
@@ -115,6 +128,8 @@ void source_read(const source_tensor *t, uint64_t first, uint64_t count, float *
   if (!t->parts) {
     if (t->type == SOURCE_Q8)
       read_q8(t, first, count, out);
+    else if (t->type == SOURCE_Q4)
+      read_q4(t, first, count, out);
     else
       read_one(t, first, count, out);
     return;
