@@ -245,11 +245,11 @@ static void test_models(void) {
   for (int small = 0; small < 2; small++) {
     dit_model *model;
     dit_error error = {0};
-    dit_options options = {.struct_size = sizeof options, .threads = 1, .memory_limit = small ? 430000 : 0};
+    dit_options options = {.struct_size = sizeof options, .threads = 1, .memory_limit = small ? 440000 : 0};
     if (!CHECK(dit_model_open(path, &options, &model, &error) == DIT_OK, "%s", error.message)) break;
     const dit_params three = {.struct_size = sizeof three, .count = COUNT, .steps = STEPS};
     size_t bytes = 0;
-    if (!small) CHECK(!dit_job_memory(model, &three, &bytes, NULL) && bytes > 430000, "groups fit %zu bytes", bytes);
+    if (!small) CHECK(!dit_job_memory(model, &three, &bytes, NULL) && bytes > 440000, "groups fit %zu bytes", bytes);
     if (!small) test_batch(model);
     test_jobs(model, small ? "groups of one" : "one group");
     dit_model_close(model);
