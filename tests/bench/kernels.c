@@ -20,7 +20,8 @@ static void products(void) {
     float *out = bench_numbers((size_t)rows * (size_t)n), *panels = bench_numbers((size_t)(n + 64) * (size_t)depth);
     float *scratch = bench_numbers((size_t)dit__product_scratch());
     float *partial = bench_numbers((size_t)rows * (size_t)(chunk + 64));
-    const dit__weights weights = {(const uint8_t *)w, NULL, depth, DIT__F32, n, depth, 1};
+    const dit__weights weights = {
+        .data = (const uint8_t *)w, .stride = depth, .type = DIT__F32, .rows = n, .k = depth, .taps = 1};
     double times[9], packs[9];
     for (int r = 0; r < 9; r++) {
       dit__product p;
@@ -75,7 +76,12 @@ static void attention(int32_t tokens) {
     const double start = bench_clock();
     for (int h = 0; h < heads; h++) {
       const float *q = qkv + h * dim;
-      const dit__weights as_weights = {(const uint8_t *)(q + 16 * dim), NULL, width, DIT__F32, tokens, dim, 1};
+      const dit__weights as_weights = {.data = (const uint8_t *)(q + 16 * dim),
+                                       .stride = width,
+                                       .type = DIT__F32,
+                                       .rows = tokens,
+                                       .k = dim,
+                                       .taps = 1};
       k.pack(&as_weights, 0, tokens, keys);
       k.pack_columns(q + 32 * dim, width, tokens, dim, values);
       const dit__attention a = {tokens, dim, q, width, keys, values, 0.11785113f, out + h * dim, 16 * dim};
