@@ -113,7 +113,7 @@ refused 1 'absent.png' --again absent.png
 refused 1 'absent.png' -i absent.png
 refused 1 'not a PNG' -i "$root/README.md"
 refused 1 'not a PNG' --again "$root/README.md"
-refused 1 'does not say' --again "$root/weights/sprites/samples.png"
+refused 1 'does not say' --again "$root/weights/sprites/losses.png"
 
 # ---- What cannot be read or written ----
 
@@ -168,7 +168,7 @@ run 0 --list
 check "--list: 16 classes" [ "$(wc -l <out)" -eq 16 ]
 check "--list: the labels in order" [ "$(sed 's/^ *[0-9]*  //' out | tr '\n' ,)" = "$(tr '\n' , <"$root/weights/sprites/labels.txt")" ]
 run 0 --info
-for word in 'classes  *16,' 'recommended  *dpm++, timesteps even, 10 steps, guidance 1.25 ' '32 x 32, RGBA' 'licence  *CC0' 'hidden size 192, depth 7, heads 3'; do
+for word in 'classes  *16,' 'recommended  *dpm++, timesteps linspace, 10 steps, guidance 1.25 ' '32 x 32, RGBA' 'licence  *CC0' 'hidden size 192, depth 7, heads 3'; do
   check "--info: $word" has "$word" out
 done
 cp out info
@@ -327,10 +327,10 @@ run 0 -c 1 -s 4 --reuse 2 -o reuse.png
 check "--reuse is told in the PNG" has 'Reuse.2' reuse.png
 again reuse.png
 run 0 -c 1 --fast -o fast.png
-check "--fast: 20 steps of dpm++" has 'Sampler.dpm' fast.png
+check "--fast: dpm++" has 'Sampler.dpm' fast.png
 again fast.png
-run 0 -c 1 -s 20 --sampler dpm++ -o kept.png
-check "--fast is 20 steps of dpm++" cmp -s fast.png kept.png
+run 0 -c 1 -s 5 --sampler dpm++ -o kept.png
+check "--fast is 5 steps of dpm++, of a model that takes 10" cmp -s fast.png kept.png
 check "reals have all their digits" has 'Eta.0\.123456791' eta.png
 run 0 -c potion,key -n 2 -s 2 --scale 2 -o '%c-%s.png'
 again key-1.png
@@ -431,7 +431,7 @@ rm -f ./*
 
 if have timeout; then
   for signal in INT:130 TERM:143; do
-    timeout -k 20 -s "${signal%:*}" --preserve-status 0.5 "$dit" -c all -n 64 -s 1000 -o stopped.png >out 2>err
+    timeout -k 20 -s "${signal%:*}" --preserve-status 0.5 "$dit" -c all -n 64 -s 999 -o stopped.png >out 2>err
     status=$?
     check "SIG${signal%:*}: status ${signal#*:}, not $status" [ "$status" = "${signal#*:}" ]
     check "SIG${signal%:*}: says so" has 'stopped' err

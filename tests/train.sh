@@ -17,7 +17,7 @@ export PATH=/usr/bin:$PATH OMP_WAIT_POLICY=passive PYTHONDONTWRITEBYTECODE=1
 # The commands of the page, one a line; the trainings shorter and smaller.
 awk '/^```/ { on = $0 == "```sh"; next } on' "$root/docs/train-your-own.md" | sed -z 's/\\\n//g' |
   sed -E '/train.py vae/s/--steps [0-9]+/--steps 200 --every 100 --blocks 16,16,32/
-    /train.py dit/s/--steps 2[0-9]+/--steps 160 --every 80 --hidden 96 --depth 3/
+    /train.py dit/s/--steps 8[0-9]+/--steps 160 --every 80 --hidden 96 --depth 3/
     /train.py dit/s/--steps 3[0-9]+/--steps 200 --every 80 --hidden 96 --depth 3/' >commands
 check "the page has eight commands" [ "$(wc -l <commands)" = 8 ]
 n=0
@@ -35,7 +35,7 @@ check "the transformer's error after 100 steps: 0.${error:-9}" [ "${error:-9}" -
 check "--resume goes on at step 160" [ "$(grep -c '^dit' log4)" = 1 ]
 check "the losses are plotted" pngcheck -q work/vae_loss.png work/dit_loss.png
 check "pictures to look at" pngcheck -q work/vae.png work/dit.png work/nearest.png work/settings.png emoji.png
-check "a table of two settings" [ "$(grep -c '^| DDIM [12]0' log8)" = 2 ]
+check "a table of two settings" [ "$(grep -c '^| D[DP].* [12]0 |' log8)" = 2 ]
 cp emoji.png "$root/build/emoji.png"
 
 awk '/^```/ { on = $0 == "```c"; next } on' "$root/docs/train-your-own.md" >moon.c

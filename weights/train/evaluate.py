@@ -37,6 +37,7 @@ class Error(ctypes.Structure):
 
 
 SAMPLERS = {"ddpm": 1, "ddim": 2, "dpm++": 3}
+SPACINGS = {"ddpm": 1, "ddim": 2, "dpm++": 5}  # the official ones, and linspace
 
 
 class Model:
@@ -70,7 +71,7 @@ class Model:
         for i in range(0, len(classes), 32):
             part, y = out[i:i + 32], np.ascontiguousarray(classes[i:i + 32], np.int32)
             p = Params(struct_size=ctypes.sizeof(Params), count=len(y), classes=y.ctypes.data, seed=seed + i, steps=steps,
-                       sampler=SAMPLERS[sampler], guidance=guidance)
+                       sampler=SAMPLERS[sampler], spacing=SPACINGS[sampler], guidance=guidance)
             self.call("dit_generate", self.handle, ctypes.byref(p), 0, ctypes.c_void_p(part.ctypes.data),
                       ctypes.c_size_t(part.nbytes))
         return out
