@@ -858,7 +858,7 @@ static void test_signals(void) {
     dit_job_end(job);
   }
   raise_in = -1;
-  p.steps = 1000;
+  p.steps = 999;
   for (int microseconds = 300; microseconds < 20000; microseconds *= 3) {
     const struct itimerval soon = {{0, 0}, {0, microseconds}};
     dit_job *job;

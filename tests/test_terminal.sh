@@ -31,7 +31,7 @@ if have tmux && tmux -L "dit$$" -f /dev/null new-session -d -x 80 -y 24 -s t "en
   mux send-keys -t t "cd '$work'; alias dit='$dit'" Enter
 
   # ---- Progress, and Ctrl-C ----
-  type dit -c all -n 64 -s 1000 -o stopped.png
+  type dit -c all -n 64 -s 999 -o stopped.png
   check "the progress has steps, percent and time left" wait_for '^step [0-9]* of [0-9]*, [0-9]* %, .* left'
   sleep 0.5
   screen
