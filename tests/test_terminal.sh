@@ -69,6 +69,7 @@ if have tmux && tmux -L "dit$$" -f /dev/null new-session -d -x 80 -y 24 -s t "en
   check "--show: the text is that of a file" sh -c '"$1" -q -c mushroom -S 1 -s 8 --show -o x.png |
     sed "s/\x1b\[[0-9;]*[mK]//g; s/ *\$//" | cmp -s - shown' sh "$dit"
   mux resize-window -t t -x 20 -y 10
+  sleep 0.3 # until the shell has noticed
   type dit -q -c mushroom -S 1 -s 8 --show -o shown.png
   wait_for '^end 0'
   check "--show: fits 20 columns" [ "$(grep -n '^end 0' screen | cut -d: -f1)" = 9 ]
