@@ -119,7 +119,7 @@ static void DIT_CALL pack_task(void *context, int32_t index) {
   if (!count) return;
   uint8_t *to = run->panels + (size_t)(first / run->nr) * run->panel_bytes;
   const int32_t column = run->column + (int32_t)first;
-  int8_t *rows = (int8_t *)(run->rows + (size_t)index * run->rows_bytes);
+  int8_t *rows = run->rows_bytes ? (int8_t *)(run->rows + (size_t)index * run->rows_bytes) : NULL;
   dit__pack(run->kernels, run->matrix, column, (int32_t)count, rows, to);
 }
 

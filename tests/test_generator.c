@@ -234,7 +234,7 @@ static void test_batch(const dit_model *model) {
   }
 }
 
-/* Groups of all pictures, and with little memory of one. */
+/* Groups of all pictures, and smaller ones with less memory. */
 static void test_models(void) {
   char path[512];
   if (!CHECK(synthetic_file(synthetic_path(path, sizeof path, "generator"),
@@ -242,16 +242,16 @@ static void test_models(void) {
                             "vae:blocks=8+8,layers=1,groups=4,in=3,out=3,latent=3", DIT_TYPE_F32),
              "no model"))
     return;
+  size_t bytes = 0; /* for all in one group */
   for (int small = 0; small < 2; small++) {
     dit_model *model;
     dit_error error = {0};
-    dit_options options = {.struct_size = sizeof options, .threads = 1, .memory_limit = small ? 440000 : 0};
+    dit_options options = {.struct_size = sizeof options, .threads = 1, .memory_limit = small ? bytes - 1 : 0};
     if (!CHECK(dit_model_open(path, &options, &model, &error) == DIT_OK, "%s", error.message)) break;
     const dit_params three = {.struct_size = sizeof three, .count = COUNT, .steps = STEPS};
-    size_t bytes = 0;
-    if (!small) CHECK(!dit_job_memory(model, &three, &bytes, NULL) && bytes > 440000, "groups fit %zu bytes", bytes);
+    if (!small) CHECK(!dit_job_memory(model, &three, &bytes, NULL), "dit_job_memory");
     if (!small) test_batch(model);
-    test_jobs(model, small ? "groups of one" : "one group");
+    test_jobs(model, small ? "smaller groups" : "one group");
     dit_model_close(model);
   }
   remove(path);
