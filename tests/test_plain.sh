@@ -5,25 +5,35 @@
 cd "$(dirname "$0")/.." || exit 1
 . tests/check.sh
 
+# compile COMPILER FLAG...: the plain command, into a folder of its own; several at once
+compile() {
+  folder="$work/$(echo "$*" | tr ' ' _)"
+  mkdir "$folder"
+  have "$1" || return
+  "$@" -Wall -Wextra -Werror -O2 -I. ./*.c kernels/*.c weights/gguf.c examples/minimal.c -lm -o "$folder/minimal" \
+    >"$folder/log" 2>&1
+}
+
 first=
-plain() { # plain COMPILER FLAG...: builds, runs, compares with the first build
+plain() { # plain COMPILER FLAG...: runs what was compiled, and compares with the first build
+  folder="$work/$(echo "$*" | tr ' ' _)"
   if ! have "$1"; then
     skip "no $1: the plain build with $*"
     return
   fi
-  "$@" -Wall -Wextra -Werror -O2 -I. ./*.c kernels/*.c weights/gguf.c examples/minimal.c -lm -o "$work/minimal" >"$work/log" 2>&1
-  status=$?
-  check "$*: the plain command compiles without a warning: $(head -n 3 "$work/log")" [ "$status" = 0 ]
-  "$work/minimal" weights/sprites/sprites.gguf "$work/picture.pam"
-  check "$*: makes a picture" [ -s "$work/picture.pam" ]
-  if [ -z "$first" ]; then
-    first=$work/first.pam
-    mv "$work/picture.pam" "$first"
-  else
-    check "$*: the same bytes as the first build" cmp -s "$first" "$work/picture.pam"
-  fi
-  rm -f "$work/minimal" "$work/picture.pam"
+  check "$*: the plain command compiles without a warning: $(head -n 3 "$folder/log")" \
+    [ -x "$folder/minimal" ]
+  "$folder/minimal" weights/sprites/sprites.gguf "$folder/picture.pam"
+  check "$*: makes a picture" [ -s "$folder/picture.pam" ]
+  [ -n "$first" ] || first=$folder/picture.pam
+  check "$*: the same bytes as the first build" cmp -s "$first" "$folder/picture.pam"
 }
+
+compile gcc &
+compile gcc -std=c11 -pedantic &
+compile clang &
+compile clang -std=c11 -pedantic &
+wait
 plain gcc
 plain gcc -std=c11 -pedantic
 plain clang
