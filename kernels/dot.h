@@ -145,6 +145,7 @@ static TARGET void LAYER(product_dot)(const dit__product_dot *p, int32_t first, 
 
 /* ---- Packing ---- */
 
+#if VL > 1
 /* VL groups of row n of w, from number k on, zeros behind its end: lanes of bits. */
 static inline INLINE TARGET vf LAYER(dot_groups)(const dit__weights *w, int32_t n, int32_t k) {
   enum { COUNT = VL * DOT_GROUP };
@@ -169,6 +170,7 @@ static inline INLINE TARGET vf LAYER(dot_groups)(const dit__weights *w, int32_t 
   return v_load_bytes(rest);
 #endif
 }
+#endif
 
 /* Panels [groups][DOT_NR] of 4 bytes, each with DOT_NR sums of the rows of w behind it. */
 static TARGET void LAYER(pack_dot)(const dit__weights *w, int32_t first, int32_t count, uint8_t *panels) {
@@ -176,6 +178,13 @@ static TARGET void LAYER(pack_dot)(const dit__weights *w, int32_t first, int32_t
   for (int32_t n = 0; n < count; n += DOT_NR, panels += (size_t)(groups + 1) * (4 * DOT_NR)) {
     for (int32_t v = 0; v < DOT_NR; v += VL)
       for (int32_t g = 0; g < groups; g += VL) {
+#if VL == 1 /* bytes are no float: a float may pass through an x87 register, which alters some */
+        const int32_t at = g * DOT_GROUP, left = w->k - at < 4 ? w->k - at : 4;
+        uint8_t four[4] = {0, 0, 0, 0};
+        if (n + v < count)
+          memcpy(four, w->data + (size_t)(first + n + v) * (size_t)w->stride + (size_t)at, (size_t)left);
+        memcpy(panels + ((size_t)g * DOT_NR + (size_t)v) * 4, four, 4);
+#else
         vf square[VL];
         UNROLL
         for (int j = 0; j < VL; j++)
@@ -185,6 +194,7 @@ static TARGET void LAYER(pack_dot)(const dit__weights *w, int32_t first, int32_t
         UNROLL
         for (int i = 0; i < VL; i++)
           if (g + i < groups) v_store(to + i * DOT_NR, square[i]);
+#endif
       }
     float *row_sums = (float *)(void *)panels + (ptrdiff_t)groups * DOT_NR;
     for (int32_t v = 0; v < DOT_NR; v += VL) {
