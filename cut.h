@@ -40,7 +40,12 @@ typedef struct dit__product_run {
   const uint8_t *panels;
   uint8_t *scratch; /* dit__product_task_bytes a task */
   size_t panel_bytes;
-  int32_t nr, rows, columns, by_rows, tasks;
+  int32_t nr, rows, columns, tasks;
+  int32_t by_columns; /* 1: each task takes some columns, as when they were packed; 0: what suits */
+  struct {
+    const dit__weights *weights; /* NULL: nothing */
+    int32_t first, columns, nr;
+  } next; /* what is packed after this chunk */
 } dit__product_run;
 
 size_t dit__product_task_bytes(void);

@@ -8,8 +8,8 @@
 #include "q4.h"
 
 enum { PLAN_TASK_ROWS = 96, PLAN_QUERIES = 24 }; /* what a task should have: rows of a product; queries, in multiples */
-enum { PLAN_KEPT = 16 << 20 }; /* bytes of packed rows that a product may keep for its other chunks of columns */
-enum { PLAN_PACKED = 4 << 20, PLAN_HEADS = 8 << 20 }; /* bytes of scratch aimed at */
+enum { PLAN_KEPT = 40 << 20 }; /* bytes of packed rows that a product may keep for all its chunks of columns */
+enum { PLAN_PACKED = 2 << 20, PLAN_HEADS = 8 << 20 }; /* bytes of scratch aimed at */
 
 /* ---- Products ---- */
 
@@ -54,17 +54,13 @@ void dit__pack(const dit__kernels *kernels, const dit__matrix *matrix, int32_t f
   }
 }
 
-/* How a product is cut: chunks of columns, each in a unit that packs its panels (unless they lie packed) and in chunks
- * of rows. */
+/* How a product is cut. Where panels lie packed: chunks of rows and of columns. Elsewhere: chunks of columns, each in
+ * a unit that packs its panels and in chunks of rows; one chunk of rows is packed before all in a unit of its own. Then
+ * the task that packs columns multiplies them, and panels never move from one processor's cache to another's. */
 typedef struct plan_cut {
-  int32_t nr, columns, rows, column_chunks, pack_units, row_chunks;
+  int32_t nr, columns, rows, column_chunks, pack_rows, pack_units, row_chunks, by_columns;
   size_t panel_bytes, pack_bytes, partial_bytes, kept_bytes, rows_bytes; /* rows_bytes: of each task */
 } plan_cut;
-
-/* Tasks take rows, if each gets enough of them to make up for reading all panels. */
-static int32_t product_by_rows(const dit__engine *engine, int32_t rows) {
-  return rows >= engine->threads * PLAN_TASK_ROWS;
-}
 
 static plan_cut product_cut(const dit__engine *engine, const dit__op *op) {
   const dit__matrix *matrix = op->matrix;
@@ -75,15 +71,19 @@ static plan_cut product_cut(const dit__engine *engine, const dit__op *op) {
   cut.panel_bytes = dit__panel_bytes(matrix, engine->kernels);
   cut.pack_units = matrix->dot ? !matrix->narrow : !matrix->panels;
   const int64_t panels = plan_ceil(matrix->weights.rows, cut.nr), threads = engine->threads;
-  const double column_flops = 2.0 * (double)op->rows * (double)k;
   const int64_t least = plan_least(panels, threads), fit = plan_most(least, (int64_t)(PLAN_PACKED / cut.panel_bytes));
-  int64_t most = (int64_t)(engine->unit_flops / (column_flops * cut.nr));
-  if (cut.pack_units) most = plan_least(most, fit);
-  int64_t rows = op->rows;
-  if (most < least) { /* then the rows are cut as well */
+  const double number_flops = 2.0 * (double)k, panel_flops = number_flops * cut.nr;
+  int64_t rows = op->rows, most = (int64_t)(engine->unit_flops / (panel_flops * (double)rows));
+  if (!cut.pack_units) { /* all columns, if enough rows remain */
+    const int64_t whole = (int64_t)(engine->unit_flops / (number_flops * matrix->weights.rows));
+    rows = plan_least(plan_most(whole, threads * PLAN_TASK_ROWS), rows);
+    most = (int64_t)(engine->unit_flops / (panel_flops * (double)rows));
+  } else {
+    most = plan_least(most, fit);
+  }
+  if (most < least) { /* then the rows are cut */
     most = least;
-    rows = (int64_t)(engine->unit_flops / (2.0 * (double)k * (double)(most * cut.nr)));
-    rows = plan_least(plan_most(rows, 1), op->rows);
+    rows = plan_least(plan_most((int64_t)(engine->unit_flops / (panel_flops * (double)most)), 1), rows);
   }
   int64_t each = plan_ceil(panels, plan_ceil(panels, plan_most(most, 1)));
   if (each > threads) each = each / threads * threads;
@@ -97,9 +97,11 @@ static plan_cut product_cut(const dit__engine *engine, const dit__op *op) {
   }
   if (k > DIT__BLOCK && !matrix->dot) cut.partial_bytes = plan_round((size_t)cut.rows * (size_t)cut.columns * 4);
   const size_t kept = plan_round((size_t)dit__packed_rows(op->rows, (int32_t)k) * 4);
-  if (cut.column_chunks > 1 && cut.row_chunks == 1 && product_by_rows(engine, op->rows) && !matrix->dot &&
-      kept <= PLAN_KEPT)
+  if (!matrix->dot && cut.pack_units && panels >= threads && cut.row_chunks == 1 && kept <= PLAN_KEPT &&
+      (double)PLAN_MOVED * op->rows * (double)k <= engine->unit_flops)
     cut.kept_bytes = kept;
+  cut.pack_rows = cut.kept_bytes > 0;
+  cut.by_columns = cut.pack_rows || (cut.pack_units && matrix->dot && panels >= threads);
   return cut;
 }
 
@@ -131,17 +133,40 @@ void dit__pack_matrix(const dit__engine *engine, const dit__matrix *matrix, int3
   dit__parallel(engine, run.tasks, pack_task, &run);
 }
 
+typedef struct rows_run {
+  const dit__kernels *kernels;
+  dit__product product;
+  int32_t tasks;
+} rows_run;
+
+static void DIT_CALL rows_task(void *context, int32_t index) {
+  const rows_run *run = (const rows_run *)context;
+  run->kernels->pack_rows(&run->product, index, run->tasks);
+}
+
 size_t dit__product_task_bytes(void) { return plan_round((size_t)dit__product_scratch() * sizeof(float)); }
+
+/* The weights that task `index` packs after this chunk. */
+static dit__ahead product_next(const dit__product_run *run, int32_t index) {
+  const dit__weights *w = run->next.weights;
+  const ptrdiff_t size = w->type == DIT__F32 ? 4 : w->type == DIT__I8 ? 1 : 2;
+  int64_t first, count;
+  plan_share(run->next.columns, run->tasks, index, run->next.nr, &first, &count);
+  const dit__ahead ahead = {w->data + (run->next.first + first) * w->stride * size, w->stride * size, w->k * size,
+                            (int32_t)count};
+  return ahead;
+}
 
 static void DIT_CALL product_task(void *context, int32_t index) {
   const dit__product_run *run = (const dit__product_run *)context;
   dit__product_dot part = run->product;
   int64_t first = 0, count = run->rows, column = 0, columns = run->columns;
-  if (run->by_rows)
-    plan_share(run->rows, run->tasks, index, DIT__ROWS_GRAIN, &first, &count);
-  else
+  if (run->by_columns)
     plan_share(run->columns, run->tasks, index, run->nr, &column, &columns);
+  else
+    plan_share(run->rows, run->tasks, index, DIT__ROWS_GRAIN, &first, &count);
   if (!count || !columns) return;
+  if (run->next.weights) part.to.next = product_next(run, index);
   const uint8_t *panels = run->panels + (size_t)(column / run->nr) * run->panel_bytes;
   part.to.columns = (int32_t)columns;
   part.to.bias += column;
@@ -161,12 +186,10 @@ static void DIT_CALL product_task(void *context, int32_t index) {
 }
 
 void dit__product_compute(const dit__engine *engine, dit__product_run *run, double k) {
-  const int64_t panels =
-      plan_ceil(run->columns, run->nr); /* by rows, if each task gets enough to pack them once only */
-  run->by_rows = panels < engine->threads || product_by_rows(engine, run->rows);
-  const int64_t most = run->by_rows ? plan_ceil(run->rows, DIT__ROWS_GRAIN) : panels;
+  const int64_t panels = plan_ceil(run->columns, run->nr);
+  if (run->rows < engine->threads * PLAN_TASK_ROWS && panels >= engine->threads) run->by_columns = 1;
+  const int64_t most = run->by_columns ? panels : plan_ceil(run->rows, DIT__ROWS_GRAIN);
   run->tasks = plan_tasks(engine, 2.0 * run->rows * run->columns * k, most);
-  if (run->product.to.packed) run->tasks = (int32_t)plan_least(engine->threads, most); /* the same for all chunks */
   dit__parallel(engine, run->tasks, product_task, run);
 }
 
@@ -175,9 +198,49 @@ static size_t product_scratch(const dit__engine *engine, const plan_cut *cut) {
   return cut->pack_bytes + cut->partial_bytes + cut->kept_bytes + (size_t)engine->threads * dit__product_task_bytes();
 }
 
+/* Rows of a, as they lie. */
+static dit__product product_rows(const dit__op *op, int32_t row, int32_t rows, float *packed) {
+  dit__product p;
+  memset(&p, 0, sizeof p);
+  p.a = op->x + row * op->x_stride;
+  p.row_stride = op->x_stride;
+  p.line = rows;
+  p.taps = 1;
+  p.channels = op->matrix->weights.k;
+  p.packed = packed;
+  return p;
+}
+
+/* What is packed next: columns from `first` on, or the first ones of the next product. Not q4, whose rows lie in
+ * blocks. */
+static void product_prepare(const dit__engine *engine, const dit__op *op, const plan_cut *cut, int32_t first,
+                            dit__product_run *run) {
+  plan_cut following;
+  if (first >= op->matrix->weights.rows) {
+    op = engine->next_product;
+    if (!op) return;
+    following = product_cut(engine, op);
+    cut = &following;
+    first = 0;
+  }
+  if (!cut->pack_units || op->matrix->weights.type == DIT__Q4) return;
+  run->next.weights = &op->matrix->weights;
+  run->next.first = first;
+  run->next.columns = (int32_t)plan_least(cut->columns, op->matrix->weights.rows - first);
+  run->next.nr = cut->nr;
+}
+
 static void product_unit(const dit__engine *engine, const dit__op *op, int64_t unit) {
   const plan_cut cut = product_cut(engine, op);
   const dit__matrix *matrix = op->matrix;
+  float *packed = cut.kept_bytes ? (float *)(void *)(engine->scratch + cut.pack_bytes + cut.partial_bytes) : NULL;
+  unit -= cut.pack_rows;
+  if (unit < 0) {
+    rows_run run = {engine->kernels, product_rows(op, 0, op->rows, packed), 1};
+    run.tasks = plan_tasks(engine, (double)PLAN_MOVED * op->rows * matrix->weights.k, engine->threads);
+    dit__parallel(engine, run.tasks, rows_task, &run);
+    return;
+  }
   const int64_t each = cut.pack_units + cut.row_chunks, chunk = unit % each - cut.pack_units;
   const int32_t column = (int32_t)(unit / each) * cut.columns, row = (int32_t)chunk * cut.rows;
   const int32_t columns = (int32_t)plan_least(cut.columns, matrix->weights.rows - column);
@@ -202,12 +265,10 @@ static void product_unit(const dit__engine *engine, const dit__op *op, int64_t u
   run.nr = cut.nr;
   run.rows = rows;
   run.columns = columns;
+  run.by_columns = cut.by_columns;
+  if (cut.pack_units && chunk == cut.row_chunks - 1) product_prepare(engine, op, &cut, column + columns, &run);
+  run.product.to = product_rows(op, row, rows, packed);
   dit__product *to = &run.product.to;
-  to->a = op->x + row * op->x_stride;
-  to->row_stride = op->x_stride;
-  to->line = rows;
-  to->taps = 1;
-  to->channels = matrix->weights.k;
   to->bias = matrix->bias + column;
   to->out = op->out + row * op->out_stride + column;
   to->out_stride = op->out_stride;
@@ -219,8 +280,6 @@ static void product_unit(const dit__engine *engine, const dit__op *op, int64_t u
   to->rows_per_sample = op->rows_per_sample;
   to->first_row = row;
   run.scratch = engine->scratch + cut.pack_bytes + cut.partial_bytes + cut.kept_bytes;
-  if (cut.kept_bytes) to->packed = (float *)(void *)(engine->scratch + cut.pack_bytes + cut.partial_bytes);
-  to->packed_ready = column > 0;
   if (op->finish == DIT__GATED) to->gate = op->modulation + column;
   to->gate_rows = op->modulation_rows;
   to->gate_stride = op->modulation_stride;
@@ -484,7 +543,7 @@ static int64_t op_units(const dit__engine *engine, const dit__op *op) {
   switch (op->kind) {
     case DIT__PRODUCT: {
       const plan_cut cut = product_cut(engine, op);
-      return (int64_t)cut.column_chunks * (cut.pack_units + cut.row_chunks);
+      return cut.pack_rows + (int64_t)cut.column_chunks * (cut.pack_units + cut.row_chunks);
     }
     case DIT__CONVOLUTION:
       return op->matrix->winograd ? dit__winograd_units(engine, op) : dit__convolution_units(engine, op);
@@ -517,11 +576,12 @@ dit__unit dit__plan_next(const dit__plan *plan) {
   switch (op->kind) {
     case DIT__PRODUCT: {
       const plan_cut cut = product_cut(engine, op);
+      const int32_t each = cut.pack_units + cut.row_chunks, rows = plan->unit < cut.pack_rows;
       unit.flops = 2.0 * cut.rows * cut.columns * op->matrix->weights.k;
-      unit.useful *= 1 + (double)cut.pack_units / cut.row_chunks;
-      if (plan->unit % (cut.pack_units + cut.row_chunks) >= cut.pack_units) break;
+      unit.useful *= units / (cut.column_chunks * (double)cut.row_chunks);
+      if (!rows && (plan->unit - cut.pack_rows) % each >= cut.pack_units) break;
       unit.kind = DIT__PACKING;
-      unit.flops = (double)PLAN_MOVED * cut.columns * op->matrix->weights.k;
+      unit.flops = (double)PLAN_MOVED * (rows ? cut.rows : cut.columns) * op->matrix->weights.k;
       unit.useful = 0;
       break;
     }
@@ -605,6 +665,8 @@ int32_t dit__plan_step(dit__plan *plan) {
   const dit__op *op = &plan->ops[plan->at];
   dit__engine engine = *plan->engine;
   engine.scratch = op->scratch;
+  for (int32_t i = plan->at + 1; !engine.next_product && i < plan->count; i++)
+    if (plan->ops[i].kind == DIT__PRODUCT) engine.next_product = &plan->ops[i];
   op_run(&engine, op, plan->unit++);
   if (plan->unit >= op_units(&engine, op)) {
     plan->unit = 0;

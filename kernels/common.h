@@ -60,6 +60,20 @@ typedef struct dit__slivers {
   int32_t row[DIT__SLIVERS], rows[DIT__SLIVERS];
 } dit__slivers;
 
+/* Memory that is brought nearer on the way, `step` lines of 64 bytes at a time. */
+typedef struct dit__fetching {
+  dit__ahead left; /* row: the one under way */
+  ptrdiff_t at;    /* in the row, bytes */
+  int64_t step;
+} dit__fetching;
+
+/* In `times` steps. */
+static inline dit__fetching dit__fetching_of(dit__ahead ahead, int64_t times) {
+  const dit__fetching fetching = {
+      ahead, 0, ahead.rows && times ? (ahead.rows * ((ahead.width + 63) / 64) + times - 1) / times : 0};
+  return fetching;
+}
+
 typedef void (*dit__tile)(const float *a, int32_t length, const float *b, float *c, ptrdiff_t c_stride, int32_t add,
                           const float *fetch);
 

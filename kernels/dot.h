@@ -134,9 +134,12 @@ static TARGET void LAYER(sliver_dot)(const dit__product_dot *p, int32_t n, int32
 }
 
 static TARGET void LAYER(product_dot)(const dit__product_dot *p, int32_t first, int32_t count) {
+  const int64_t panels = (p->to.columns + DOT_NR - 1) / DOT_NR;
+  dit__fetching weights = dit__fetching_of(p->to.next, panels * ((count + DOT_MR - 1) / DOT_MR));
   for (int32_t n = 0; n < p->to.columns; n += DOT_NR)
     for (int32_t m = first, left = count; left > 0;) {
       const int32_t slivers = (left + DOT_MR - 1) / DOT_MR, rows = (left + slivers - 1) / slivers;
+      LAYER(fetch)(&weights);
       LAYER(sliver_dot)(p, n, m, rows);
       m += rows;
       left -= rows;

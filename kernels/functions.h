@@ -1,6 +1,17 @@
 /* Functions over a vector layer that kernels of several templates share: elementary functions, reductions, what becomes
  * of a sum. No include guard: each instruction set has its own. */
 
+static inline INLINE TARGET void LAYER(fetch)(dit__fetching *f) {
+  for (int64_t i = 0; i < f->step && f->left.rows > 0; i++) {
+    v_prefetch_far(f->left.row + f->at);
+    f->at += 64;
+    if (f->at < f->left.width) continue;
+    f->at = 0;
+    f->left.row += f->left.stride;
+    f->left.rows--;
+  }
+}
+
 /* ---- Elementary functions ---- */
 
 /* exp(x) for x cut to [-87, 88]: x = n ln 2 + r, a polynomial of degree 6 in r, times 2^n. */

@@ -61,10 +61,11 @@ static uint32_t x86_isas(void) {
 
 int64_t dit__product_scratch(void) { return DIT__SLIVERS * DIT__ROWS_MOST * DIT__BLOCK + DIT__NR_MOST; }
 
-/* Packing may spill over the end of what a task keeps, hence the room between. */
+/* Packing may spill over the end of a block, hence the room behind each. */
 int64_t dit__packed_rows(int32_t rows, int32_t k) {
   const int64_t grains = ((int64_t)rows + DIT__ROWS_GRAIN - 1) / DIT__ROWS_GRAIN;
-  return grains * ((int64_t)DIT__ROWS_GRAIN * k + DIT__NR_MOST);
+  const int64_t blocks = ((int64_t)k + DIT__BLOCK - 1) / DIT__BLOCK;
+  return grains * ((int64_t)DIT__ROWS_GRAIN * k + blocks * DIT__NR_MOST);
 }
 
 int64_t dit__attention_scratch(int32_t dim) {

@@ -47,6 +47,13 @@ typedef enum dit__finish {
   DIT__GATED     /* out = residual + gate * v, fused */
 } dit__finish;
 
+/* Memory that will be read soon: a product brings it to the second cache on its way, a few lines with each tile. */
+typedef struct dit__ahead {
+  const uint8_t *row;      /* the first one */
+  ptrdiff_t stride, width; /* bytes */
+  int32_t rows;
+} dit__ahead;
+
 /* Row m of a lies at a + (m / line) * line_stride + (m % line) * row_stride; its k-th number, k = tap * channels + i,
  * at tap_offset[tap] + i. A plain matrix has one tap. */
 typedef struct dit__product {
@@ -60,11 +67,8 @@ typedef struct dit__product {
   const float *bias;   /* [columns] */
   float *out;          /* [m][out_stride] */
   ptrdiff_t out_stride;
-  /* Rows of one line: room to keep them packed, so that calls with other columns of the same rows (the same first and
-   * count, multiples of DIT__ROWS_GRAIN but for the last) find them packed_ready; dit__packed_rows floats. NULL: they
-   * are packed anew. */
-  float *packed;
-  int32_t packed_ready;
+  float *packed; /* rows 0..line-1, from pack_rows, and there is one line; NULL: each call packs what it needs */
+  dit__ahead next;
   float *partial; /* k above a block: sums between blocks, [panel][partial_rows][nr]; row m is that of out */
   ptrdiff_t partial_rows;
   const float *residual; /* [m][residual_stride]; may be out */
@@ -86,7 +90,7 @@ typedef struct dit__product_dot {
   const uint8_t *panels;
   int32_t groups;
   const float *weight_scale; /* int8: [columns] */
-  dit__product to;           /* columns, bias, out, residual, gate, finish */
+  dit__product to;           /* columns, bias, out, residual, gate, finish, next */
 } dit__product_dot;
 
 /* Products of one kind of narrow numbers. */
@@ -146,7 +150,9 @@ typedef struct dit__kernels {
   void (*winograd_in)(const dit__winograd *w, int32_t first, int32_t count);
   void (*winograd)(const dit__winograd *w, int32_t first, int32_t count, float *scratch);
 
-  /* Rows first..first+count-1 of out, all columns. scratch: dit__product_scratch floats. */
+  /* Packs rows 0..line-1 of a into `packed`, dit__packed_rows floats: part `part` of `parts`, in any order. */
+  void (*pack_rows)(const dit__product *p, int32_t part, int32_t parts);
+  /* Rows first..first+count-1 of out, all columns; with `packed`, of all rows. scratch: dit__product_scratch floats. */
   void (*product)(const dit__product *p, int32_t first, int32_t count, float *scratch);
   dit__dot i8, bf16;
 

@@ -219,45 +219,25 @@ static TARGET void LAYER(pack_slivers)(const dit__product *p, const dit__slivers
   }
 }
 
-/* Rows that will be packed next, on their way to the second cache, some lines of 16 with each tile. */
-typedef struct LAYER(ahead) {
-  const float *row;
-  ptrdiff_t stride;
-  int32_t rows, width, at, step; /* at: in the row; step: lines at a time */
-} LAYER(ahead);
-
-static inline INLINE TARGET void LAYER(fetch)(LAYER(ahead) * ahead) {
-  for (int32_t i = 0; i < ahead->step && ahead->rows > 0; i++) {
-    v_prefetch_far(ahead->row + ahead->at);
-    ahead->at += 16;
-    if (ahead->at < ahead->width) continue;
-    ahead->at = 0;
-    ahead->row += ahead->stride;
-    ahead->rows--;
-  }
-}
-
 /* The next block of the same rows, or the first one of those behind. */
-static inline INLINE TARGET LAYER(ahead)
-    LAYER(ahead_of)(const dit__product *p, const dit__slivers *s, int32_t k0, int32_t end, int32_t tiles) {
+static TARGET dit__ahead LAYER(rows_ahead)(const dit__product *p, const dit__slivers *s, int32_t k0, int32_t end) {
   const int32_t k = p->channels, on = k0 + DIT__BLOCK < k, next = on ? k0 + DIT__BLOCK : 0;
   const int32_t m = on ? s->row[0] : s->end, width = k - next < DIT__BLOCK ? k - next : DIT__BLOCK;
   int32_t rows = p->taps > 1 ? 0 : on ? s->end - m : end - m; /* bands of convolutions lie near already */
   if (rows > DIT__SLIVERS * MR) rows = DIT__SLIVERS * MR;
-  const LAYER(ahead) ahead = {
-      p->a + m * p->row_stride + next, p->row_stride, rows, width, 0, (rows * ((width + 15) / 16) + tiles - 1) / tiles};
+  const dit__ahead ahead = {(const uint8_t *)(p->a + m * p->row_stride + next), p->row_stride * 4, width * 4, rows};
   return ahead;
 }
 
 /* Block k0..k0+length-1 of some rows, packed: a panel's block stays in the first cache while they pass from the second,
  * and the next panel's is fetched. */
 static TARGET void LAYER(block)(const dit__product *p, const dit__slivers *s, int32_t k0, int32_t length,
-                                const float *packed, LAYER(ahead) rows) {
+                                const float *packed, dit__fetching *ahead) {
   const int32_t k = p->taps * p->channels, panels = (p->columns + NR - 1) / NR, step = length * NR / s->count;
   for (int32_t n = 0; n < panels; n++) {
     const float *next = p->panels + ((ptrdiff_t)(n + (n + 1 < panels)) * k + k0) * NR;
     for (int32_t i = 0; i < s->count; i++) {
-      LAYER(fetch)(&rows);
+      LAYER(fetch)(ahead);
       LAYER(sliver)(p, k0, length, n * NR, packed + i * length * MR, s->row[i], s->rows[i], next + i * step);
     }
   }
@@ -265,20 +245,36 @@ static TARGET void LAYER(block)(const dit__product *p, const dit__slivers *s, in
 
 static TARGET void LAYER(product)(const dit__product *p, int32_t first, int32_t count, float *scratch) {
   const int32_t k = p->taps * p->channels, end = first + count, panels = (p->columns + NR - 1) / NR;
-  float *kept = p->packed ? p->packed + dit__packed_rows(first, k) : NULL; /* slivers of all blocks, group by group */
+  const int32_t blocks = (k + DIT__BLOCK - 1) / DIT__BLOCK;
+  dit__fetching weights = dit__fetching_of(p->next, (int64_t)panels * blocks * ((count + MR - 1) / MR));
+  const float *packed = p->packed;
   for (int32_t m = first; m < end;) {
     const dit__slivers s = LAYER(cut_slivers)(p, m, end);
     for (int32_t k0 = 0; k0 < k; k0 += DIT__BLOCK) {
-      const int32_t length = k - k0 < DIT__BLOCK ? k - k0 : DIT__BLOCK, ready = p->packed && p->packed_ready;
-      float *packed = p->packed ? kept + (ptrdiff_t)k0 * s.count * MR : scratch;
-      LAYER(ahead) rows = LAYER(ahead_of)(p, &s, k0, end, panels * s.count);
-      if (ready)
-        rows.rows = 0; /* packed ones lie in the order in which they are read */
-      else
-        LAYER(pack_slivers)(p, &s, k0, length, packed);
-      LAYER(block)(p, &s, k0, length, packed, rows);
+      const int32_t length = k - k0 < DIT__BLOCK ? k - k0 : DIT__BLOCK;
+      if (packed) { /* in the order in which they are read */
+        LAYER(block)(p, &s, k0, length, packed, &weights);
+        packed += s.count * MR * length + DIT__NR_MOST;
+      } else {
+        dit__fetching rows = dit__fetching_of(LAYER(rows_ahead)(p, &s, k0, end), (int64_t)panels * s.count);
+        LAYER(pack_slivers)(p, &s, k0, length, scratch);
+        LAYER(block)(p, &s, k0, length, scratch, &rows);
+      }
     }
-    if (kept) kept += (ptrdiff_t)s.count * MR * k;
+    m = s.end;
+  }
+}
+
+static TARGET void LAYER(pack_all_rows)(const dit__product *p, int32_t part, int32_t parts) {
+  const int32_t k = p->taps * p->channels;
+  float *packed = p->packed;
+  for (int32_t m = 0, block = 0; m < p->line;) {
+    const dit__slivers s = LAYER(cut_slivers)(p, m, p->line);
+    for (int32_t k0 = 0; k0 < k; k0 += DIT__BLOCK, block++) {
+      const int32_t length = k - k0 < DIT__BLOCK ? k - k0 : DIT__BLOCK;
+      if (block % parts == part) LAYER(pack_slivers)(p, &s, k0, length, packed);
+      packed += s.count * MR * length + DIT__NR_MOST;
+    }
     m = s.end;
   }
 }
@@ -571,6 +567,7 @@ static void LAYER(fill)(dit__kernels *table) {
   table->winograd_pack = LAYER(winograd_pack);
   table->winograd_in = LAYER(winograd_in);
   table->winograd = LAYER(winograd);
+  table->pack_rows = LAYER(pack_all_rows);
   table->product = LAYER(product);
   table->attention = LAYER(attention);
   table->norm_modulate = LAYER(norm_modulate);

@@ -680,20 +680,33 @@ static void check_product(const product_case *c, const matrix *w, const float *o
 
 static void run_product(const product_case *c, const matrix *w, int32_t split, const dit__kernels *k, float *out) {
   float *scratch = floats((size_t)dit__product_scratch(), STYLES);
-  const int32_t keep = c->p.line == c->rows && random_below(3), cut = random_below(c->rows + 1),
-                rows = keep ? cut / 12 * 12 : cut;
+  const int32_t keep = c->p.line == c->rows && random_below(3), cut = random_below(c->rows + 1);
   float *kept = keep ? floats((size_t)dit__packed_rows(c->rows, c->k), STYLES) : NULL;
-  for (int32_t part = 0, done = 0; part < 2; part++) {
+  if (keep) { /* rows that are packed at once, in parts that come in any order, serve all columns */
+    dit__product p = c->p;
+    p.packed = kept;
+    const int32_t parts = 1 + random_below(5);
+    for (int32_t part = parts - 1; part >= 0; part--) k->pack_rows(&p, part, parts);
+  }
+  for (int32_t part = 0; part < 2; part++) {
     const int32_t first = part ? split : 0, count = part ? c->columns - split : split;
     if (!count) continue;
     dit__product p = part_of(c, first, count, out);
-    p.packed = kept; /* rows that the first columns packed serve the others too */
-    p.packed_ready = done++;
+    p.packed = kept;
+    if (random_below(2)) { /* what it brings nearer changes nothing */
+      const dit__ahead next = {(const uint8_t *)c->p.a, 4 * (1 + random_below(50)), 1 + random_below(300),
+                               1 + random_below(2)};
+      p.next = next;
+    }
     p.partial_rows = c->rows + random_below(3);
     p.partial = floats((size_t)((count + k->nr - 1) / k->nr * p.partial_rows * k->nr), STYLES);
     p.panels = packed(k, w, first, count);
-    k->product(&p, rows, c->rows - rows, scratch); /* the later rows first, as another task might */
-    k->product(&p, 0, rows, scratch);
+    if (keep) {
+      k->product(&p, 0, c->rows, scratch);
+      continue;
+    }
+    k->product(&p, cut, c->rows - cut, scratch); /* the later rows first, as another task might */
+    k->product(&p, 0, cut, scratch);
   }
 }
 

@@ -36,6 +36,11 @@ static void count_pack_columns(const float *b, ptrdiff_t stride, int32_t k, int3
   count((double)MOVED * k * columns, 0);
 }
 
+static void count_pack_rows(const dit__product *p, int32_t part, int32_t parts) {
+  (void)part;
+  count((double)MOVED * p->line * p->channels / parts, 0);
+}
+
 static void count_product(const dit__product *p, int32_t first, int32_t rows, float *scratch) {
   (void)first, (void)scratch;
   const double flops = 2.0 * rows * p->columns * p->taps * p->channels;
@@ -116,6 +121,7 @@ static void only_count(dit_model *model) {
   k->pack = count_pack;
   k->i8.pack = count_pack_dot;
   k->pack_columns = count_pack_columns;
+  k->pack_rows = count_pack_rows;
   k->product = count_product;
   k->winograd_pack = count_winograd_pack;
   k->winograd_in = count_winograd_in;
