@@ -329,8 +329,11 @@ again reuse.png
 run 0 -c 1 --fast -o fast.png
 check "--fast: dpm++" has 'Sampler.dpm' fast.png
 again fast.png
-run 0 -c 1 -s 5 --sampler dpm++ -o kept.png
-check "--fast is 5 steps of dpm++, of a model that takes 10" cmp -s fast.png kept.png
+run 0 -c 1 -s 6 --sampler dpm++ --spacing even --guidance-from 0.4 --guidance-to 0.9 -o kept.png
+check "--fast is 6 steps of dpm++, of a model that takes 10" cmp -s fast.png kept.png
+run 0 -c 1 --fast --guidance-to 1 -o guided.png
+run 0 -c 1 -s 6 --sampler dpm++ --spacing even --guidance-to 1 -o kept.png
+check "--fast leaves guidance where it is asked for" cmp -s guided.png kept.png
 check "reals have all their digits" has 'Eta.0\.123456791' eta.png
 run 0 -c potion,key -n 2 -s 2 --scale 2 -o '%c-%s.png'
 again key-1.png
