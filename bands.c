@@ -41,11 +41,11 @@ typedef struct bands {
   int32_t band;         /* rows of the first node that is made, at a time */
   int32_t from, target; /* of the sweep under way: the node that is there, the one that is wanted */
   int32_t dry;          /* 1: it is only counted */
-  ptrdiff_t lead;       /* numbers that `from` must lie behind a target that replaces it, so that none is lost */
+  int64_t lead;         /* numbers that `from` must lie behind a target that replaces it, so that none is lost */
   double *sums;         /* of the target's norm */
 } bands;
 
-static ptrdiff_t bands_line(const band_node *node) { return (ptrdiff_t)node->width * node->channels; }
+static int64_t bands_line(const band_node *node) { return (int64_t)node->width * node->channels; }
 
 static float *bands_row(const band_node *node, int32_t row) {
   return node->rows + (row - node->begin) * bands_line(node);
@@ -161,7 +161,7 @@ static void bands_step(bands *b, int32_t i) {
     int32_t wanted = bands_wanted(b, b->from);
     node->end = to;
     if (i > b->from + 1) wanted = bands_wanted(b, b->from); /* a sum may replace its own summand, which is read first */
-    const ptrdiff_t lead = to * bands_line(node) - wanted * bands_line(from);
+    const int64_t lead = to * bands_line(node) - wanted * bands_line(from);
     if (i == b->target && lead > b->lead) b->lead = lead;
     if (to - begin > node->room) node->room = to - begin;
     return;
@@ -186,7 +186,7 @@ static void bands_walk(bands *b, int32_t dry) {
 /* Makes the target's place where `from` is, which goes behind it as far as needed. */
 static void bands_replace(bands *b, band_node *from, band_node *target) {
   dit__vae_run *run = b->run;
-  const ptrdiff_t old = from->height * bands_line(from) + b->lead, size = target->height * bands_line(target);
+  const int64_t old = from->height * bands_line(from) + b->lead, size = target->height * bands_line(target);
   dit__arena_resize(run->arena, run->x, (uint64_t)(old > size ? old : size), sizeof(float));
   target->rows = run->x;
   from->rows = run->x + b->lead;
