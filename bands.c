@@ -16,10 +16,13 @@
 enum {
   KEEP_ALL,    /* two activations at a time: not in bands */
   KEEP_LARGE,  /* one at a time: what it begins with at its full size, then the sum behind each block */
-  KEEP_SUMS,   /* the sum behind each block */
+  KEEP_BLOCKS, /* the sum behind each block */
   KEEP_NOTHING /* only what it is made from; of the last level */
 };
 enum { BANDS_TILES = 256, BANDS_SIZES = 3 }; /* tiles of the largest bands; others have a half, a quarter */
+enum {
+  BANDS_NODES = 2 * DIT__LAYERS_MOST + 3
+}; /* what a level begins with, at its size, two of each block, the image */
 enum { BANDS_WAYS = 1 + KEEP_NOTHING * BANDS_SIZES };
 
 /* An activation. */
@@ -36,7 +39,7 @@ typedef struct band_node {
 
 typedef struct bands {
   dit__vae_run *run;
-  band_node node[DIT__BANDS_NODES];
+  band_node node[BANDS_NODES];
   int32_t count;
   int32_t band;         /* rows of the first node that is made, at a time */
   int32_t from, target; /* of the sweep under way: the node that is there, the one that is wanted */

@@ -264,7 +264,7 @@ void dit__plan_decode(dit__plan *plan, dit__arena *arena, const dit__vae *vae, i
                       const float *latent, double factor, size_t budget, float *image) {
   const dit__half *half = vae->decoder;
   dit__vae_run run;
-  vae_begin(&run, plan, arena, vae, half, budget == SIZE_MAX ? 1 : DIT__BANDS_NODES, height, width);
+  vae_begin(&run, plan, arena, vae, half, budget == SIZE_MAX ? 1 : 2 * half->resnets + 3, height, width);
   run.image = image;
   run.x = dit__vae_take(&run, height, width, vae->channels);
   vae_planes(&run, vae_from_planes, latent, vae->channels, run.x)->factor = (float)factor;

@@ -12,8 +12,9 @@ typedef struct dit__vae_run {
   int32_t height, width; /* of x */
   int32_t widest;        /* channels */
   float *x;              /* the activation that everything passes on; behind it in the arena lies nothing */
-  float *scale, *shift;  /* of the group norm under way, per channel; for bands of DIT__BANDS_NODES, `widest` apart */
-  float *image;          /* decoder: what comes out */
+  float *scale,
+      *shift;   /* of the group norm under way, per channel; for bands of all those of a level, `widest` apart */
+  float *image; /* decoder: what comes out */
 } dit__vae_run;
 
 /* ---- vae.c ---- */
@@ -41,8 +42,6 @@ void dit__vae_image(const dit__vae_run *run, const float *from, int32_t first_ro
 void dit__vae_level(dit__vae_run *run, int32_t level);
 
 /* ---- bands.c ---- */
-
-enum { DIT__BANDS_NODES = 2 * DIT__LAYERS_MOST + 3 };
 
 /* The same, within `budget` bytes of the arena if that can be done, else in as few as can be; the faster the better. */
 void dit__bands_level(dit__vae_run *run, int32_t level, size_t budget);

@@ -161,11 +161,20 @@ static void test_job(void) {
   if (!CHECK(model, "no model")) return;
   dit_generate(model, &params, DIT_PIXELS_NATIVE, expected, SIZE, NULL);
   for (; dit_job_memory(model, &params, &size, &error) == DIT_OK; layouts++, model->options.memory_limit = least - 1) {
+    dit_job *job = NULL;
+    dit_progress progress = {.struct_size = sizeof progress};
+    int64_t units = 1;
     CHECK(!layouts || size < least, "%zu bytes with a limit of %zu", size, least - 1);
     least = size;
     all = layouts ? all : size;
-    CHECK(dit_generate(model, &params, DIT_PIXELS_NATIVE, pixels, SIZE, &error) == DIT_OK, "%s", error.message);
+    if (!CHECK(dit_job_start(model, &params, &job, &error) == DIT_OK, "%s", error.message)) break;
     CHECK(hooks.last == size, "a job took %zu bytes and told %zu", hooks.last, size);
+    while (dit_job_advance(job, 0, NULL) == DIT_MORE) units++;
+    dit_job_progress(job, &progress);
+    CHECK(progress.units == units && progress.units_total == units, "%d units, told %d of %d", (int)units,
+          (int)progress.units, (int)progress.units_total);
+    CHECK(dit_job_pixels(job, 0, DIT_PIXELS_NATIVE, pixels, 0, &error) == DIT_OK, "%s", error.message);
+    dit_job_end(job);
     CHECK(!memcmp(pixels, expected, SIZE), "other pixels in %zu of %zu bytes", size, all);
   }
   printf("  a job: %d layouts, from %zu to %zu bytes\n", layouts, all, least);
