@@ -120,7 +120,7 @@ typedef struct dit_options {
   int32_t load;    /* DIT_LOAD_MAP (default) maps the file; DIT_LOAD_READ reads it, and survives a file that shrinks */
   int32_t reserved;
   uint64_t memory_limit; /* for one job, bytes; 0: none. Chooses strips and windows, never bits: first fewer pictures
-                            and timesteps at a time, then decoding in bands of rows, which takes up to three times as
+                            and timesteps at a time, then decoding in bands of rows, which takes up to four times as
                             long. Likewise for the workspace of dit_vae_decode; encoding has no such bands */
   void *user;            /* given to the three hooks */
   /* Called only on the thread that is inside a dit_ call. allocate: a block of `size` bytes at a multiple of
