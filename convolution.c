@@ -33,10 +33,10 @@ static band_cut convolution_cut(const dit__engine *engine, const dit__op *op) {
   const double row_bytes = 4.0 * cut.in_width * op->channels * op->stride;
   int64_t rows = plan_least((int64_t)((unit - 2 * row_gathering) / (row_flops + row_gathering)), /* 2: the border */
                             (int64_t)(CONVOLUTION_BAND / row_bytes));
-  rows = cut.across_chunks > 1 ? 1 : plan_most(1, plan_least(rows, op->height));
-  cut.bands = (int32_t)plan_ceil(op->height, rows);
-  cut.rows = (int32_t)plan_ceil(op->height, cut.bands);
-  cut.bands = (int32_t)plan_ceil(op->height, cut.rows);
+  rows = cut.across_chunks > 1 ? 1 : plan_most(1, plan_least(rows, op->rows));
+  cut.bands = (int32_t)plan_ceil(op->rows, rows);
+  cut.rows = (int32_t)plan_ceil(op->rows, cut.bands);
+  cut.bands = (int32_t)plan_ceil(op->rows, cut.rows);
   int64_t most = (int64_t)((unit - (cut.rows + 2) * row_gathering) / (panel_flops * cut.across * cut.rows));
   most = plan_most(1, plan_least(most, panels));
   const int64_t each = plan_ceil(panels, plan_ceil(panels, most));
@@ -85,12 +85,12 @@ static void band_row(const band_run *run, int32_t row, float *to) {
   memset(to, 0, (size_t)(begin - run->first_column) * pixel);
   memset(behind, 0, (size_t)(run->first_column + run->width - end) * pixel);
   if (op->upsample) {
-    const float *from = op->x + (ptrdiff_t)(row / 2) * (columns / 2) * channels;
+    const float *from = op->x + (ptrdiff_t)(row / 2 - op->x_row) * (columns / 2) * channels;
     for (int32_t i = begin; i < end; i++, inside += channels)
       memcpy(inside, from + (ptrdiff_t)(i / 2) * channels, pixel);
     return;
   }
-  const float *from = op->x + ((ptrdiff_t)row * columns + begin) * channels;
+  const float *from = op->x + ((ptrdiff_t)(row - op->x_row) * columns + begin) * channels;
   if (op->scale)
     run->kernels->affine(from, channels, end - begin, channels, op->scale, op->shift, op->silu, inside);
   else
@@ -118,11 +118,12 @@ void dit__convolution_unit(const dit__engine *engine, const dit__op *op, int64_t
   const int32_t row = (int32_t)(chunk / cut.across_chunks) * cut.rows;
   const int32_t pixel = (int32_t)(chunk % cut.across_chunks) * cut.across;
   const int32_t column = (int32_t)(unit % cut.column_chunks) * cut.columns;
-  const int32_t rows = (int32_t)plan_least(cut.rows, op->height - row);
+  const int32_t rows = (int32_t)plan_least(cut.rows, op->rows - row);
   const int32_t across = (int32_t)plan_least(cut.across, op->image_width - pixel);
   float *band = (float *)(void *)(engine->scratch + cut.pack_bytes);
   if (column == 0) {
-    band_run gather = {engine->kernels, op, band, row * op->stride - border, pixel * op->stride - border, 0, 0, 0};
+    band_run gather = {engine->kernels, op, band, 0, pixel * op->stride - border, 0, 0, 0};
+    gather.first_row = (op->first_row + row) * op->stride - border;
     gather.rows = (rows - 1) * op->stride + 3;
     gather.width = (across - 1) * op->stride + 3;
     gather.tasks = plan_tasks(engine, (double)PLAN_MOVED * gather.rows * gather.width * op->channels, gather.rows);

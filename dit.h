@@ -119,7 +119,9 @@ typedef struct dit_options {
                       needs a processor that multiplies it (AVX-512 BF16), and its bits may differ between processors */
   int32_t load;    /* DIT_LOAD_MAP (default) maps the file; DIT_LOAD_READ reads it, and survives a file that shrinks */
   int32_t reserved;
-  uint64_t memory_limit; /* for one job, bytes; 0: none. Chooses strips and windows, never bits */
+  uint64_t memory_limit; /* for one job, bytes; 0: none. Chooses strips and windows, never bits: first fewer pictures
+                            and timesteps at a time, then decoding in bands of rows, which takes up to four times as
+                            long. Likewise for the workspace of dit_vae_decode; encoding has no such bands */
   void *user;            /* given to the three hooks */
   /* Called only on the thread that is inside a dit_ call. allocate: a block of `size` bytes at a multiple of
    * `alignment` (a power of two, at most 4096), or NULL; its contents may be anything. release gets the same size.
@@ -373,8 +375,8 @@ DIT_API dit_status dit_denoise(const dit_model *model, int32_t count, int32_t he
                                dit_error *error);
 
 /* latent [count][C][height][width] (up to 1024, and to 16384 / factor), the autoencoder's own (a job's latent divided
- * by the scaling factor) -> image [count][image_channels][height*factor][width*factor], about [-1,1], not clipped. As
- * dit_denoise otherwise. */
+ * by the scaling factor) -> image [count][image_channels][height*factor][width*factor], about [-1,1], not clipped. Its
+ * workspace keeps to memory_limit; MEMORY names the least that would do. As dit_denoise otherwise. */
 DIT_API dit_status dit_vae_decode(const dit_model *model, int32_t count, int32_t height, int32_t width,
                                   const float *latent, float *image, dit_error *error);
 

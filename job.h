@@ -5,6 +5,12 @@
 
 #include "model.h"
 
+/* What plans need. */
+typedef struct dit__job_needs {
+  int32_t ops, overflow;
+  size_t workspace;
+} dit__job_needs;
+
 /* How a job is laid out: sizes that follow from parameters, and where its parts lie in its one block. */
 typedef struct dit__job_shape {
   int32_t height, width;     /* of the latent */
@@ -23,6 +29,8 @@ typedef struct dit__job_shape {
   size_t times, condition, rows, modulation, ops, workspace;
   size_t size;
   int32_t overflow;
+  size_t decode_budget; /* bytes of workspace that decoding should keep to */
+  dit__job_needs decode;
 } dit__job_shape;
 
 struct dit_job {
@@ -69,7 +77,8 @@ void dit__job_plan_decode(dit__plan *plan, dit__arena *arena, const dit_model *m
 void dit__job_plan_encode(dit__plan *plan, dit__arena *arena, const dit_model *model, const dit_params *p,
                           const dit__job_buffers *b);
 
-/* Chooses groups and windows, as large as is of use, or as memory_limit allows. */
+/* Chooses groups and windows, as large as is of use, or as memory_limit allows, and the fastest way to decode that it
+ * allows. */
 dit_status dit__job_shape_choose(const dit_model *model, const dit_params *p, dit__job_shape *shape, dit_error *error);
 
 /* ---- job_picture.c ---- */

@@ -37,7 +37,7 @@ void dit__job_plan_decode(dit__plan *plan, dit__arena *arena, const dit_model *m
                           const dit__job_buffers *b) {
   dit__arena_open(arena, plan, b->workspace);
   dit__plan_decode(plan, arena, &model->vae, shape->height, shape->width, b->latents, 1.0 / model->vae.scaling,
-                   b->image);
+                   shape->decode_budget, b->image);
   dit__plan_close(plan);
 }
 
@@ -50,26 +50,42 @@ void dit__job_plan_encode(dit__plan *plan, dit__arena *arena, const dit_model *m
 
 /* ---- Memory ---- */
 
-typedef struct job_needs {
-  int32_t ops, overflow;
-  size_t workspace;
-} job_needs;
+static dit__job_buffers job_nowhere(void) {
+  float *const nowhere = (float *)(void *)dit__nowhere;
+  const dit__job_buffers buffers = {nowhere,     nowhere, nowhere, nowhere, nowhere, nowhere, (const int32_t *)nowhere,
+                                    dit__nowhere};
+  return buffers;
+}
 
-static void job_needs_add(job_needs *needs, const dit__plan *plan, const dit__arena *arena) {
+static void job_needs_add(dit__job_needs *needs, const dit__plan *plan, const dit__arena *arena) {
   if (plan->count > needs->ops) needs->ops = plan->count;
   if (arena->peak > needs->workspace) needs->workspace = arena->peak;
   needs->overflow |= arena->overflow;
 }
 
+/* What decoding within a budget needs. */
+static void job_measure_decode(const dit_model *model, const dit_params *p, size_t budget, dit__job_shape *shape) {
+  const dit__job_buffers buffers = job_nowhere();
+  const dit__job_needs none = {0, 0, 0};
+  dit__engine engine;
+  dit__plan plan;
+  dit__arena arena;
+  shape->decode_budget = budget;
+  shape->decode = none;
+  if (!model->vae.decoder) return;
+  dit__engine_open(&engine, model, p->threads);
+  dit__plan_open(&plan, &engine, NULL);
+  dit__job_plan_decode(&plan, &arena, model, shape, &buffers);
+  job_needs_add(&shape->decode, &plan, &arena);
+}
+
 /* What the plans of a shape need at most: one by one, nothing is kept. Smaller groups and windows, which may come last,
  * are measured too, for they are cut in other ways; fewer conditions than the most need no more. */
-static job_needs job_measure(const dit_model *model, const dit_params *p, const dit__job_shape *shape) {
-  float *const nowhere = (float *)(void *)dit__nowhere;
-  const dit__job_buffers buffers = {nowhere,     nowhere, nowhere, nowhere, nowhere, nowhere, (const int32_t *)nowhere,
-                                    dit__nowhere};
+static dit__job_needs job_measure(const dit_model *model, const dit_params *p, const dit__job_shape *shape) {
+  const dit__job_buffers buffers = job_nowhere();
   const int32_t groups[2] = {shape->group, p->count % shape->group};
   const int32_t windows[2] = {shape->window, (p->steps - shape->first_step) % shape->window};
-  job_needs needs = {0, 0, 0};
+  dit__job_needs needs = shape->decode;
   dit__engine engine;
   dit__plan plan;
   dit__arena arena;
@@ -88,11 +104,6 @@ static job_needs job_measure(const dit_model *model, const dit_params *p, const 
                          &buffers);
       job_needs_add(&needs, &plan, &arena);
     }
-  if (model->vae.decoder) {
-    dit__plan_open(&plan, &engine, NULL);
-    dit__job_plan_decode(&plan, &arena, model, shape, &buffers);
-    job_needs_add(&needs, &plan, &arena);
-  }
   if (p->init_image) {
     dit__plan_open(&plan, &engine, NULL);
     dit__job_plan_encode(&plan, &arena, model, p, &buffers);
@@ -109,7 +120,7 @@ static void job_lay_out(const dit_model *model, const dit_params *p, dit__job_sh
   const uint64_t rows = (uint64_t)shape->window * (uint64_t)shape->conditions;
   const uint64_t picture = (uint64_t)shape->picture, area = (uint64_t)p->width * (uint64_t)p->height;
   const int decodes = model->vae.decoder != NULL;
-  const job_needs needs = job_measure(model, p, shape);
+  const dit__job_needs needs = job_measure(model, p, shape);
   dit__layout l;
   dit__layout_open(&l);
   dit__layout_add(&l, 1, sizeof(dit_job));
@@ -149,6 +160,30 @@ static int32_t job_strength_steps(const dit_params *p) {
   return steps < 1 ? 1 : steps;
 }
 
+/* Lays a job out with as large groups and windows as are of use and fit `limit`; 0 if the smallest do not. */
+static int32_t job_fit(const dit_model *model, const dit_params *p, uint64_t limit, dit__job_shape *shape) {
+  const int64_t tokens = shape->tokens * (1 + shape->guided), fit = JOB_ROWS / tokens;
+  const int64_t row = dit__modulation_size(&model->dit) * (int64_t)sizeof(float);
+  const int32_t steps = p->steps - shape->first_step;
+  if (limit < UINT64_MAX) {
+    shape->group = shape->window = 1;
+    shape->conditions = 1 + shape->guided;
+    job_lay_out(model, p, shape);
+    if (shape->size > limit || shape->overflow) return 0;
+  }
+  shape->group = fit < 1 ? 1 : fit < p->count ? (int32_t)fit : p->count;
+  for (;; shape->group = (shape->group + 1) / 2) {
+    shape->conditions = shape->group + shape->guided;
+    const int64_t window = JOB_WINDOW / (row * shape->conditions);
+    shape->window = window < 1 ? 1 : window < steps ? (int32_t)window : steps;
+    for (;; shape->window = (shape->window + 1) / 2) {
+      job_lay_out(model, p, shape);
+      if (shape->size <= limit || shape->overflow) return 1;
+      if (shape->window == 1) break;
+    }
+  }
+}
+
 dit_status dit__job_shape_choose(const dit_model *model, const dit_params *p, dit__job_shape *shape, dit_error *error) {
   const dit__transformer *dit = &model->dit;
   const int32_t factor = model->vae.levels ? model->vae.factor : 1;
@@ -165,26 +200,19 @@ dit_status dit__job_shape_choose(const dit_model *model, const dit_params *p, di
   for (int32_t i = shape->first_step; p->guidance != 1 && i < p->steps && !dit__job_guided_at(p, i); i++)
     shape->first_guided = i + 1 < p->steps ? i + 1 : shape->first_step; /* whatever the classes: of every batch */
   shape->tokens = (int64_t)(shape->height / dit->patch) * (shape->width / dit->patch);
-  const int64_t tokens = shape->tokens * (1 + shape->guided);
-  const int64_t fit = JOB_ROWS / tokens, row = dit__modulation_size(dit) * (int64_t)sizeof(float);
-  shape->group = fit < 1 ? 1 : fit < p->count ? (int32_t)fit : p->count;
-  for (;;) {
-    shape->conditions = shape->group + shape->guided;
-    const int64_t window = JOB_WINDOW / (row * shape->conditions);
-    const int32_t steps = p->steps - shape->first_step;
-    shape->window = window < 1 ? 1 : window < steps ? (int32_t)window : steps;
-    for (;; shape->window = (shape->window + 1) / 2) {
-      job_lay_out(model, p, shape);
-      if (shape->overflow)
-        return dit__fail(error, DIT_ERROR_MEMORY, "dit_params: a job of this size does not fit the address space");
-      if (!model->options.memory_limit || shape->size <= model->options.memory_limit) return DIT_OK;
-      if (shape->window == 1) break;
-    }
-    if (shape->group == 1) break;
-    shape->group = (shape->group + 1) / 2;
+  const uint64_t limit = model->options.memory_limit ? model->options.memory_limit : UINT64_MAX;
+  size_t least = SIZE_MAX;
+  for (size_t budget = SIZE_MAX;; budget = shape->decode.workspace - 1) {
+    job_measure_decode(model, p, budget, shape);
+    const int32_t fits = job_fit(model, p, limit, shape);
+    if (shape->overflow)
+      return dit__fail(error, DIT_ERROR_MEMORY, "dit_params: a job of this size does not fit the address space");
+    if (fits) return DIT_OK;
+    if (shape->size < least) least = shape->size;
+    if (!model->vae.decoder || shape->decode.workspace > budget) break;
   }
   return dit__fail(error, DIT_ERROR_MEMORY, "dit_options: memory_limit is %llu bytes; this job needs at least %llu",
-                   (unsigned long long)model->options.memory_limit, (unsigned long long)shape->size);
+                   (unsigned long long)limit, (unsigned long long)least);
 }
 
 dit_status dit_job_memory(const dit_model *model, const dit_params *params, size_t *bytes, dit_error *error) {

@@ -52,11 +52,25 @@ void *dit__arena_take(dit__arena *arena, uint64_t count, size_t size) {
   return arena->base + at;
 }
 
-void dit__arena_give(dit__arena *arena, const void *block) {
-  dit__plan_close(arena->plan); /* its scratch must not lie where this was */
+static int32_t arena_find(const dit__arena *arena, const void *block) {
   const size_t at = (size_t)((const uint8_t *)block - arena->base);
   int32_t i = 0;
   while (arena->block[i].at != at) i++;
+  return i;
+}
+
+void dit__arena_resize(dit__arena *arena, const void *block, uint64_t count, size_t size) {
+  dit__plan_close(arena->plan); /* as below */
+  const int32_t i = arena_find(arena, block);
+  const size_t bytes = memory_round(count, size, &arena->overflow), end = arena->block[i].at + bytes;
+  arena->block[i].size = bytes;
+  if (i + 1 < arena->count && end > arena->block[i + 1].at) arena->overflow = 1;
+  if (end > arena->peak) arena->peak = end;
+}
+
+void dit__arena_give(dit__arena *arena, const void *block) {
+  dit__plan_close(arena->plan); /* its scratch must not lie where this was */
+  const int32_t i = arena_find(arena, block);
   arena->count--;
   memmove(arena->block + i, arena->block + i + 1, (size_t)(arena->count - i) * sizeof arena->block[0]);
 }

@@ -133,9 +133,10 @@ void dit__plan_pass(dit__plan *plan, dit__arena *arena, const dit__transformer *
 /* The most pixels along one side that can be decoded, of an autoencoder with this factor (1: of none). */
 int32_t dit__side_most(int32_t factor);
 
-/* Appends the decoding of one latent [C][height][width] * factor to image [image_channels][..][..]. */
+/* Appends the decoding of one latent [C][height][width] * factor to image [image_channels][..][..], within `budget`
+ * bytes of the arena if that can be done, else in as few as can be; the faster the better. SIZE_MAX: the fastest. */
 void dit__plan_decode(dit__plan *plan, dit__arena *arena, const dit__vae *vae, int32_t height, int32_t width,
-                      const float *latent, double factor, float *image);
+                      const float *latent, double factor, size_t budget, float *image);
 
 /* Appends the encoding of image [image_channels][height][width] to mean and logvar (either may be NULL). */
 void dit__plan_encode(dit__plan *plan, dit__arena *arena, const dit__vae *vae, int32_t height, int32_t width,

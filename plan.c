@@ -349,11 +349,12 @@ static void row_unit(const dit__engine *engine, const dit__op *op, int64_t unit)
 
 /* ---- Group norms ---- */
 
-/* Scratch: per row of pixels and group a sum and a sum of squares; then, per task, those of each channel. */
+/* Scratch: per row of pixels and group a sum and a sum of squares, if the operation has no place for them; then, per
+ * task, those of each channel. */
 typedef struct group_run {
   const dit__kernels *kernels;
   const dit__op *op;
-  double *sums;    /* [rows][groups][2] */
+  double *sums;    /* [height][groups][2] */
   double *channel; /* [tasks][2][channels] */
   int64_t first, count;
   int32_t tasks;
@@ -367,6 +368,7 @@ static void DIT_CALL group_task(void *context, int32_t index) {
   int64_t first, count;
   plan_share(run->count, run->tasks, index, 1, &first, &count);
   for (int64_t row = run->first + first; row < run->first + first + count; row++) {
+    double *sums = run->sums + (op->first_row + row) * op->groups * 2;
     run->kernels->channel_sums(op->x + row * op->width * op->channels, op->width, op->channels, channel,
                                channel + op->channels);
     for (int32_t g = 0; g < op->groups; g++) {
@@ -375,8 +377,8 @@ static void DIT_CALL group_task(void *context, int32_t index) {
         sum += channel[c];
         squares += channel[op->channels + c];
       }
-      run->sums[(row * op->groups + g) * 2] = sum;
-      run->sums[(row * op->groups + g) * 2 + 1] = squares;
+      sums[g * 2] = sum;
+      sums[g * 2 + 1] = squares;
     }
   }
 }
@@ -384,10 +386,10 @@ static void DIT_CALL group_task(void *context, int32_t index) {
 /* GroupNorm (Wu & He 2018) as one factor and one summand a channel. */
 static void group_finish(const dit__op *op, const double *sums) {
   const int32_t each = op->channels / op->groups;
-  const double count = (double)op->rows * op->width * each;
+  const double count = (double)op->height * op->width * each;
   for (int32_t g = 0; g < op->groups; g++) {
     double sum = 0, squares = 0;
-    for (int32_t row = 0; row < op->rows; row++) {
+    for (int32_t row = 0; row < op->height; row++) {
       sum += sums[((ptrdiff_t)row * op->groups + g) * 2];
       squares += sums[((ptrdiff_t)row * op->groups + g) * 2 + 1];
     }
@@ -407,12 +409,13 @@ static int64_t group_units(const dit__engine *engine, const dit__op *op) {
 
 static void group_unit(const dit__engine *engine, const dit__op *op, int64_t unit) {
   const int64_t units = group_units(engine, op);
-  group_run run = {engine->kernels, op, (double *)(void *)engine->scratch, NULL, 0, 0, 1};
-  run.channel = run.sums + (ptrdiff_t)op->rows * op->groups * 2;
+  double *scratch = (double *)(void *)engine->scratch;
+  group_run run = {engine->kernels, op, op->sums ? op->sums : scratch, scratch, 0, 0, 1};
+  if (!op->sums) run.channel += (ptrdiff_t)op->height * op->groups * 2;
   plan_share(op->rows, (int32_t)units, (int32_t)unit, 1, &run.first, &run.count);
   run.tasks = plan_tasks(engine, 16.0 * (double)run.count * op->width * op->channels, plan_most(run.count, 1));
   dit__parallel(engine, run.tasks, group_task, &run);
-  if (unit == units - 1) group_finish(op, run.sums);
+  if (unit == units - 1 && op->first_row + op->rows == op->height) group_finish(op, run.sums);
 }
 
 /* ---- Attention ---- */
@@ -562,7 +565,7 @@ static double op_flops(const dit__op *op) {
   switch (op->kind) {
     case DIT__PRODUCT: return 2.0 * op->rows * (double)op->matrix->weights.k * op->matrix->weights.rows;
     case DIT__CONVOLUTION:
-      return 2.0 * op->height * op->image_width * (double)op->matrix->weights.k * op->matrix->weights.rows;
+      return 2.0 * op->rows * op->image_width * (double)op->matrix->weights.k * op->matrix->weights.rows;
     case DIT__ATTENTION: return 4.0 * op->samples * op->heads * (double)op->tokens * op->tokens * op->dim;
     default: return 0;
   }
@@ -613,8 +616,9 @@ static size_t op_scratch(const dit__engine *engine, const dit__op *op) {
       return (size_t)cut.heads * (cut.keys_bytes + cut.values_bytes) + (size_t)engine->threads * cut.task_bytes;
     }
     case DIT__GROUP_NORM:
-      return ((size_t)op->rows * (size_t)op->groups + (size_t)engine->threads * (size_t)op->channels) * 2 *
-             sizeof(double);
+      return ((op->sums ? 0 : (size_t)op->height * (size_t)op->groups) +
+              (size_t)engine->threads * (size_t)op->channels) *
+             2 * sizeof(double);
     default: return 0;
   }
 }

@@ -50,7 +50,7 @@ typedef struct dit__op dit__op;
 
 struct dit__op {
   int32_t kind;
-  int32_t rows;  /* PRODUCT, NORM, QUANTIZE, AFFINE: rows of x; GROUP_NORM: of pixels */
+  int32_t rows;  /* PRODUCT, NORM, QUANTIZE, AFFINE: rows of x; CONVOLUTION, GROUP_NORM: of pixels, of a picture's */
   int32_t width; /* numbers of a row of x; GROUP_NORM: pixels of a row */
   int32_t channels;
   const dit__matrix *matrix; /* PRODUCT, CONVOLUTION; QUANTIZE: which it is for */
@@ -68,11 +68,14 @@ struct dit__op {
   ptrdiff_t modulation_stride;
   float eps;    /* NORM, GROUP_NORM */
   float factor; /* ATTENTION: of the logits; CALL: of what it copies */
-  /* CONVOLUTION 3x3: out [height][image_width][matrix rows] from x [..][..][channels]; AFFINE and CONVOLUTION: x *
-   * scale + shift, then silu, on the way in. GROUP_NORM writes scale and shift. */
-  int32_t height, image_width, stride, upsample, silu;
+  /* CONVOLUTION 3x3: rows first_row.. (a multiple of 4) of out [height][image_width][matrix rows] from x
+   * [..][..][channels], which begins with its row x_row; AFFINE and CONVOLUTION: x * scale + shift, then silu, on the
+   * way in. GROUP_NORM sums rows first_row.. of a picture of `height`, which x begins with, and writes scale and shift
+   * when it has the last. */
+  int32_t height, first_row, x_row, image_width, stride, upsample, silu;
   float *scale, *shift;
   const float *gamma, *beta;
+  double *sums; /* GROUP_NORM: [height][groups][2], kept from band to band; NULL: all rows in one operation */
   int32_t groups;
   /* ATTENTION: q, k, v behind each other in rows of x; sample after sample */
   int32_t samples, heads, tokens, dim;
@@ -130,7 +133,7 @@ int32_t dit__plan_step(dit__plan *plan);
 
 /* ---- Buffers of a plan: a workspace given out and taken back while the plan is made ---- */
 
-enum { DIT__ARENA_BLOCKS = 24 };
+enum { DIT__ARENA_BLOCKS = 32 };
 struct dit__arena {
   dit__plan *plan;
   uint8_t *base;
@@ -144,6 +147,8 @@ struct dit__arena {
 /* The arena of a plan that was just opened. base is not touched: to measure, any address will do. */
 void dit__arena_open(dit__arena *arena, dit__plan *plan, uint8_t *base);
 void *dit__arena_take(dit__arena *arena, uint64_t count, size_t size);
+/* Makes a block longer or shorter where it is; nothing may lie behind one that grows. */
+void dit__arena_resize(dit__arena *arena, const void *block, uint64_t count, size_t size);
 void dit__arena_give(dit__arena *arena, const void *block);
 
 extern uint8_t dit__nowhere[]; /* a base to measure from; nothing is read or written there */

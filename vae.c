@@ -5,32 +5,22 @@
 #include <math.h>
 #include <string.h>
 
-#include "model.h"
+#include "vae.h"
 
-typedef struct vae_run {
-  dit__plan *plan;
-  dit__arena *arena;
-  const dit__vae *vae;
-  int32_t height, width; /* of x */
-  float *x;              /* the activation that everything passes on */
-  float *scale, *shift;  /* of the group norm under way, per channel */
-} vae_run;
-
-static float *vae_take(const vae_run *run, int32_t height, int32_t width, int32_t channels) {
+float *dit__vae_take(const dit__vae_run *run, int32_t height, int32_t width, int32_t channels) {
   return (float *)dit__arena_take(run->arena, (uint64_t)height * (uint64_t)width * (uint64_t)channels, sizeof(float));
 }
 
 /* Replaces x by `y`. */
-static void vae_pass_on(vae_run *run, float *y) {
+static void vae_pass_on(dit__vae_run *run, float *y) {
   dit__arena_give(run->arena, run->x);
   run->x = y;
 }
 
-/* scale and shift = group norm of x. */
-static void vae_norm(const vae_run *run, const float *x, int32_t channels, const dit__norm *norm) {
+dit__op *dit__vae_norm(const dit__vae_run *run, const float *x, int32_t channels, const dit__norm *norm) {
   dit__op *op = dit__plan_add(run->plan, DIT__GROUP_NORM);
   op->x = x;
-  op->rows = run->height;
+  op->rows = op->height = run->height;
   op->width = run->width;
   op->channels = channels;
   op->groups = run->vae->groups;
@@ -39,16 +29,16 @@ static void vae_norm(const vae_run *run, const float *x, int32_t channels, const
   op->scale = run->scale;
   op->shift = run->shift;
   op->eps = 1e-6f;
+  return op;
 }
 
-/* A 3x3 convolution of x to the size of run; with `normed`, of silu(norm(x)). residual: NULL, or added to it. */
-static void vae_convolution(const vae_run *run, const dit__matrix *matrix, const float *x, int normed, int32_t stride,
-                            int32_t upsample, const float *residual, float *out) {
+dit__op *dit__vae_convolution(const dit__vae_run *run, const dit__matrix *matrix, const float *x, int normed,
+                              int32_t stride, int32_t upsample, const float *residual, float *out) {
   dit__op *op = dit__plan_add(run->plan, DIT__CONVOLUTION);
   op->matrix = matrix;
   op->x = x;
   op->channels = matrix->weights.k / 9;
-  op->height = run->height;
+  op->rows = op->height = run->height;
   op->image_width = run->width;
   op->stride = stride;
   op->upsample = upsample;
@@ -59,11 +49,11 @@ static void vae_convolution(const vae_run *run, const dit__matrix *matrix, const
   op->out_stride = matrix->weights.rows;
   op->residual = residual;
   op->finish = residual ? DIT__RESIDUAL : DIT__STORE;
+  return op;
 }
 
-/* A matrix at `pixels` pixels. */
-static void vae_matrix(const vae_run *run, const dit__matrix *matrix, int32_t pixels, const float *x, float *out,
-                       ptrdiff_t out_stride, const float *residual) {
+void dit__vae_matrix(const dit__vae_run *run, const dit__matrix *matrix, int32_t pixels, const float *x, float *out,
+                     ptrdiff_t out_stride, const float *residual) {
   dit__op *op = dit__plan_add(run->plan, DIT__PRODUCT);
   op->matrix = matrix;
   op->rows = op->rows_per_sample = pixels;
@@ -76,15 +66,15 @@ static void vae_matrix(const vae_run *run, const dit__matrix *matrix, int32_t pi
 }
 
 /* A matrix at every pixel. */
-static void vae_linear(const vae_run *run, const dit__matrix *matrix, const float *x, float *out, ptrdiff_t out_stride,
-                       const float *residual) {
-  vae_matrix(run, matrix, run->height * run->width, x, out, out_stride, residual);
+static void vae_linear(const dit__vae_run *run, const dit__matrix *matrix, const float *x, float *out,
+                       ptrdiff_t out_stride, const float *residual) {
+  dit__vae_matrix(run, matrix, run->height * run->width, x, out, out_stride, residual);
 }
 
-enum { PLANES_PIXELS, PLANES_CHANNELS, PLANES_STRIDE, PLANES_CLAMP };
+enum { PLANES_PIXELS, PLANES_CHANNELS, PLANES_STRIDE, PLANES_CLAMP, PLANES_PLANE };
 
 /* Anything small with each pixel. */
-static dit__op *vae_pixels(const vae_run *run, void (*call)(const dit__op *, const dit__kernels *, int64_t),
+static dit__op *vae_pixels(const dit__vae_run *run, void (*call)(const dit__op *, const dit__kernels *, int64_t),
                            const float *from, int32_t pixels, int32_t channels, float *to) {
   dit__op *op = dit__plan_add(run->plan, DIT__CALL);
   const double flops = 16.0 * pixels * channels;
@@ -98,52 +88,58 @@ static dit__op *vae_pixels(const vae_run *run, void (*call)(const dit__op *, con
   return op;
 }
 
-/* result = argument, PLANES_CHANNELS numbers a pixel. */
+/* result = argument, PLANES_CHANNELS numbers a pixel; they may overlap. */
 static void vae_move(const dit__op *op, const dit__kernels *kernels, int64_t unit) {
+  const float *from = (const float *)op->argument[0];
   const int64_t count = op->number[PLANES_PIXELS] * op->number[PLANES_CHANNELS];
+  if (op->result > from) unit = op->units - 1 - unit; /* the last first */
   const int64_t begin = unit * count / op->units, end = (unit + 1) * count / op->units;
   (void)kernels;
-  memcpy(op->result + begin, (const float *)op->argument[0] + begin, (size_t)(end - begin) * sizeof(float));
+  memmove(op->result + begin, from + begin, (size_t)(end - begin) * sizeof(float));
+}
+
+void dit__vae_move(const dit__vae_run *run, const float *from, int32_t pixels, int32_t channels, float *to) {
+  vae_pixels(run, vae_move, from, pixels, channels, to);
 }
 
 /* x = shortcut(x). A narrower one takes no second picture: in strips, each through a small buffer to where x was read
  * before. */
-static void vae_shortcut(vae_run *run, const dit__resnet *resnet) {
+static void vae_shortcut(dit__vae_run *run, const dit__resnet *resnet) {
   enum { STRIPS = 8 };
   const int32_t height = run->height, pixels = height * run->width;
   if (resnet->out > resnet->in) {
-    float *y = vae_take(run, height, run->width, resnet->out);
+    float *y = dit__vae_take(run, height, run->width, resnet->out);
     vae_linear(run, &resnet->shortcut, run->x, y, resnet->out, NULL);
     vae_pass_on(run, y);
     return;
   }
   const int32_t most = (pixels + STRIPS - 1) / STRIPS;
-  float *strip = vae_take(run, 1, most, resnet->out);
+  float *strip = dit__vae_take(run, 1, most, resnet->out);
   for (int32_t at = 0; at < pixels; at += most) {
     const int32_t some = pixels - at < most ? pixels - at : most;
-    vae_matrix(run, &resnet->shortcut, some, run->x + (ptrdiff_t)at * resnet->in, strip, resnet->out, NULL);
-    vae_pixels(run, vae_move, strip, some, resnet->out, run->x + (ptrdiff_t)at * resnet->out);
+    dit__vae_matrix(run, &resnet->shortcut, some, run->x + (ptrdiff_t)at * resnet->in, strip, resnet->out, NULL);
+    dit__vae_move(run, strip, some, resnet->out, run->x + (ptrdiff_t)at * resnet->out);
   }
   dit__arena_give(run->arena, strip);
 }
 
 /* x = shortcut(x) + conv2(silu(norm2(conv1(silu(norm1(x)))))). */
-static void vae_resnet(vae_run *run, const dit__resnet *resnet) {
-  float *h = vae_take(run, run->height, run->width, resnet->out);
-  vae_norm(run, run->x, resnet->in, &resnet->norm1);
-  vae_convolution(run, &resnet->conv1, run->x, 1, 1, 0, NULL, h);
+static void vae_resnet(dit__vae_run *run, const dit__resnet *resnet) {
+  float *h = dit__vae_take(run, run->height, run->width, resnet->out);
+  dit__vae_norm(run, run->x, resnet->in, &resnet->norm1);
+  dit__vae_convolution(run, &resnet->conv1, run->x, 1, 1, 0, NULL, h);
   if (resnet->in != resnet->out) vae_shortcut(run, resnet);
-  vae_norm(run, h, resnet->out, &resnet->norm2);
-  vae_convolution(run, &resnet->conv2, h, 1, 1, 0, run->x, run->x);
+  dit__vae_norm(run, h, resnet->out, &resnet->norm2);
+  dit__vae_convolution(run, &resnet->conv2, h, 1, 1, 0, run->x, run->x);
   dit__arena_give(run->arena, h);
 }
 
 /* x += out(attention(norm(x))): one head, tokens are pixels. */
-static void vae_attention(const vae_run *run, const dit__middle *middle, int32_t channels) {
+static void vae_attention(const dit__vae_run *run, const dit__middle *middle, int32_t channels) {
   const dit__matrix *const parts[3] = {&middle->q, &middle->k, &middle->v};
-  float *h = vae_take(run, run->height, run->width, channels);
-  float *qkv = vae_take(run, run->height, run->width, 3 * channels);
-  vae_norm(run, run->x, channels, &middle->norm);
+  float *h = dit__vae_take(run, run->height, run->width, channels);
+  float *qkv = dit__vae_take(run, run->height, run->width, 3 * channels);
+  dit__vae_norm(run, run->x, channels, &middle->norm);
   dit__op *op = dit__plan_add(run->plan, DIT__AFFINE);
   op->rows = run->height * run->width;
   op->width = channels;
@@ -167,18 +163,18 @@ static void vae_attention(const vae_run *run, const dit__middle *middle, int32_t
   dit__arena_give(run->arena, h);
 }
 
-static void vae_middle(vae_run *run, const dit__middle *middle, int32_t channels) {
+static void vae_middle(dit__vae_run *run, const dit__middle *middle, int32_t channels) {
   vae_resnet(run, &middle->resnet[0]);
   vae_attention(run, middle, channels);
   vae_resnet(run, &middle->resnet[1]);
 }
 
 /* x = convolution(x) at twice the size (of nearest neighbours), or at half of it. */
-static void vae_resample(vae_run *run, const dit__matrix *matrix, int32_t up) {
+static void vae_resample(dit__vae_run *run, const dit__matrix *matrix, int32_t up) {
   run->height = up ? run->height * 2 : run->height / 2;
   run->width = up ? run->width * 2 : run->width / 2;
-  float *y = vae_take(run, run->height, run->width, matrix->weights.rows);
-  vae_convolution(run, matrix, run->x, 0, up ? 1 : 2, up, NULL, y);
+  float *y = dit__vae_take(run, run->height, run->width, matrix->weights.rows);
+  dit__vae_convolution(run, matrix, run->x, 0, up ? 1 : 2, up, NULL, y);
   vae_pass_on(run, y);
 }
 
@@ -195,7 +191,8 @@ static void vae_from_planes(const dit__op *op, const dit__kernels *kernels, int6
     for (int64_t c = 0; c < channels; c++) op->result[p * channels + c] = from[c * pixels + p] * factor;
 }
 
-/* result [channel][pixel] = argument [pixel][channel], pixels PLANES_STRIDE apart; log-variances are clamped. */
+/* result [channel][pixel] = argument [pixel][channel], pixels PLANES_STRIDE apart, planes PLANES_PLANE; log-variances
+ * are clamped. */
 static void vae_to_planes(const dit__op *op, const dit__kernels *kernels, int64_t unit) {
   const float *from = (const float *)op->argument[0];
   const int64_t pixels = op->number[PLANES_PIXELS], channels = op->number[PLANES_CHANNELS];
@@ -205,63 +202,84 @@ static void vae_to_planes(const dit__op *op, const dit__kernels *kernels, int64_
     for (int64_t c = 0; c < channels; c++) {
       float value = from[p * op->number[PLANES_STRIDE] + c];
       if (op->number[PLANES_CLAMP]) value = value < -30.0f ? -30.0f : value > 20.0f ? 20.0f : value;
-      op->result[c * pixels + p] = value;
+      op->result[c * op->number[PLANES_PLANE] + p] = value;
     }
 }
 
-static dit__op *vae_planes(vae_run *run, void (*call)(const dit__op *, const dit__kernels *, int64_t),
+static dit__op *vae_planes(dit__vae_run *run, void (*call)(const dit__op *, const dit__kernels *, int64_t),
                            const float *from, int32_t channels, float *to) {
-  return vae_pixels(run, call, from, run->height * run->width, channels, to);
+  dit__op *op = vae_pixels(run, call, from, run->height * run->width, channels, to);
+  op->number[PLANES_PLANE] = op->number[PLANES_PIXELS];
+  return op;
 }
 
-static void vae_begin(vae_run *run, dit__plan *plan, dit__arena *arena, const dit__vae *vae, const dit__half *half,
-                      int32_t height, int32_t width) {
+void dit__vae_image(const dit__vae_run *run, const float *from, int32_t first_row, int32_t rows) {
+  const int32_t channels = run->vae->image_channels;
+  dit__op *op =
+      vae_pixels(run, vae_to_planes, from, rows * run->width, channels, run->image + (ptrdiff_t)first_row * run->width);
+  op->number[PLANES_STRIDE] = channels;
+  op->number[PLANES_PLANE] = (int64_t)run->height * run->width;
+}
+
+/* norms: how many group norms are kept at a time. */
+static void vae_begin(dit__vae_run *run, dit__plan *plan, dit__arena *arena, const dit__vae *vae, const dit__half *half,
+                      int32_t norms, int32_t height, int32_t width) {
   int32_t widest = 0;
   for (int32_t i = 0; i < vae->levels; i++) widest = half->width[i] > widest ? half->width[i] : widest;
   memset(run, 0, sizeof *run);
+  run->widest = widest;
   run->plan = plan;
   run->arena = arena;
   run->vae = vae;
   run->height = height;
   run->width = width;
-  run->scale = vae_take(run, 1, 1, widest);
-  run->shift = vae_take(run, 1, 1, widest);
+  run->scale = dit__vae_take(run, 1, norms, widest);
+  run->shift = dit__vae_take(run, 1, norms, widest);
 }
 
-static void vae_end(vae_run *run) {
+static void vae_end(dit__vae_run *run) {
   dit__arena_give(run->arena, run->x);
   dit__arena_give(run->arena, run->shift);
   dit__arena_give(run->arena, run->scale);
 }
 
 /* x = conv_out(silu(norm_out(x))). */
-static void vae_conv_out(vae_run *run, const dit__half *half) {
-  float *y = vae_take(run, run->height, run->width, half->conv_out.weights.rows);
-  vae_norm(run, run->x, half->width[run->vae->levels - 1], &half->norm_out);
-  vae_convolution(run, &half->conv_out, run->x, 1, 1, 0, NULL, y);
+static void vae_conv_out(dit__vae_run *run, const dit__half *half) {
+  float *y = dit__vae_take(run, run->height, run->width, half->conv_out.weights.rows);
+  dit__vae_norm(run, run->x, half->width[run->vae->levels - 1], &half->norm_out);
+  dit__vae_convolution(run, &half->conv_out, run->x, 1, 1, 0, NULL, y);
   vae_pass_on(run, y);
 }
 
+void dit__vae_level(dit__vae_run *run, int32_t level) {
+  const dit__half *half = run->vae->decoder;
+  if (level) vae_resample(run, &half->resample[level - 1], 1);
+  for (int32_t i = 0; i < half->resnets; i++) vae_resnet(run, &half->level[level][i]);
+  if (level + 1 < run->vae->levels) return;
+  vae_conv_out(run, half);
+  dit__vae_image(run, run->x, 0, run->height);
+}
+
 void dit__plan_decode(dit__plan *plan, dit__arena *arena, const dit__vae *vae, int32_t height, int32_t width,
-                      const float *latent, double factor, float *image) {
+                      const float *latent, double factor, size_t budget, float *image) {
   const dit__half *half = vae->decoder;
-  vae_run run;
-  vae_begin(&run, plan, arena, vae, half, height, width);
-  run.x = vae_take(&run, height, width, vae->channels);
+  dit__vae_run run;
+  vae_begin(&run, plan, arena, vae, half, budget == SIZE_MAX ? 1 : 2 * half->resnets + 3, height, width);
+  run.image = image;
+  run.x = dit__vae_take(&run, height, width, vae->channels);
   vae_planes(&run, vae_from_planes, latent, vae->channels, run.x)->factor = (float)factor;
-  float *y = vae_take(&run, height, width, vae->channels);
+  float *y = dit__vae_take(&run, height, width, vae->channels);
   vae_linear(&run, &half->quant, run.x, y, vae->channels, NULL);
   vae_pass_on(&run, y);
-  y = vae_take(&run, height, width, half->width[0]);
-  vae_convolution(&run, &half->conv_in, run.x, 0, 1, 0, NULL, y);
+  y = dit__vae_take(&run, height, width, half->width[0]);
+  dit__vae_convolution(&run, &half->conv_in, run.x, 0, 1, 0, NULL, y);
   vae_pass_on(&run, y);
   vae_middle(&run, &half->middle, half->width[0]);
-  for (int32_t i = 0; i < vae->levels; i++) {
-    for (int32_t j = 0; j < half->resnets; j++) vae_resnet(&run, &half->level[i][j]);
-    if (i + 1 < vae->levels) vae_resample(&run, &half->resample[i], 1);
-  }
-  vae_conv_out(&run, half);
-  vae_planes(&run, vae_to_planes, run.x, vae->image_channels, image)->number[PLANES_STRIDE] = vae->image_channels;
+  for (int32_t i = 0; i < vae->levels; i++)
+    if (budget == SIZE_MAX)
+      dit__vae_level(&run, i);
+    else
+      dit__bands_level(&run, i, budget);
   vae_end(&run);
 }
 
@@ -269,12 +287,12 @@ void dit__plan_encode(dit__plan *plan, dit__arena *arena, const dit__vae *vae, i
                       const float *image, float *mean, float *logvar) {
   const dit__half *half = vae->encoder;
   const int32_t channels = vae->channels;
-  vae_run run;
-  vae_begin(&run, plan, arena, vae, half, height, width);
-  run.x = vae_take(&run, height, width, vae->image_channels);
+  dit__vae_run run;
+  vae_begin(&run, plan, arena, vae, half, 1, height, width);
+  run.x = dit__vae_take(&run, height, width, vae->image_channels);
   vae_planes(&run, vae_from_planes, image, vae->image_channels, run.x)->factor = 1;
-  float *y = vae_take(&run, height, width, half->width[0]);
-  vae_convolution(&run, &half->conv_in, run.x, 0, 1, 0, NULL, y);
+  float *y = dit__vae_take(&run, height, width, half->width[0]);
+  dit__vae_convolution(&run, &half->conv_in, run.x, 0, 1, 0, NULL, y);
   vae_pass_on(&run, y);
   for (int32_t i = 0; i < vae->levels; i++) {
     for (int32_t j = 0; j < half->resnets; j++) vae_resnet(&run, &half->level[i][j]);
@@ -282,7 +300,7 @@ void dit__plan_encode(dit__plan *plan, dit__arena *arena, const dit__vae *vae, i
   }
   vae_middle(&run, &half->middle, half->width[vae->levels - 1]);
   vae_conv_out(&run, half);
-  y = vae_take(&run, run.height, run.width, 2 * channels);
+  y = dit__vae_take(&run, run.height, run.width, 2 * channels);
   vae_linear(&run, &half->quant, run.x, y, 2 * channels, NULL);
   vae_pass_on(&run, y);
   if (mean) vae_planes(&run, vae_to_planes, run.x, channels, mean)->number[PLANES_STRIDE] = 2 * channels;
@@ -299,6 +317,7 @@ void dit__plan_encode(dit__plan *plan, dit__arena *arena, const dit__vae *vae, i
 typedef struct vae_call {
   const dit_model *model;
   int32_t count, height, width, decode; /* height and width of what goes in */
+  size_t budget;
   const float *from;
   float *image, *mean, *logvar;
 } vae_call;
@@ -306,37 +325,67 @@ typedef struct vae_call {
 static void vae_plan(dit__plan *plan, dit__arena *arena, const vae_call *call) {
   const dit__vae *vae = &call->model->vae;
   if (call->decode)
-    dit__plan_decode(plan, arena, vae, call->height, call->width, call->from, 1, call->image);
+    dit__plan_decode(plan, arena, vae, call->height, call->width, call->from, 1, call->budget, call->image);
   else
     dit__plan_encode(plan, arena, vae, call->height, call->width, call->from, call->mean, call->logvar);
   dit__plan_close(plan);
 }
 
+typedef struct vae_needs {
+  dit__layout layout;
+  size_t ops, workspace; /* their places */
+  size_t peak;           /* of the workspace */
+} vae_needs;
+
+static void vae_measure(const dit__engine *engine, const vae_call *call, vae_needs *needs) {
+  dit__plan plan;
+  dit__arena arena;
+  dit__plan_open(&plan, engine, NULL);
+  dit__arena_open(&arena, &plan, dit__nowhere);
+  vae_plan(&plan, &arena, call);
+  needs->peak = arena.peak;
+  dit__layout_open(&needs->layout);
+  needs->ops = dit__layout_add(&needs->layout, (uint64_t)plan.count, sizeof(dit__op));
+  needs->workspace = dit__layout_add(&needs->layout, arena.peak, 1);
+  needs->layout.overflow |= arena.overflow;
+}
+
+/* The fastest way to decode within memory_limit; encoding has but one. */
+static dit_status vae_choose(const dit__engine *engine, vae_call *call, vae_needs *needs, dit_error *error) {
+  const uint64_t limit = call->decode ? call->model->options.memory_limit : 0;
+  size_t least = SIZE_MAX;
+  for (call->budget = SIZE_MAX;; call->budget = needs->peak - 1) {
+    vae_measure(engine, call, needs);
+    if (!limit || needs->layout.size <= limit) return DIT_OK;
+    if (needs->layout.size < least) least = needs->layout.size;
+    if (needs->peak > call->budget) break;
+  }
+  return dit__fail(error, DIT_ERROR_MEMORY,
+                   "dit_options: memory_limit is %llu bytes; this dit_vae_decode needs at least %zu",
+                   (unsigned long long)limit, least);
+}
+
 /* Picture after picture in one workspace. */
 static dit_status vae_compute(vae_call call, dit_error *error) {
   const dit__vae *vae = &call.model->vae;
+  vae_needs needs;
   dit__engine engine;
   dit__plan plan;
   dit__arena arena;
   dit__engine_open(&engine, call.model, 0);
-  dit__plan_open(&plan, &engine, NULL);
-  dit__arena_open(&arena, &plan, dit__nowhere);
-  vae_plan(&plan, &arena, &call);
-  dit__layout layout;
-  dit__layout_open(&layout);
-  const size_t ops = dit__layout_add(&layout, (uint64_t)plan.count, sizeof(dit__op));
-  const size_t workspace = dit__layout_add(&layout, arena.peak, 1);
-  const int overflow = layout.overflow || arena.overflow;
-  uint8_t *block = overflow ? NULL : (uint8_t *)dit__allocate(&call.model->options, layout.size, 64);
+  const dit_status status = vae_choose(&engine, &call, &needs, error);
+  if (status) return status;
+  const size_t size = needs.layout.size;
+  uint8_t *block = needs.layout.overflow ? NULL : (uint8_t *)dit__allocate(&call.model->options, size, 64);
   if (!block)
     return dit__fail(error, DIT_ERROR_MEMORY, "dit_vae_%scode: no memory for %zu bytes of workspace",
-                     call.decode ? "de" : "en", layout.size);
+                     call.decode ? "de" : "en", size);
   const ptrdiff_t in = (ptrdiff_t)call.height * call.width * (call.decode ? vae->channels : vae->image_channels);
   const ptrdiff_t image = (ptrdiff_t)call.height * call.width * vae->factor * vae->factor * vae->image_channels;
   const ptrdiff_t latent = (ptrdiff_t)(call.height / vae->factor) * (call.width / vae->factor) * vae->channels;
   for (; call.count > 0; call.count--) {
-    dit__plan_open(&plan, &engine, (dit__op *)(void *)(block + ops));
-    dit__arena_open(&arena, &plan, block + workspace);
+    dit__plan_open(&plan, &engine, (dit__op *)(void *)(block + needs.ops));
+    dit__arena_open(&arena, &plan, block + needs.workspace);
     vae_plan(&plan, &arena, &call);
     while (dit__plan_step(&plan)) continue;
     call.from += in;
@@ -344,7 +393,7 @@ static dit_status vae_compute(vae_call call, dit_error *error) {
     if (call.mean) call.mean += latent;
     if (call.logvar) call.logvar += latent;
   }
-  dit__release(&call.model->options, block, layout.size);
+  dit__release(&call.model->options, block, size);
   return DIT_OK;
 }
 
@@ -375,7 +424,7 @@ static dit_status vae_call_run(const vae_call *call, const char *what, dit_error
 
 dit_status dit_vae_decode(const dit_model *model, int32_t count, int32_t height, int32_t width, const float *latent,
                           float *image, dit_error *error) {
-  const vae_call call = {model, count, height, width, 1, latent, image, NULL, NULL};
+  const vae_call call = {model, count, height, width, 1, SIZE_MAX, latent, image, NULL, NULL};
   if (!model) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_vae_decode: model is NULL");
   if (!model->vae.decoder) return dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_vae_decode: the model has no decoder");
   return vae_call_run(&call, "dit_vae_decode", error);
@@ -383,7 +432,7 @@ dit_status dit_vae_decode(const dit_model *model, int32_t count, int32_t height,
 
 dit_status dit_vae_encode(const dit_model *model, int32_t count, int32_t height, int32_t width, const float *image,
                           float *mean, float *logvar, dit_error *error) {
-  const vae_call call = {model, count, height, width, 0, image, NULL, mean, logvar};
+  const vae_call call = {model, count, height, width, 0, SIZE_MAX, image, NULL, mean, logvar};
   if (!model) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_vae_encode: model is NULL");
   if (!model->vae.encoder) return dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_vae_encode: the model has no encoder");
   return vae_call_run(&call, "dit_vae_encode", error);

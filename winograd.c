@@ -12,7 +12,7 @@ enum { WINOGRAD_TILES = 8 << 20, WINOGRAD_PANELS = 8 << 20 };
 /* Transformed tiles and transformed weights may both be larger than what they are made of. The smaller of the two stays
  * whole, prepared in units of its own; the other is made chunk by chunk, and each chunk meets all of the first. */
 typedef struct winograd_cut {
-  int32_t across, tiles;          /* tiles of a row of tiles, and of the picture */
+  int32_t across, tiles;          /* tiles of a row of tiles, and of the operation's rows */
   int32_t chunk, chunks;          /* tiles of a chunk */
   int32_t columns, column_chunks; /* columns of a chunk */
   int32_t tiles_stay, stay_units; /* 1: the tiles stay; units that prepare what stays */
@@ -41,7 +41,7 @@ static winograd_cut winograd_cut_of(const dit__engine *engine, const dit__op *op
   winograd_cut cut;
   memset(&cut, 0, sizeof cut);
   cut.across = (int32_t)plan_ceil(op->image_width, 4);
-  cut.tiles = cut.across * (int32_t)plan_ceil(op->height, 4);
+  cut.tiles = cut.across * (int32_t)plan_ceil(op->rows, 4);
   cut.panel_bytes = dit__panel_bytes(matrix, engine->kernels);
   const size_t all_tiles = winograd_tiles_bytes(cut.tiles, op->channels);
   cut.tiles_stay = !matrix->panels && all_tiles <= cut.panel_bytes * (size_t)panels;
@@ -52,8 +52,11 @@ static winograd_cut winograd_cut_of(const dit__engine *engine, const dit__op *op
   chunk = plan_ceil(plan_ceil(cut.tiles, cut.chunks), DIT__WINOGRAD_GRAIN) * DIT__WINOGRAD_GRAIN;
   cut.chunk = (int32_t)plan_least(chunk, cut.tiles);
   cut.chunks = (int32_t)plan_ceil(cut.tiles, cut.chunk);
+  /* A band of a picture, which saves memory, has no more of its weights at a time than of its tiles. */
+  const size_t panels_bytes =
+      op->rows < op->height && all_tiles < WINOGRAD_PANELS ? all_tiles : (size_t)WINOGRAD_PANELS;
   int64_t most = cut.tiles_stay ? plan_least((int64_t)(unit / (pack + both * cut.chunk)),
-                                             (int64_t)(WINOGRAD_PANELS / cut.panel_bytes))
+                                             (int64_t)(panels_bytes / cut.panel_bytes))
                                 : (int64_t)((unit - in * cut.chunk) / (both * cut.chunk));
   most = plan_least(plan_most(most, 1), panels);
   if (most > engine->threads) most = most / engine->threads * engine->threads;
@@ -170,6 +173,9 @@ void dit__winograd_unit(const dit__engine *engine, const dit__op *op, int64_t un
   to->width = op->image_width;
   to->channels = op->channels;
   to->upsample = op->upsample;
+  to->x_row = op->x_row;
+  to->out_row = op->first_row;
+  to->first = op->first_row / 4 * cut.across;
   to->scale = op->scale;
   to->shift = op->shift;
   to->tiles = (float *)(void *)(panels + plan_round(cut.panels_bytes));
@@ -197,7 +203,7 @@ void dit__winograd_unit(const dit__engine *engine, const dit__op *op, int64_t un
     to->panels = (const float *)(const void *)panels;
     winograd_multiply(engine, op, &run, tile, count, column, columns);
   } else {
-    to->first = (int32_t)tile;
+    to->first += (int32_t)tile;
     if (column == 0) winograd_in(engine, op, &run, 0, count);
     to->panels = matrix->panels ? matrix->panels : (const float *)(const void *)panels;
     to->panels += (size_t)(column / nr) * cut.panel_bytes / sizeof(float);

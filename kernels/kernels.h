@@ -123,6 +123,7 @@ typedef struct dit__winograd {
   const float *x; /* [height][width][channels]; with upsample of half that size, each pixel counting four times */
   int32_t height, width; /* of out */
   int32_t channels, upsample;
+  int32_t x_row, out_row;     /* rows of the picture that x and out (and residual) begin with */
   const float *scale, *shift; /* [channels]: of silu(x * scale + shift) on the way in, or NULL */
   float *tiles;               /* transformed pictures of the tiles from `first` on, dit__winograd_tiles floats */
   ptrdiff_t point_stride;     /* dit__winograd_point floats */

@@ -85,7 +85,7 @@ static TARGET void LAYER(winograd_strip)(const dit__winograd *w, int32_t row, in
         for (int32_t i = 0; i < channels; i += VL) v_store(strip + i, v_zero());
         continue;
       }
-      const float *from = w->x + ((ptrdiff_t)(y >> shift) * width + (x >> shift)) * w->channels + c;
+      const float *from = w->x + ((ptrdiff_t)((y >> shift) - w->x_row) * width + (x >> shift)) * w->channels + c;
       for (int32_t i = 0; i < LAYER(STRIP); i += 16) v_prefetch_far(from + next + i);
       for (int32_t i = 0; i < channels; i += VL) {
         vf value = LAYER(part)(from, i, channels);
@@ -217,7 +217,7 @@ static TARGET void LAYER(winograd_leave)(const dit__winograd *w, int32_t tile, i
   for (int y = 0; y < 4; y++) {
     LAYER(pixels_of)(down[y], pixel);
     for (int x = 0; x < 4 && row + y < w->height && column + x < w->width; x++) {
-      const ptrdiff_t at = ((ptrdiff_t)(row + y) * w->width + column + x) * w->out_stride + n;
+      const ptrdiff_t at = ((ptrdiff_t)(row + y - w->out_row) * w->width + column + x) * w->out_stride + n;
       vf value = v_add(pixel[x], bias);
       if (w->residual) value = v_add(LAYER(part)(w->residual + at, 0, count), value);
       if (count == VL)

@@ -57,6 +57,8 @@ refused 2 'whole number' --guidance-channels none
 refused 2 'whole number' --scale 0
 refused 2 'whole number' --scale 65
 refused 2 'whole number' --threads 0
+refused 2 'whole number' --memory-limit 0
+refused 1 'this job needs at least' --memory-limit 1 -c all
 refused 2 'whole number' --width 0
 refused 2 'whole number' --height 1e3
 refused 2 'ddpm, ddim or dpm++' --sampler euler
@@ -419,6 +421,11 @@ else
 fi
 run 0 --memory -c all
 check "--memory tells the job's bytes" has '^job  *[0-9]* bytes' out
+run 0 --memory --memory-limit 2 -c all
+check "--memory-limit is kept to" has '^job  *1[0-9]* bytes, [12].. MB' out
+run 0 -q -s 1 -c all -o plenty.png
+run 0 -q -s 1 -c all -o little.png --memory-limit 2
+check "--memory-limit: the same file" cmp -s plenty.png little.png
 run 0 -c potion -s 1 --profile
 check "--profile: a table" has '^products  *[0-9.]*  *[0-9.]* %  *[0-9.]*$' err
 run 0 -q -c potion -s 1 --show -o shown.png

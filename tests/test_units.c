@@ -207,6 +207,16 @@ static void test_decoder_memory(const dit_model *model) {
   }
 }
 
+/* Decoding in bands. */
+static void test_banded(dit_model *model, const char *name) {
+  for (int i = 0; i < 2; i++) {
+    const dit_params p = make(1, 256 << i, 256 << i, 1);
+    model->options.memory_limit = i ? 120000000 : 60000000;
+    measure(model, name, &p, 1e9);
+  }
+  model->options.memory_limit = 0;
+}
+
 /* One block as wide as DiT-XL's and the Stable Diffusion autoencoder, from nothing and from a picture. */
 static void test_large(int type, const char *name) {
   static const int32_t sizes[][2] = {{512, 512}, {8192, 16}, {16, 8192}};
@@ -228,6 +238,7 @@ static void test_large(int type, const char *name) {
       free(start);
     }
     test_decoder_memory(model);
+    if (type == DIT_TYPE_F16 && threads == 1) test_banded(model, name);
     const dit_params batch = make(64, 16, 256, 1);
     measure(model, name, &batch, 1e9);
     dit_model_close(model);

@@ -40,6 +40,7 @@ const option_row option_table[OPTION_COUNT_ALL] = {
     [OPTION_PREVIEW] = {"", "preview", NULL, TOPIC_RUNNING, 0, "watch them grow in the terminal"},
     [OPTION_JSON] = {"", "json", NULL, TOPIC_RUNNING, 0, "say what was made, as JSON on standard output"},
     [OPTION_MEMORY] = {"", "memory", NULL, TOPIC_RUNNING, 0, "say what memory it would need, and exit"},
+    [OPTION_MEMORY_LIMIT] = {"", "memory-limit", "MB", TOPIC_RUNNING, 0, "take no more: slower, the same pictures"},
     [OPTION_PROFILE] = {"", "profile", NULL, TOPIC_RUNNING, 0, "say where the time went"},
     [OPTION_THREADS] = {"", "threads", "N", TOPIC_RUNNING, 0, "threads (default: one for each processor)"},
     [OPTION_ISA] = {"", "isa", "NAME", TOPIC_RUNNING, 0, "scalar, neon[dot], avx2, avxvnni, avx512[vnni]"},

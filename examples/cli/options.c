@@ -72,6 +72,13 @@ static int parse_mix(const char *option, const char *value, cli_options *o) {
   return number_float(option, colon + 1, 0, 1, &o->make.mix);
 }
 
+static int parse_megabytes(const char *option, const char *value, uint64_t *bytes) {
+  int32_t megabytes = 0;
+  const int status = number_int(option, value, 1, 1000000, &megabytes);
+  *bytes = (uint64_t)megabytes * 1000000;
+  return status;
+}
+
 /* `option` is the option as the user wrote it, for messages. */
 static int set_option(cli_options *o, int id, const char *option, const char *value) {
   switch (id) {
@@ -111,6 +118,7 @@ static int set_option(cli_options *o, int id, const char *option, const char *va
     case OPTION_PREVIEW: o->preview = 1; return EXIT_OK;
     case OPTION_JSON: o->json = 1; return EXIT_OK;
     case OPTION_MEMORY: o->memory = 1; return EXIT_OK;
+    case OPTION_MEMORY_LIMIT: return parse_megabytes(option, value, &o->run.memory_limit);
     case OPTION_PROFILE: o->profile = 1; return EXIT_OK;
     case OPTION_QUIET: o->quiet = 1; return EXIT_OK;
     case OPTION_INFO: o->action = ACTION_INFO; return EXIT_OK;

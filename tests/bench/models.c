@@ -193,6 +193,29 @@ static void decode(const file *f, int32_t latent, double gflop, double asked, co
   dit_model_close(model);
 }
 
+/* What decoding within `megabytes` costs. */
+static void decode_banded(const file *f, int32_t latent, double megabytes) {
+  char name[96];
+  snprintf(name, sizeof name, "SD decode banded, %d px in %.0f MB: time over unlimited", 8 * latent, megabytes);
+  if (!bench_wanted(name)) return;
+  const size_t count = (size_t)latent * (size_t)latent;
+  float *x = bench_numbers(4 * count), *image = bench_numbers(3 * 64 * count);
+  double times[2][9], seconds[2];
+  for (int limited = 0; limited < 2; limited++) {
+    dit_model *model = open_file(f, bench.isa, bench.threads, 0, limited ? (uint64_t)(megabytes * 1e6) : 0);
+    for (int r = -1; model && r < bench.repeats; r++) {
+      const double start = bench_clock();
+      dit_vae_decode(model, 1, latent, latent, x, image, NULL);
+      if (r >= 0) times[limited][r] = bench_clock() - start;
+    }
+    seconds[limited] = model ? bench_median(times[limited], bench.repeats) : 0;
+    dit_model_close(model);
+  }
+  bench_figure(name, seconds[1] / seconds[0], "", 0, 0);
+  free(x);
+  free(image);
+}
+
 static double job_megabytes(const dit_model *model, int32_t count, int32_t steps_, int32_t latent) {
   static const int32_t classes[8] = {1, 2, 3, 4, 5, 6, 7, 8};
   const dit_params params = {.struct_size = sizeof params,
@@ -208,11 +231,13 @@ static double job_megabytes(const dit_model *model, int32_t count, int32_t steps
 }
 
 static void autoencoder(void) {
-  if (!bench_wanted("SD decode") && !bench_wanted("SD autoencoder memory")) return;
+  if (!bench_wanted("SD decode") && !bench_wanted("SD autoencoder memory") && !bench_wanted("banded")) return;
   const file f =
       write_file("vae", "dit:hidden=64,depth=1,heads=1,patch=8,latent=32,in=4,classes=9", "vae", DIT_TYPE_F16);
   decode(&f, 32, 622.187282432, 1.3, "SD decode 256 px, direct arithmetic");
   if (bench.full) decode(&f, 64, 2514.518933504, 1.3, "SD decode 512 px, direct arithmetic");
+  decode_banded(&f, 32, 60);
+  if (bench.full) decode_banded(&f, 64, 120);
   dit_model *model = open_file(&f, bench.isa, bench.threads, 0, 0);
   if (model && bench_wanted("SD autoencoder memory")) {
     bench_figure("SD autoencoder memory, 256 px", job_megabytes(model, 1, 1, 32), "MB", 150, 1);
