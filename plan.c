@@ -8,7 +8,7 @@
 #include "q4.h"
 
 enum { PLAN_TASK_ROWS = 96, PLAN_QUERIES = 24 }; /* what a task should have: rows of a product; queries, in multiples */
-enum { PLAN_KEPT = 40 << 20 }; /* bytes of packed rows that a product may keep for all its chunks of columns */
+enum { PLAN_KEPT_ROWS = 2048 }; /* rows that are kept packed for all columns; beside more, packing weights is little */
 enum { PLAN_PACKED = 2 << 20, PLAN_HEADS = 8 << 20 }; /* bytes of scratch aimed at */
 
 /* ---- Products ---- */
@@ -97,7 +97,7 @@ static plan_cut product_cut(const dit__engine *engine, const dit__op *op) {
   }
   if (k > DIT__BLOCK && !matrix->dot) cut.partial_bytes = plan_round((size_t)cut.rows * (size_t)cut.columns * 4);
   const size_t kept = plan_round((size_t)dit__packed_rows(op->rows, (int32_t)k) * 4);
-  if (!matrix->dot && cut.pack_units && panels >= threads && cut.row_chunks == 1 && kept <= PLAN_KEPT &&
+  if (!matrix->dot && cut.pack_units && panels >= threads && cut.row_chunks == 1 && op->rows <= PLAN_KEPT_ROWS &&
       (double)PLAN_MOVED * op->rows * (double)k <= engine->unit_flops)
     cut.kept_bytes = kept;
   cut.pack_rows = cut.kept_bytes > 0;
