@@ -11,12 +11,13 @@
 
 enum {
   D = Q4_DIRECTIONS,
-  TOGETHER = 16, /* rows that are rounded side by side */
-  WIDTHS = 3,    /* 4, 5 and 6 bits */
-  RANGES = 8,    /* how far a grid may reach, in sixteenths of a row's largest number: 16 .. 9 */
-  BINS = 64,     /* of a histogram of absolute values */
-  POINTS = 8,    /* of a bin, where errors are taken */
-  FINE = 4,      /* parts of a whole number in which the nearest code is looked up */
+  TOGETHER = 16,      /* rows that are rounded side by side */
+  WIDTHS = 3,         /* 4, 5 and 6 bits */
+  SMALL_HIDDEN = 256, /* of a model that gets a bit more */
+  RANGES = 8,         /* how far a grid may reach, in sixteenths of a row's largest number: 16 .. 9 */
+  BINS = 64,          /* of a histogram of absolute values */
+  POINTS = 8,         /* of a bin, where errors are taken */
+  FINE = 4,           /* parts of a whole number in which the nearest code is looked up */
   PLACES = 2 * 127 * FINE + 1
 };
 
@@ -35,7 +36,7 @@ static int ends_with(const char *name, const char *end) {
 
 /* By what an error in 4 bits costs a pass of DiT-XL/2, measured kind by kind and quarter by quarter of its depth: twice
  * the error is worth one bit. docs/q4.md has the figures. */
-int q4_width(const char *name, uint64_t row, uint64_t rows, int depth) {
+static int large_width(const char *name, uint64_t row, uint64_t rows, int depth) {
   if (strncmp(name, "blocks.", 7) != 0) return 8; /* of the last layer: few, and at the end of everything */
   const int quarter = 4 * atoi(name + 7) / depth, outer = quarter == 0 || quarter == 3;
   if (ends_with(name, ".attn.proj.weight")) return 6;
@@ -46,9 +47,16 @@ int q4_width(const char *name, uint64_t row, uint64_t rows, int depth) {
   return chunk % 3 == 2 ? 6 : quarter < 2 ? 5 : 4;
 }
 
+/* In a small model a bit more is a few hundred KB, and its pictures show it. */
+static int q4_width(const char *name, uint64_t row, uint64_t rows, uint64_t columns, int depth) {
+  const uint64_t hidden = rows < columns ? rows : columns; /* of every matrix of a block */
+  const int width = large_width(name, row, rows, depth);
+  return width < 6 && hidden <= SMALL_HIDDEN ? width + 1 : width;
+}
+
 uint64_t q4_bytes(const char *name, uint64_t rows, uint64_t columns, int depth) {
   uint64_t bytes = 0;
-  for (uint64_t row = 0; row < rows; row++) bytes += columns / 8 * (uint64_t)q4_width(name, row, rows, depth);
+  for (uint64_t row = 0; row < rows; row++) bytes += columns / 8 * (uint64_t)q4_width(name, row, rows, columns, depth);
   return bytes;
 }
 
@@ -179,8 +187,9 @@ dit_status q4_encode(const q4_encoder *e, const char *name, const q4_inputs *in,
   dit_status status = DIT_OK;
   *size = 0;
   for (uint64_t done = 0; done < count && !status;) {
-    rounding r = {e, in, 0, q4_width(name, first + done, rows, depth), values, forms + done, scales + done, plain};
-    for (; r.count < TOGETHER && done < count && q4_width(name, first + done, rows, depth) == r.width;
+    rounding r = {
+        e, in, 0, q4_width(name, first + done, rows, (uint64_t)k, depth), values, forms + done, scales + done, plain};
+    for (; r.count < TOGETHER && done < count && q4_width(name, first + done, rows, (uint64_t)k, depth) == r.width;
          done++, r.count++) {
       const float *row = r.values + r.count * k, most = largest(row, k);
       if (!(most <= FLT_MAX))

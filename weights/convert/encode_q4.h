@@ -4,10 +4,7 @@
 
 #include "weights/convert/q4_inputs.h"
 
-/* Bits of the codes of row `row` of `rows` of a matrix: what its errors cost decides. depth: blocks of the model. */
-int q4_width(const char *name, uint64_t row, uint64_t rows, int depth);
-
-/* Bytes of the codes of a whole matrix. */
+/* Bytes of the codes of a whole matrix; each row has the bits that its errors are worth. depth: blocks of the model. */
 uint64_t q4_bytes(const char *name, uint64_t rows, uint64_t columns, int depth);
 
 typedef struct q4_encoder q4_encoder;
