@@ -1,5 +1,4 @@
-/* Every f32 kernel, written once over a vector layer. An instruction set's file defines the layer, includes this, and
- * ends with kernels/layer_end.h:
+/* Every f32 kernel, written once over a vector layer. An instruction set's file defines the layer and includes this:
  *
  *   LAYER(name)      name with the instruction set's suffix
  *   TARGET           attribute of its functions
