@@ -1,12 +1,6 @@
 /* The portable table: plain C, one number at a time. It runs everywhere and is what the others are tested against. */
 #include "numerics.h"
 
-/* gcc 12 at -O3 makes other sums of Winograd's transforms out of this file (x86-64 and aarch64; not at -O2, not clang).
- */
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC optimize("O2")
-#endif
-
 #include "kernels/common.h"
 
 #define LAYER(name) scalar_##name
@@ -24,11 +18,9 @@
 #define v_prefetch_far(p) ((void)(p))
 #define v_zero() 0.0f
 #define v_set(x) (x)
-#define v_load(p) (*(p))
-#define v_broadcast(p) (*(p))
-#define v_store(p, x) (*(p) = (x))
-#define v_load_part(p, n) ((void)(n), *(p))
-#define v_store_part(p, x, n) ((void)(n), *(p) = (x))
+#define v_broadcast(p) v_load(p)
+#define v_load_part(p, n) ((void)(n), v_load(p))
+#define v_store_part(p, x, n) ((void)(n), v_store(p, x))
 #define v_add(a, b) ((a) + (b))
 #define v_sub(a, b) ((a) - (b))
 #define v_mul(a, b) ((a) * (b))
@@ -47,9 +39,14 @@
 #define d_mul(a, b) ((a) * (b))
 #define d_widen(x) ((double)(x))
 #define d_narrow(x) ((float)(x))
-#define d_store(p, x) (*(p) = (x))
 #define i_zero() 0
 #define i_float(x) ((float)(x))
+
+/* Functions, not macros: gcc 11 and 12 take *(row[i] + j) for element 0 of a row that begins there, and then drop
+ * stores to row[i][j] (tests/rows.sh). The pointer that a function gets is one to a float alone. */
+static inline float v_load(const float *p) { return *p; }
+static inline void v_store(float *p, float x) { *p = x; }
+static inline void d_store(double *p, double x) { *p = x; }
 
 static inline float v_max(float a, float b) { return a > b ? a : b; }
 static inline float v_min(float a, float b) { return a < b ? a : b; }

@@ -1,5 +1,4 @@
-/* Every f32 kernel, written once over a vector layer. An instruction set's file defines the layer, includes this, and
- * ends with kernels/layer_end.h:
+/* Every f32 kernel, written once over a vector layer. An instruction set's file defines the layer and includes this:
  *
  *   LAYER(name)      name with the instruction set's suffix
  *   TARGET           attribute of its functions
@@ -316,14 +315,14 @@ static inline INLINE TARGET void LAYER(pack_panel)(const int32_t type, const dit
 
 /* Rows n.. of a convolution's weights, channels c..: [NR][DIT__TAPS_CHUNK][tap], zeros behind the last row. */
 static TARGET void LAYER(load_taps)(const dit__weights *w, int32_t n, int32_t rows, int32_t c, int32_t count,
-                                    float *block) {
+                                    float (*block)[DIT__TAPS_CHUNK * DIT__TAPS]) {
   const size_t size = dit__type_size(w->type);
-  for (int32_t j = 0; j < NR; j++, block += DIT__TAPS_CHUNK * DIT__TAPS) {
+  for (int32_t j = 0; j < NR; j++) {
     const uint8_t *row = w->data + ((size_t)(n + j) * (size_t)w->stride + (size_t)c * (size_t)w->taps) * size;
     if (j < rows)
-      LAYER(convert)(w->type, row, (int64_t)count * w->taps, w->scale ? w->scale[n + j] : 0, block);
+      LAYER(convert)(w->type, row, (int64_t)count * w->taps, w->scale ? w->scale[n + j] : 0, block[j]);
     else
-      for (int32_t i = 0; i < count * w->taps; i++) block[i] = 0;
+      for (int32_t i = 0; i < count * w->taps; i++) block[j][i] = 0;
   }
 }
 
@@ -333,7 +332,7 @@ static TARGET void LAYER(pack_taps)(const dit__weights *w, int32_t n, int32_t ro
   const int32_t channels = w->k / w->taps;
   for (int32_t c = 0; c < channels; c += DIT__TAPS_CHUNK) {
     const int32_t count = channels - c < DIT__TAPS_CHUNK ? channels - c : DIT__TAPS_CHUNK;
-    LAYER(load_taps)(w, n, rows, c, count, block[0]);
+    LAYER(load_taps)(w, n, rows, c, count, block);
     for (int32_t t = 0; t < w->taps; t++)
       for (int32_t i = 0; i < count; i++) {
         float *to = panel + ((size_t)t * (size_t)channels + (size_t)(c + i)) * NR;

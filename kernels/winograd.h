@@ -41,11 +41,11 @@ static TARGET void LAYER(winograd_kernels)(float (*taps)[NR], int32_t lane, floa
 static TARGET void LAYER(winograd_pack)(const dit__weights *w, int32_t first, int32_t count, float *panels) {
   const int32_t channels = w->k / 9;
   const size_t point = PANEL_POINT(channels);
-  float block[NR][DIT__TAPS_CHUNK * 9], taps[9][NR];
+  float block[NR][DIT__TAPS_CHUNK * DIT__TAPS], taps[9][NR];
   for (int32_t n = 0; n < count; n += NR, panels += DIT__WINOGRAD_POINTS * point)
     for (int32_t c = 0; c < channels; c += DIT__TAPS_CHUNK) {
       const int32_t some = channels - c < DIT__TAPS_CHUNK ? channels - c : DIT__TAPS_CHUNK;
-      LAYER(load_taps)(w, first + n, count - n < NR ? count - n : NR, c, some, block[0]);
+      LAYER(load_taps)(w, first + n, count - n < NR ? count - n : NR, c, some, block);
       for (int32_t i = 0; i < some; i++) {
         for (int t = 0; t < 9; t++)
           for (int j = 0; j < NR; j++) taps[t][j] = block[j][i * 9 + t];

@@ -2,8 +2,8 @@
 # The same bits from every build: compilers, optimisation levels, dialects, OpenMP or a plain loop, 32 bits, aarch64, and
 # x86-64 without fma. One of the longer checks (.ci/run); a minute or two on two processors.
 #   tests/bits_builds.sh [PATTERN]     only builds whose name matches
-# Fails if a build makes other hashes than tests/golden/bits.txt, or if a fused multiply-add stands where nobody
-# asked for one. What is not installed is skipped with the reason.
+# Fails if a build makes other hashes than tests/golden/bits.txt, if a fused multiply-add stands where nobody asked for
+# one, or if an element is written in a way that gcc miscompiles. What is not installed is skipped with the reason.
 cd "$(dirname "$0")/.." || exit 1
 . tests/check.sh
 pattern=${1:-.}
@@ -137,4 +137,13 @@ else
   skip "fused instructions of x86-64: this is another machine"
 fi
 fused "fused: aarch64 -O2" aarch64-linux-gnu-objdump '^(scalar|neon|neondot)_' aarch64-linux-gnu-gcc -O2
+
+# ---- Elements that gcc takes for others ----
+
+if wanted "rows" && have gcc; then
+  # shellcheck disable=SC2086
+  check "rows: no element is *(row[i] + j)" tests/rows.sh $library $others
+  echo 'float f(float (*row)[8], int i, int j) { return *(row[i] + j); }' >"$work/rows.c"
+  check "rows: and one would be found" sh -c "! tests/rows.sh '$work/rows.c' >/dev/null"
+fi
 finish bits-builds

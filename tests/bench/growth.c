@@ -1,12 +1,10 @@
 /* How cost grows: with steps, pictures of a batch, size and model. Each row is a part of the limit, so that a cliff
  * shows as a low one. One thread. */
 #include <stdio.h>
-#include <string.h>
 
 #include "dit.h"
 #include "tests/bench/limit.h"
 #include "tests/bench/table.h"
-#include "tests/synthetic.h"
 
 static void job(const dit_model *model, int32_t count, int32_t latent, int32_t steps, const char *what, int32_t value) {
   static const int32_t classes[64] = {1, 2, 3, 4, 5, 6, 7, 8};
@@ -33,20 +31,10 @@ static void job(const dit_model *model, int32_t count, int32_t latent, int32_t s
   bench_rate(name, gflop, seconds, limit_f32(bench.isa, 1), 0);
 }
 
-static dit_model *open_growth(const char *specification) {
-  char path[512];
-  const dit_options options = {.struct_size = sizeof options, .threads = 1, .isa = bench.isa};
-  dit_model *model = NULL;
-  if (!synthetic_file(synthetic_path(path, sizeof path, "growth"), specification, NULL, DIT_TYPE_F16)) return NULL;
-  dit_model_open(path, &options, &model, NULL);
-  remove(path);
-  return model;
-}
-
 void bench_growth(void) {
   static const char *const models[] = {"S/2:256", "B/2:256", "L/2:256", "XL/2:256"};
   if (!bench_wanted("growth")) return;
-  dit_model *model = open_growth(models[0]);
+  dit_model *model = bench_model(models[0], NULL);
   if (model) {
     job(model, 1, 32, 1, "warming up, steps", 1);
     for (int32_t steps = 1; steps <= 32; steps *= 2) job(model, 1, 32, steps, "S/2, steps", steps);
@@ -56,7 +44,7 @@ void bench_growth(void) {
   }
   dit_model_close(model);
   for (int32_t i = 0; i < 4; i++) {
-    model = open_growth(models[i]);
+    model = bench_model(models[i], NULL);
     if (!model) continue;
     dit_info info = {.struct_size = sizeof info};
     dit_model_info(model, &info);

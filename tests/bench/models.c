@@ -29,6 +29,13 @@ static dit_model *open_file(const file *f, int32_t isa, int32_t threads, int32_t
   return f->there && dit_model_open(f->path, &options, &model, NULL) == DIT_OK ? model : NULL;
 }
 
+dit_model *bench_model(const char *first, const char *second) {
+  const file f = write_file("bench", first, second, DIT_TYPE_F16);
+  dit_model *model = open_file(&f, bench.isa, 1, 0, 0);
+  remove(f.path);
+  return model;
+}
+
 /* What a run took: seconds, GFLOP by its own count, and what part of the time was not spent in products of the
  * transformer or convolutions. */
 typedef struct taken {

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "dit.h"
+
 /* What is measured, of all files. */
 typedef struct bench_options {
   int32_t isa, threads, repeats, full, json;
@@ -32,6 +34,9 @@ double bench_median(double *values, int32_t count);
 float *bench_numbers(size_t count);
 
 /* ---- kernels.c, models.c, units.c, growth.c ---- */
+
+/* A model of one or two synthetic parts (tests/synthetic.h) for one thread, without a file; NULL: it failed. */
+dit_model *bench_model(const char *first, const char *second);
 
 void bench_kernels(void);
 void bench_models(void);

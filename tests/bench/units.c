@@ -1,12 +1,10 @@
 /* How long units of work are, and how well frames keep to their budget. One thread. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "dit.h"
 #include "tests/bench/limit.h"
 #include "tests/bench/table.h"
-#include "tests/synthetic.h"
 #include "weights/sprites/dit_sprites.h"
 
 static double percentile(const double *sorted, int count, double part) { return sorted[(int)((count - 1) * part)]; }
@@ -56,16 +54,6 @@ static void frames(const dit_model *model) {
   printf(" more: %d\n", histogram[BINS - 1]);
 }
 
-static dit_model *open_one(const char *first, const char *second) {
-  char path[512];
-  const dit_options options = {.struct_size = sizeof options, .threads = 1, .isa = bench.isa};
-  dit_model *model = NULL;
-  if (!synthetic_file(synthetic_path(path, sizeof path, "units"), first, second, DIT_TYPE_F16)) return NULL;
-  dit_model_open(path, &options, &model, NULL);
-  remove(path);
-  return model;
-}
-
 void bench_units(void) {
   const int32_t class_id = 3;
   const dit_options options = {.struct_size = sizeof options, .threads = 1, .isa = bench.isa};
@@ -76,10 +64,10 @@ void bench_units(void) {
   frames(model);
   dit_model_close(model);
   params.steps = 1;
-  model = open_one("XL/2:512", NULL);
+  model = bench_model("XL/2:512", NULL);
   unit_times(model, &params, "units of a step of DiT-XL/2, 512 px");
   dit_model_close(model);
-  model = open_one("dit:hidden=64,depth=1,heads=1,patch=8,latent=64,in=4,classes=9", "vae");
+  model = bench_model("dit:hidden=64,depth=1,heads=1,patch=8,latent=64,in=4,classes=9", "vae");
   unit_times(model, &params, "units of the SD decoder, 512 px");
   dit_model_close(model);
 }

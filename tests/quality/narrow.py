@@ -10,9 +10,11 @@ import subprocess
 import sys
 import tempfile
 
+import numpy as np
+
 import features
 import sprites
-from libdit import ROOT, Model
+from libdit import Model
 
 COUNT, REAL, OTHER_SEEDS = 512, 2048, 1 << 20
 PSNR_INT8, DISTANCE_INT8, DISTANCE_Q4 = 30, 1.05, 1.15
@@ -29,7 +31,7 @@ def check(what, good):
 
 def narrowed(folder, kind):
     path = os.path.join(folder, kind + ".gguf")
-    subprocess.run([os.path.join(ROOT, "build", "dit-convert"), sprites.model(), "--type", kind, "-o", path, "--quiet"],
+    subprocess.run([os.path.join(sprites.ROOT, "build", "dit-convert"), sprites.model(), "--type", kind, "-o", path, "--quiet"],
                    check=True)
     return path
 
@@ -37,10 +39,11 @@ def narrowed(folder, kind):
 def main():
     distance = features.Distance(sprites.real(REAL))
     with tempfile.TemporaryDirectory() as folder:
-        f32 = Model(sprites.model())
-        pictures = {"f32": f32.generate(COUNT), "f32, other seeds": f32.generate(COUNT, OTHER_SEEDS),
-                    "int8": Model(narrowed(folder, "q8"), "int8").generate(COUNT),
-                    "q4 as int8": Model(narrowed(folder, "q4"), "int8").generate(COUNT)}
+        f32 = Model(sprites.model(), "f32")
+        classes = np.arange(COUNT) % f32.classes
+        pictures = {"f32": f32.generate(classes, 0), "f32, other seeds": f32.generate(classes, OTHER_SEEDS),
+                    "int8": Model(narrowed(folder, "q8"), "int8").generate(classes, 0),
+                    "q4 as int8": Model(narrowed(folder, "q4"), "int8").generate(classes, 0)}
     base = distance(pictures["f32"])
     table = {name: (distance(p), features.psnr(pictures["f32"], p)) for name, p in pictures.items()}
     print("  note: %d pictures against %d real sprites" % (COUNT, REAL))

@@ -28,6 +28,26 @@ static float *read_part(const model *m, const model_tensor *t, uint64_t first, u
   return values;
 }
 
+/* Rows first.. of a layer, weights [rows][k] and bias [rows], to be freed; both NULL if the model has no such layer. */
+static dit_status read_rows(const model *m, const char *block, const char *layer, int64_t first, int64_t rows,
+                            int64_t k, float *out[2], dit_error *error) {
+  const model_tensor *tensors[2];
+  for (int i = 0; i < 2; i++) {
+    char name[96];
+    snprintf(name, sizeof name, "%s%s.%s", block, layer, i ? "bias" : "weight");
+    tensors[i] = find(m, name);
+  }
+  out[0] = out[1] = NULL;
+  if (!tensors[0] || !tensors[1]) return DIT_OK;
+  out[0] = read_part(m, tensors[0], (uint64_t)(first * k), (uint64_t)(rows * k));
+  out[1] = read_part(m, tensors[1], (uint64_t)first, (uint64_t)rows);
+  if (out[0] && out[1]) return DIT_OK;
+  free(out[0]);
+  free(out[1]);
+  out[0] = out[1] = NULL;
+  return no_memory(error);
+}
+
 static double silu(double x) { return x / (1 + dit__exp(-x)); }
 
 /* out[rows][D] = w [rows][k] * x [k][D] + bias. */
@@ -44,14 +64,13 @@ static void multiply(const float *w, const float *bias, double weight, int64_t r
 
 /* Embeddings [hidden][D] of TIMES timesteps spread over the process, in the even columns. */
 static dit_status embed_times(const model *m, int diffusers, int64_t hidden, double *out, dit_error *error) {
-  const model_tensor *w0 = find(m, "t_embedder.mlp.0.weight"), *b0 = find(m, "t_embedder.mlp.0.bias");
-  const model_tensor *w2 = find(m, "t_embedder.mlp.2.weight"), *b2 = find(m, "t_embedder.mlp.2.bias");
+  float *in[4] = {NULL, NULL, NULL, NULL};
+  dit_status status = read_rows(m, "", "t_embedder.mlp.0", 0, hidden, FEATURES, in, error);
+  if (!status) status = read_rows(m, "", "t_embedder.mlp.2", 0, hidden, hidden, in + 2, error);
   double *features = (double *)calloc((size_t)FEATURES * D, sizeof *features);
   double *inner = (double *)malloc((size_t)hidden * D * sizeof *inner);
-  float *in[4] = {read_part(m, w0, 0, (uint64_t)hidden * FEATURES), read_part(m, b0, 0, (uint64_t)hidden),
-                  read_part(m, w2, 0, (uint64_t)(hidden * hidden)), read_part(m, b2, 0, (uint64_t)hidden)};
-  const int ready = features && inner && in[0] && in[1] && in[2] && in[3];
-  for (int time = 0; ready && time < TIMES; time++)
+  if (!status && !(features && inner)) status = no_memory(error);
+  for (int time = 0; !status && time < TIMES; time++)
     for (int j = 0; j < FEATURES / 2; j++) {
       const double t = 1000 * (time + 0.5) / TIMES;
       double sine, cosine;
@@ -59,7 +78,7 @@ static dit_status embed_times(const model *m, int diffusers, int64_t hidden, dou
       features[j * D + 2 * time] = cosine;
       features[(FEATURES / 2 + j) * D + 2 * time] = sine;
     }
-  if (ready) {
+  if (!status) {
     multiply(in[0], in[1], 1, hidden, FEATURES, features, inner);
     for (int64_t i = 0; i < hidden * D; i++) inner[i] = silu(inner[i]);
     multiply(in[2], in[3], 1, hidden, hidden, inner, out);
@@ -67,7 +86,7 @@ static dit_status embed_times(const model *m, int diffusers, int64_t hidden, dou
   for (int i = 0; i < 4; i++) free(in[i]);
   free(inner);
   free(features);
-  return ready ? DIT_OK : no_memory(error);
+  return status;
 }
 
 /* Time embeddings become conditions: direction 2 t is the mean over classes at time t, 2 t + 1 the last row of the
@@ -149,48 +168,38 @@ static void take_rest(const double *p, int64_t k, double *square) {
 static dit_status norm_inputs(const model *m, const q4_conditions *c, const char *block, int chunk, double *p,
                               double *rest, dit_error *error) {
   const int64_t h = c->hidden;
-  char name[96];
-  snprintf(name, sizeof name, "%sadaLN_modulation.1.weight", block);
-  const model_tensor *w = find(m, name);
-  snprintf(name, sizeof name, "%sadaLN_modulation.1.bias", block);
-  const model_tensor *b = find(m, name);
-  if (!w || !b) return DIT_OK;
-  float *weights = read_part(m, w, (uint64_t)(chunk * h * h), (uint64_t)(2 * h * h));
-  float *bias = read_part(m, b, (uint64_t)(chunk * h), (uint64_t)(2 * h));
+  float *layer[2];
+  dit_status status = read_rows(m, block, "adaLN_modulation.1", chunk * h, 2 * h, h, layer, error);
+  if (status || !layer[0]) return status;
   double *scale = (double *)malloc((size_t)(h * D) * sizeof *scale);
-  const int ready = weights && bias && scale;
-  if (ready) {
-    multiply(weights, bias, c->weight, h, h, c->p, p);
-    multiply(weights + h * h, bias + h, c->weight, h, h, c->p, scale);
+  if (!scale) status = no_memory(error);
+  if (!status) {
+    multiply(layer[0], layer[1], c->weight, h, h, c->p, p);
+    multiply(layer[0] + h * h, layer[1] + h, c->weight, h, h, c->p, scale);
     for (int64_t i = 0; i < h; i++) {
       rest[i] = 0;
       for (int d = 0; d < D; d++) rest[i] += (c->weight + scale[i * D + d]) * (c->weight + scale[i * D + d]);
     }
   }
   free(scale);
-  free(bias);
-  free(weights);
-  return ready ? DIT_OK : no_memory(error);
+  free(layer[1]);
+  free(layer[0]);
+  return status;
 }
 
 /* Of the layer behind attention: values, averaged. What differs from token to token is taken to lose three quarters. */
 static dit_status attention_inputs(const model *m, const q4_conditions *c, const char *block, double *p, double *rest,
                                    dit_error *error) {
   const int64_t h = c->hidden;
-  char name[96];
-  snprintf(name, sizeof name, "%sattn.qkv.weight", block);
-  const model_tensor *w = find(m, name);
-  snprintf(name, sizeof name, "%sattn.qkv.bias", block);
-  const model_tensor *b = find(m, name);
-  if (!w || !b) return DIT_OK;
-  float *weights = read_part(m, w, (uint64_t)(2 * h * h), (uint64_t)(h * h));
-  float *bias = read_part(m, b, (uint64_t)(2 * h), (uint64_t)h);
+  float *layer[2];
+  dit_status status = read_rows(m, block, "attn.qkv", 2 * h, h, h, layer, error);
+  if (status || !layer[0]) return status;
   double *inner = (double *)calloc((size_t)(h * D), sizeof *inner),
          *spread = (double *)calloc((size_t)h, sizeof *spread);
-  dit_status status =
-      weights && bias && inner && spread ? norm_inputs(m, c, block, 0, inner, spread, error) : no_memory(error);
+  status = inner && spread ? norm_inputs(m, c, block, 0, inner, spread, error) : no_memory(error);
   if (!status) {
-    multiply(weights, bias, c->weight, h, h, inner, p);
+    const float *weights = layer[0];
+    multiply(weights, layer[1], c->weight, h, h, inner, p);
     for (int64_t i = 0; i < h; i++) {
       rest[i] = 0;
       for (int64_t k = 0; k < h; k++)
@@ -199,8 +208,8 @@ static dit_status attention_inputs(const model *m, const q4_conditions *c, const
   }
   free(spread);
   free(inner);
-  free(bias);
-  free(weights);
+  free(layer[1]);
+  free(layer[0]);
   return status;
 }
 

@@ -5,10 +5,8 @@
 # ones; a small classifier, trained once on the training pictures, says what is recognised, and its 64 features are
 # what the Frechet distance (Heusel et al. 2017) compares.
 
-import ctypes
 import json
 import os
-import sys
 
 import numpy as np
 import torch
@@ -16,77 +14,14 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 import data
+from libdit import SAMPLERS, Model
 from sheet import sheet
 
-# ----------------------------------------------------------------- the library
-
-
-class Params(ctypes.Structure):
-    """struct dit_params of dit.h."""
-    _fields_ = ([("struct_size", ctypes.c_uint32), ("count", ctypes.c_int32)] +
-                [(n, ctypes.c_void_p) for n in ("classes", "classes_b", "seeds", "noise", "step_noise", "init_image", "mask")] +
-                [("seed", ctypes.c_uint64)] +
-                [(n, ctypes.c_int32) for n in ("width", "height", "steps", "sampler", "spacing", "generator", "variance",
-                                               "clip", "guidance_channels", "threads")] +
-                [(n, ctypes.c_float) for n in ("guidance", "guidance_from", "guidance_to", "eta", "mix", "strength",
-                                               "reserved", "reserved2")])
-
-
-class Error(ctypes.Structure):
-    _fields_ = [("status", ctypes.c_int32), ("message", ctypes.c_char * 508)]
-
-
-SAMPLERS = {"ddpm": 1, "ddim": 2, "dpm++": 3}
 SPACINGS = {"ddpm": 1, "ddim": 2, "dpm++": 5}  # the official ones, and linspace
 
 
-class Model:
-    """A model file, opened by libdit."""
-
-    def __init__(self, path, library, threads):
-        options = (ctypes.c_int32 * 16)(64, threads)  # struct dit_options: its size, threads, and defaults
-        self.lib, self.error, self.handle = ctypes.CDLL(os.path.abspath(library)), Error(), ctypes.c_void_p()
-        self.lib.dit_model_label.restype = ctypes.c_char_p
-        self.call("dit_model_open", os.fsencode(path), options, ctypes.byref(self.handle))
-
-    def call(self, name, *arguments):
-        if getattr(self.lib, name)(*arguments, ctypes.byref(self.error)):
-            sys.exit(self.error.message.decode())
-
-    def latent(self, shape):
-        """The shape of a latent, of pictures (side, side, channels). struct dit_info, up to the factor."""
-        info = (ctypes.c_int32 * 18)(72)
-        if self.lib.dit_model_info(self.handle, info):
-            sys.exit("dit_model_info failed")
-        return info[10], shape[0] // info[17], shape[1] // info[17]
-
-    def recommended(self):
-        p = Params(struct_size=ctypes.sizeof(Params))
-        self.call("dit_params_resolve", self.handle, ctypes.byref(p), ctypes.byref(p))
-        return {v: k for k, v in SAMPLERS.items()}[p.sampler], p.steps, p.guidance
-
-    def generate(self, shape, classes, seed, sampler, steps, guidance):
-        """uint8 pictures; picture i has the seed seed + i. shape: (side, side, channels)."""
-        out = np.empty((len(classes), *shape), np.uint8)
-        for i in range(0, len(classes), 32):
-            part, y = out[i:i + 32], np.ascontiguousarray(classes[i:i + 32], np.int32)
-            p = Params(struct_size=ctypes.sizeof(Params), count=len(y), classes=y.ctypes.data, seed=seed + i, steps=steps,
-                       sampler=SAMPLERS[sampler], spacing=SPACINGS[sampler], guidance=guidance)
-            self.call("dit_generate", self.handle, ctypes.byref(p), 0, ctypes.c_void_p(part.ctypes.data),
-                      ctypes.c_size_t(part.nbytes))
-        return out
-
-    def reconstruct(self, x, latent):
-        """Pictures (n, c, s, s) in [-1, 1] through encoder and decoder; latent: the shape of one latent."""
-        x = np.ascontiguousarray(x.numpy())
-        out = np.empty_like(x)
-        floats = lambda array: ctypes.c_void_p(array.ctypes.data)
-        for i in range(0, len(x), 32):
-            part = x[i:i + 32]
-            n, mean, logvar = len(part), np.empty((len(part), *latent), np.float32), np.empty((len(part), *latent), np.float32)
-            self.call("dit_vae_encode", self.handle, n, x.shape[2], x.shape[3], floats(part), floats(mean), floats(logvar))
-            self.call("dit_vae_decode", self.handle, n, latent[1], latent[2], floats(mean), floats(out[i:i + 32]))
-        return torch.from_numpy(out)
+def generate(model, labels, sampler, steps, guidance):
+    return model.generate(labels, 1000, sampler=SAMPLERS[sampler], spacing=SPACINGS[sampler], steps=steps, guidance=guidance)
 
 
 # ----------------------------------------------------------------- classifier and Frechet distance
@@ -212,19 +147,20 @@ def save(a, result):
 
 
 def evaluate(a):
-    d, model = data.load(a), Model(a.model, a.library, a.threads)
+    d, model = data.load(a), Model(a.model, threads=a.threads, library=a.library)
     half = min(a.count, len(d["test_labels"]) // 2)
     real, other = d["test_images"][:half], d["test_images"][half:2 * half]
-    shape, net = real.shape[1:], classifier(a, d)
+    net = classifier(a, d)
     real_features = features(net, real)
     floor = frechet(real_features, features(net, other))
-    sampler, steps, guidance = model.recommended()
+    recommended = model.resolved()
+    sampler, steps, guidance = {v: k for k, v in SAMPLERS.items()}[recommended.sampler], recommended.steps, recommended.guidance
     report, result = (lambda text: print(text, flush=True)), {}
 
-    x, latent = data.to_x(d["test_images"][:2000]), model.latent(shape)
-    r = model.reconstruct(x, latent)
+    x = data.to_x(d["test_images"][:2000])
+    r = torch.from_numpy(model.reconstruct(x.numpy()))
     labels = np.arange(half) % len(d["names"])
-    pictures = model.generate(shape, labels, 1000, sampler, steps, guidance)
+    pictures = generate(model, labels, sampler, steps, guidance)
     worst = {str(n): recognised(net, pictures[labels == k], labels[labels == k]) for k, n in enumerate(d["names"])}
     result["main"] = main = {
         "autoencoder, dB": data.psnr(r, x),
@@ -260,7 +196,7 @@ def evaluate(a):
     for sampler, steps in rows:
         cells = []
         for g in guidances:
-            pictures = model.generate(shape, labels, 1000, sampler, steps, g)
+            pictures = generate(model, labels, sampler, steps, g)
             cells.append((frechet(real_features, features(net, pictures)) / floor, 100 * recognised(net, pictures, labels)))
         table.append(cells)
         report("| %s %d | " % (sampler.upper(), steps) + " | ".join("%.2f x, %.1f %%" % c for c in cells) + " |")
