@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "model.h"
 #include "tests/bench/limit.h"
@@ -19,6 +20,7 @@ typedef struct file {
 static file write_file(const char *name, const char *first, const char *second, int type) {
   file f;
   f.there = synthetic_file(synthetic_path(f.path, sizeof f.path, name), first, second, type);
+  sync(); /* or it is written to the disk while the first rows are measured */
   return f;
 }
 

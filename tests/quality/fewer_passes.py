@@ -5,7 +5,7 @@
 
 Time is processor seconds of one thread, decoding included, so that other work on the machine counts little; distance is
 the Frechet distance of features.py to as many real sprites, of pictures with the same seeds and classes. Needs numpy,
-build/libdit.so and, for the plot, PIL.
+build/libdit.so and, for the plot, matplotlib.
 """
 import argparse
 import time
@@ -59,28 +59,24 @@ def measure(model, distance, count):
 
 def plot(path, rows):
     """A point for each setting: speed to the right, distance upwards, both as multiples of the recommended one's."""
-    from PIL import Image, ImageDraw
-    width, height, left, right, top, bottom = 960, 460, 60, 350, 30, 50
-    picture = Image.new("RGB", (width, height), "white")
-    draw = ImageDraw.Draw(picture)
-    speeds, distances = [rows[0][1] / r[1] for r in rows], [r[2] / rows[0][2] for r in rows]
-    low, high = min(distances + [0.95]) - 0.02, max(distances + [1.05]) + 0.02
-    px = lambda x: left + (x - 0.8) / (max(speeds) + 0.2 - 0.8) * (width - left - right)
-    py = lambda y: height - bottom - (y - low) / (high - low) * (height - top - bottom)
-    for y in (1, 1.05):
-        draw.line([(left, py(y)), (width - right, py(y))], fill="#999999")
-        draw.text((8, py(y) - 6), "x %.2f" % y, fill="black")
-    for x in range(1, int(max(speeds)) + 1):
-        draw.line([(px(x), top), (px(x), height - bottom)], fill="#dddddd")
-        draw.text((px(x) - 6, height - bottom + 6), "x %d" % x, fill="black")
-    draw.line([(px(1.8), top), (px(1.8), height - bottom)], fill="#999999")
-    draw.text((px(1.8) - 10, height - bottom + 6), "x 1.8", fill="black")
-    for number, (x, y) in enumerate(zip(speeds, distances), 1):
-        draw.ellipse([px(x) - 4, py(y) - 4, px(x) + 4, py(y) + 4], fill="#1f5fa8")
-        draw.text((px(x) + 7, py(y) - 6), str(number), fill="black")
-        draw.text((width - right + 12, top + 16 * number), "%2d  %s" % (number, rows[number - 1][0]), fill="black")
-    draw.text((left, height - 20), "speed; upwards the Frechet distance to real sprites (lower is better)", fill="black")
-    picture.save(path)
+    import matplotlib
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+    figure, axis = plt.subplots(figsize=(10, 5), constrained_layout=True)
+    for number, (name, seconds, distance, _) in enumerate(rows, 1):
+        x, y = rows[0][1] / seconds, distance / rows[0][2]
+        axis.plot(x, y, "o", color="tab:blue", label="%d  %s" % (number, name))
+        axis.annotate(str(number), (x, y), xytext=(4, 4), textcoords="offset points")
+    axis.set_xscale("log")
+    axis.set_yscale("log")
+    axis.set_xticks([0.25, 0.5, 1, 1.8, 2.5], ["0.25", "0.5", "1", "1.8", "2.5"])
+    axis.set_yticks([0.8, 1, 1.05, 2, 4], ["0.8", "1", "1.05", "2", "4"])
+    axis.minorticks_off()
+    axis.grid(True, alpha=0.4)
+    axis.set_xlabel("speed, of the recommended setting's")
+    axis.set_ylabel("Frechet distance to real sprites, of the recommended setting's")
+    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), handlelength=0, handletextpad=0, markerscale=0, frameon=False)
+    figure.savefig(path, dpi=80)
 
 
 def main():

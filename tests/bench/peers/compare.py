@@ -2,7 +2,7 @@
 """A guidance step of DiT-XL/2 at 256 px: libdit, PyTorch and ONNX Runtime on the same processor in one run.
 
     apt-get install python3-torch nodejs npm
-    npm install --prefix DIR onnxruntime-node        # for ONNX Runtime; DIR is a folder of your own
+    npm install --prefix DIR --ignore-scripts onnxruntime-node    # for ONNX Runtime, without its GPU part; DIR: your own
     make && tests/bench/peers/compare.py [--threads N] [--node DIR]
 
 PyTorch runs all 28 blocks in f32 with whichever of its two ways of using threads is faster; ONNX Runtime runs 7 of them
