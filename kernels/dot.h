@@ -265,16 +265,18 @@ static TARGET void LAYER(narrow)(const float *x, ptrdiff_t x_stride, int32_t row
     row_scale[r] = (high - low) / DIT__LEVELS;
     row_low[r] = low;
     const float inverse = high - low > 0x1p-120f ? DIT__LEVELS / (high - low) : 0; /* so that it is finite */
-    for (int32_t i = 0; i < q_stride; i += VL) {
+    memset(q + width, 0, (size_t)(q_stride - width));
+    for (int32_t i = 0; i < width; i += VL) {
       vf t = v_mul(v_sub(LAYER(part)(x, i, width), v_set(low)), v_set(inverse));
-      t = v_max(v_sub(v_add(t, v_set(0x1.8p+23f)), v_set(0x1.8p+23f)), v_zero()); /* NaN: 0 */
+      t = v_max(v_sub(v_add(t, v_set(0x1.8p+23f)), v_set(0x1.8p+23f)), v_zero());
+      t = v_min(t, v_set(DIT__LEVELS)); /* in 0..127 whatever x is; NaN becomes 0 */
       if (i + VL <= width) {
         v_store_u8(q + i, t);
         continue;
       }
       uint8_t rest[VL];
       v_store_u8(rest, t);
-      for (int32_t j = i; j < q_stride && j < i + VL; j++) q[j] = j < width ? rest[j - i] : 0;
+      memcpy(q + i, rest, (size_t)(width - i));
     }
   }
 }
