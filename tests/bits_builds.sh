@@ -16,12 +16,24 @@ all=$(grep -c -v '^#' tests/golden/bits.txt)
 
 wanted() { echo "$1" | grep -q -e "$pattern"; }
 
+# objects FILES COMPILER FLAG...: each file as $work/objects/NAME.o, on all processors
+objects() {
+  rm -rf "$work/objects"
+  mkdir "$work/objects"
+  files=$1
+  shift
+  # shellcheck disable=SC2016,SC2086
+  printf '%s\n' $files | xargs -P "$(getconf _NPROCESSORS_ONLN)" -I '{}' sh -c '
+    folder=$1 file=$2
+    shift 2
+    exec "$@" -w -I. -c "$file" -o "$folder/$(echo "$file" | sed "s|^\./||; s|/|-|g").o"' sh "$work/objects" '{}' "$@"
+}
+
 # compile OUTPUT COMPILER FLAG...
 compile() {
   output=$1
   shift
-  # shellcheck disable=SC2086
-  "$@" -w -I. $library $others -lm -o "$output" >"$work/log" 2>&1
+  objects "$library $others" "$@" >"$work/log" 2>&1 && "$@" "$work"/objects/*.o -lm -o "$output" >"$work/log" 2>&1
 }
 
 # compare NAME LEAST-LINES COMMAND...: runs, and says whether the hashes are those of tests/golden/bits.txt.
@@ -44,15 +56,15 @@ compare() {
 
 # build COMPILER FLAG...: a native build, scalar and the best instruction set.
 build() {
-  name="$*"
-  wanted "$name" || return
-  if ! have "$1"; then skip "$name: not installed"; return; fi
+  flags="$*"
+  wanted "$flags" || return
+  if ! have "$1"; then skip "$flags: not installed"; return; fi
   if ! compile "$work/bits" "$@"; then
-    check "$name compiles: $(head -n 3 "$work/log")" false
+    check "$flags compiles: $(head -n 3 "$work/log")" false
     return
   fi
-  compare "$name, scalar" "$few" "$work/bits" scalar 1
-  compare "$name, best, 2 threads" "$all" "$work/bits" best 2 all
+  compare "$flags, scalar" "$few" "$work/bits" scalar 1
+  compare "$flags, best, 2 threads" "$all" "$work/bits" best 2 all
 }
 
 # ---- Compilers and flags ----
@@ -109,22 +121,13 @@ emulated "x86-64 without AVX and fma" gcc "qemu-x86_64 -cpu Nehalem" -O2
 
 # ---- Where fused instructions are ----
 
-# objects COMPILER FLAG...: each file of the library as $work/objects/NAME.o
-objects() {
-  rm -rf "$work/objects"
-  mkdir "$work/objects"
-  for file in $library; do
-    "$@" -I. -c "$file" -o "$work/objects/$(echo "$file" | sed 's|^\./||; s|/|-|g').o" || return 1
-  done
-}
-
 # fused NAME OBJDUMP ALLOWED COMPILER FLAG...
 fused() {
   name=$1 objdump=$2 allowed=$3
   shift 3
   wanted "$name" || return
   if ! have "$1" || ! have "$objdump"; then skip "$name: needs $1 and $objdump"; return; fi
-  check "$name: compiles" objects "$@"
+  check "$name: compiles" objects "$library" "$@"
   check "$name: fused instructions only in $allowed" tests/fused.sh "$objdump" "$allowed" "$work"/objects/*.o
   check "$name: and there, so that the search finds them" sh -c "! tests/fused.sh $objdump '' $work/objects/kernels-*.o >/dev/null"
 }
