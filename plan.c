@@ -149,7 +149,7 @@ size_t dit__product_task_bytes(void) { return plan_round((size_t)dit__product_sc
 /* The weights that task `index` packs after this chunk. */
 static dit__ahead product_next(const dit__product_run *run, int32_t index) {
   const dit__weights *w = run->next.weights;
-  const ptrdiff_t size = w->type == DIT__F32 ? 4 : w->type == DIT__I8 ? 1 : 2;
+  const ptrdiff_t size = (ptrdiff_t)dit__type_size(w->type);
   int64_t first, count;
   plan_share(run->next.columns, run->tasks, index, run->next.nr, &first, &count);
   const dit__ahead ahead = {w->data + (run->next.first + first) * w->stride * size, w->stride * size, w->k * size,

@@ -100,8 +100,6 @@ static inline float dit__fmaf(float a, float b, float c) {
 
 static inline float dit__sqrtf(float x) { return sqrtf(x); } /* IEEE: correctly rounded everywhere */
 
-static inline size_t dit__type_size(int32_t type) { return type == DIT__F32 ? 4 : type == DIT__I8 ? 1 : 2; }
-
 static inline float dit__float_from_half(uint16_t half) {
   const uint32_t sign = (uint32_t)(half & 0x8000) << 16, exponent = half >> 10 & 31, fraction = half & 1023;
   uint32_t bits = sign | (exponent + 112) << 23 | fraction << 13;

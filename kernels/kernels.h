@@ -27,6 +27,9 @@ typedef enum dit__weight_type {
 
 typedef struct dit__q4 dit__q4;
 
+/* Bytes of a number; not of Q4, whose rows lie in blocks. */
+static inline size_t dit__type_size(int32_t type) { return type == DIT__F32 ? 4 : type == DIT__I8 ? 1 : 2; }
+
 /* Rows of a weight matrix as they lie in the file. Element (n, k): for taps 1 data[n*stride + k]; for a convolution,
  * whose k counts (tap, channel), data[n*stride + channel*taps + tap]. */
 typedef struct dit__weights {
@@ -67,9 +70,9 @@ typedef struct dit__product {
   const float *bias;   /* [columns] */
   float *out;          /* [m][out_stride] */
   ptrdiff_t out_stride;
-  float *packed; /* rows 0..line-1, from pack_rows, and there is one line; NULL: each call packs what it needs */
-  dit__ahead next;
-  float *partial; /* k above a block: sums between blocks, [panel][partial_rows][nr]; row m is that of out */
+  float *packed;   /* rows 0..line-1, from pack_rows, and there is one line; NULL: each call packs what it needs */
+  dit__ahead next; /* what the task reads after this; no rows: nothing */
+  float *partial;  /* k above a block: sums between blocks, [panel][partial_rows][nr]; row m is that of out */
   ptrdiff_t partial_rows;
   const float *residual; /* [m][residual_stride]; may be out */
   ptrdiff_t residual_stride;

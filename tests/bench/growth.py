@@ -26,6 +26,7 @@ PANELS = [("S/2, steps", "steps"), ("S/2, pictures", "pictures of a batch, one s
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--plot", default="docs/growth.png")
+    arguments = parser.parse_args()
     output = subprocess.run([BENCH, "--json", "--threads", "1", "--full", "--only", "growth"], capture_output=True,
                             text=True, check=True).stdout
     rows = json.loads(output)["rows"]
@@ -42,7 +43,7 @@ def main():
         axis.grid(True, alpha=0.3)
         print("%s: %s of the limit" % (label, ", ".join("%d %.2f" % (v, r["value"]) for v, r in found)))
     axes[0][0].legend()
-    figure.savefig(parser.parse_args().plot, dpi=80)
+    figure.savefig(arguments.plot, dpi=80)
 
 
 if __name__ == "__main__":
