@@ -49,6 +49,7 @@ struct dit_job {
   /* Of each kind of operation; the last: units of the job itself. */
   double pace[DIT__KINDS + 1]; /* microseconds per flop, lately */
   dit_profile_row profile[DIT__KINDS + 1];
+  intptr_t packing;            /* atomic: microseconds of the unit under way, inside of products */
   int64_t units_total, worked; /* worked: microseconds in dit_job_advance */
   /* Atomic, read by other threads: */
   intptr_t units, milliseconds, steps_done, ready, status, cancelled;

@@ -95,8 +95,8 @@ typedef struct dit__engine {
   const dit_options *hooks;
   int32_t threads;
   double unit_flops;
-  uint8_t *scratch;            /* of the operation that runs */
-  const dit__op *next_product; /* of the plan; NULL: none */
+  uint8_t *scratch;  /* of the operation that runs */
+  intptr_t *packing; /* microseconds of packing inside of products are added, or NULL */
 } dit__engine;
 
 typedef struct dit__arena dit__arena;

@@ -190,6 +190,7 @@ static dit_status job_start(const dit_model *model, const dit_params *params, di
   job->shape = shape;
   job->status = DIT_MORE;
   dit__engine_open(&job->engine, model, p.threads);
+  job->engine.packing = &job->packing;
   job_copy(job);
   dit__schedule(&model->dit.process, p.steps, p.spacing, p.sampler, p.eta,
                 (dit_schedule_row *)dit__job_at(job, shape.schedule), NULL);
@@ -374,7 +375,9 @@ static void job_work(dit_job *job, int64_t microseconds) {
     dit_profile_row *row = &job->profile[unit.kind];
     double *pace = &job->pace[unit.kind], new_pace = (double)(end - now) / unit.flops;
     *pace = new_pace > *pace ? new_pace : 0.75 * *pace + 0.25 * new_pace;
-    row->seconds += 1e-6 * (double)(end - now);
+    row->seconds += 1e-6 * (double)(end - now - job->packing);
+    job->profile[DIT__PACKING].seconds += 1e-6 * (double)job->packing;
+    job->packing = 0;
     row->gflop += 1e-9 * unit.useful;
     row->units++;
     now = end;
