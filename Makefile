@@ -5,12 +5,14 @@
 #   OPENMP=0            no OpenMP: one thread, or the host's own
 #   BUILD=dir           another place than build/
 #   PREFIX, DESTDIR     where to install
+#   BENCH=--full        what make bench measures; PYTHON=python3: one with numpy, for the quality of pictures
 
 CFLAGS ?= -O2 -g0
 OPENMP ?= 1
 BUILD ?= build
 PREFIX ?= /usr/local
 INSTALL ?= install
+PYTHON ?= python3
 
 VERSION := 0.1.0
 ABI := 0
@@ -104,8 +106,10 @@ test: all $(TESTS) $(BUILD)/tests/bits $(BUILD)/tests/abi
 abi: $(BUILD)/libdit.so $(BUILD)/tests/abi
 	@BUILD='$(BUILD)' tests/test_abi.sh
 
-bench: $(BUILD)/bench
-	@$(BUILD)/bench
+bench: $(BUILD)/bench $(BUILD)/libdit.so $(BUILD)/dit-convert
+	@$(BUILD)/bench $(BENCH)
+	@if $(PYTHON) -c 'import numpy' 2>/dev/null; then $(PYTHON) tests/quality/bars.py --bench; \
+	else echo 'quality of pictures: skipped, $(PYTHON) has no numpy (install python3-numpy, or name another PYTHON=)'; fi
 
 single:
 	tools/single.sh dist/dit.h

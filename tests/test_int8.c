@@ -4,9 +4,8 @@
  * It fails if quantising activations or weights, or the finishing formula of int8 products, loses more than MARK_INT8,
  * and if int8 gave just what f32 gives (then it was not int8). That all instruction sets agree is in test_kernels and
  * test_bits. */
-#include <math.h>
-
 #include "dit.h"
+#include "tests/difference.h"
 #include "tests/marks.h"
 #include "tests/synthetic.h"
 #include "tests/test.h"
@@ -20,34 +19,6 @@ static dit_model *open_with(const char *path, int32_t compute) {
       path ? dit_model_open(path, &options, &model, &error) : dit_sprites_open(&options, &model, &error);
   CHECK(status == DIT_OK, "%s", error.message);
   return model;
-}
-
-/* The relative L2 difference of a pass over two samples. */
-static double pass_difference(const dit_model *a, const dit_model *b) {
-  dit_info info = {.struct_size = sizeof info};
-  dit_model_info(a, &info);
-  const int32_t side = info.latent_size;
-  const size_t in = 2 * (size_t)info.latent_channels * (size_t)side * (size_t)side, out = in * 2;
-  float *x = (float *)malloc(in * sizeof(float)), *y[2];
-  const float t[2] = {700, 120};
-  const int32_t classes[2] = {1, -1};
-  double error = 0, size = 0;
-  dit_rng *rng;
-  dit_rng_open(0, 5, &rng, NULL);
-  dit_rng_normal(rng, (int64_t)in, x);
-  dit_rng_close(rng);
-  for (int i = 0; i < 2; i++) {
-    y[i] = (float *)malloc(out * sizeof(float));
-    CHECK(dit_denoise(i ? b : a, 2, side, side, x, t, classes, y[i], NULL) == DIT_OK, "a pass failed");
-  }
-  for (size_t i = 0; i < out; i++) {
-    error += ((double)y[1][i] - y[0][i]) * ((double)y[1][i] - y[0][i]);
-    size += (double)y[0][i] * y[0][i];
-  }
-  free(x);
-  free(y[0]);
-  free(y[1]);
-  return sqrt(error / size);
 }
 
 /* Without paths the sprite model. */

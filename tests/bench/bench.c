@@ -1,8 +1,6 @@
 /* make bench: how near the library comes to what the processor can do. Every figure is a ratio to a limit that was
  * measured beside it, so that it holds on any machine, however busy.
  *
- *   bench [--isa NAME] [--threads N] [--repeats N] [--only WORD] [--full] [--json]
- *
  * Weights are synthetic; models are written to $DIT_TMP or /tmp (up to 2.7 GB) and deleted. With one thread, time is
  * the processor's own. --full adds what takes minutes; --only takes the rows whose names have a word in them. */
 #include <stdio.h>
@@ -14,25 +12,44 @@
 #include "tests/bench/table.h"
 
 static const char *const isa_names[] = {"best", "scalar", "neon", "avx2", "avx512", "avxvnni", "avx512vnni", "neondot"};
+enum { ISAS = sizeof isa_names / sizeof *isa_names };
 
-static void options(int count, char **arguments) {
+/* 1 if all of them are known. */
+static int options(int count, char **arguments) {
   for (int i = 1; i < count; i++) {
-    const char *value = i + 1 < count ? arguments[i + 1] : "";
-    if (!strcmp(arguments[i], "--threads")) bench.threads = atoi(value);
-    if (!strcmp(arguments[i], "--repeats")) bench.repeats = atoi(value);
-    if (!strcmp(arguments[i], "--only")) bench.only = value;
-    if (!strcmp(arguments[i], "--full")) bench.full = 1;
-    if (!strcmp(arguments[i], "--json")) bench.json = 1;
-    for (int32_t id = 1; id <= 7 && !strcmp(arguments[i], "--isa"); id++)
-      if (!strcmp(value, isa_names[id])) bench.isa = id;
+    const char *option = arguments[i];
+    if (!strcmp(option, "--full")) {
+      bench.full = 1;
+      continue;
+    }
+    if (!strcmp(option, "--json")) {
+      bench.json = 1;
+      continue;
+    }
+    if (++i == count) return 0;
+    if (!strcmp(option, "--threads"))
+      bench.threads = atoi(arguments[i]);
+    else if (!strcmp(option, "--repeats"))
+      bench.repeats = atoi(arguments[i]);
+    else if (!strcmp(option, "--only"))
+      bench.only = arguments[i];
+    else if (!strcmp(option, "--isa")) {
+      while (bench.isa < ISAS && strcmp(arguments[i], isa_names[bench.isa])) bench.isa++;
+      if (bench.isa == ISAS) return 0;
+    } else
+      return 0;
   }
   if (bench.threads < 1) bench.threads = 1;
   if (bench.repeats < 1 || bench.repeats > 9) bench.repeats = 3;
+  return 1;
 }
 
 int main(int count, char **arguments) {
   dit__kernels best;
-  options(count, arguments);
+  if (!options(count, arguments)) {
+    fputs("bench [--isa NAME] [--threads N] [--repeats 1..9] [--only WORD] [--full] [--json]\n", stderr);
+    return 2;
+  }
   bench_processor_time = bench.threads == 1;
   if (!dit__kernels_get(bench.isa, &best)) {
     printf("this processor lacks %s\n", isa_names[bench.isa]);

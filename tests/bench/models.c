@@ -2,11 +2,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "model.h"
 #include "tests/bench/limit.h"
 #include "tests/bench/table.h"
+#include "tests/difference.h"
+#include "tests/marks.h"
 #include "tests/synthetic.h"
 #include "weights/sprites/dit_sprites.h"
 
@@ -156,6 +159,34 @@ static void transformers(void) {
   }
   dit_model_close(model);
   remove(f32.path);
+}
+
+/* ---- What narrow numbers lose ---- */
+
+/* How far a pass is from that in f32, whose weights in f16 are as good as f32 here. */
+static void precision(const file *f16, const file *narrow, int32_t compute, double asked, const char *name) {
+  dit_model *f32 = open_file(f16, bench.isa, bench.threads, DIT_COMPUTE_F32, 0),
+            *model = open_file(narrow, bench.isa, bench.threads, compute, 0);
+  if (f32 && model) bench_figure(name, 100 * pass_difference(f32, model), "%", 100 * asked, 1);
+  dit_model_close(f32);
+  dit_model_close(model);
+}
+
+static void precisions(void) {
+  if (!bench_wanted("DiT-XL/2 pass") && !(bench.full && bench_wanted("DiT-XL/2 q4"))) return;
+  const file f16 = write_file("f16", "XL/2:256", NULL, DIT_TYPE_F16),
+             q8 = write_file("q8", "XL/2:256", NULL, DIT_TYPE_Q8);
+  precision(&f16, &q8, DIT_COMPUTE_INT8, MARK_INT8, "DiT-XL/2 pass, int8: relative error");
+  remove(q8.path);
+  if (bench.full) {
+    const file q4 = write_file("q4", "XL/2:256", NULL, DIT_TYPE_Q4);
+    struct stat status;
+    if (!stat(q4.path, &status)) bench_figure("DiT-XL/2 q4: file", (double)status.st_size / 1e6, "MB", 430, 1);
+    precision(&f16, &q4, DIT_COMPUTE_F32, MARK_Q4, "DiT-XL/2 pass, q4 computed in f32: relative error");
+    precision(&f16, &q4, DIT_COMPUTE_INT8, MARK_Q4, "DiT-XL/2 pass, q4 computed in int8: relative error");
+    remove(q4.path);
+  }
+  remove(f16.path);
 }
 
 /* ---- The autoencoder ---- */
@@ -309,6 +340,7 @@ static void sprites(int32_t count, double asked, const char *name) {
 
 void bench_models(void) {
   transformers();
+  precisions();
   autoencoder();
   memory();
   const int32_t shared = bench_processor_time;
