@@ -34,7 +34,7 @@ LIBRARY := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard *.c kernels/*.c) weights/g
 CONVERT := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out %/main.c,$(wildcard weights/convert/*.c)) weights/gguf_write.c)
 CLI := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard examples/cli/*.c) examples/cli/lodepng/lodepng.c)
 PNG := $(BUILD)/obj/examples/cli/lodepng/lodepng.o
-BENCH := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/bench/*.c))
+BENCH_OBJECTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/bench/*.c))
 TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
 SCRIPTS := $(wildcard tests/test_*.sh)
 
@@ -83,7 +83,7 @@ $(BUILD)/dit-convert: $(BUILD)/obj/weights/convert/main.o $(BUILD)/libconvert.a 
 	$(LINK) $^ -lm -o $@
 $(BUILD)/minimal: $(BUILD)/obj/examples/minimal.o $(BUILD)/libdit.a
 	$(LINK) $^ -lm -o $@
-$(BUILD)/bench: $(BENCH) $(BUILD)/libdit_sprites.a $(BUILD)/libconvert.a $(BUILD)/libdit.a
+$(BUILD)/bench: $(BENCH_OBJECTS) $(BUILD)/libdit_sprites.a $(BUILD)/libconvert.a $(BUILD)/libdit.a
 	$(LINK) $^ -lm -o $@
 $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/libdit_sprites.a $(BUILD)/libconvert.a $(BUILD)/libdit.a $(PNG)
 	@mkdir -p $(@D)
