@@ -1,4 +1,4 @@
-/* How operations are cut into units and tasks: what plan.c shares with the files that run convolutions. */
+/* How operations are cut into units and tasks: what plan.c shares with the files of single kinds of operations. */
 #ifndef DIT_CUT_H
 #define DIT_CUT_H
 

@@ -40,7 +40,7 @@ static int options(int count, char **arguments) {
       return 0;
   }
   if (bench.threads < 1) bench.threads = 1;
-  if (bench.repeats < 1 || bench.repeats > 9) bench.repeats = 3;
+  if (bench.repeats < 1 || bench.repeats > 9) bench.repeats = 5;
   return 1;
 }
 

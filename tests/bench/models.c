@@ -13,7 +13,7 @@
 #include "tests/synthetic.h"
 #include "weights/sprites/dit_sprites.h"
 
-enum { STEPS = 4 };
+enum { STEPS = 2 };
 
 typedef struct file {
   char path[512];
