@@ -228,14 +228,9 @@ static product_cut product_cut_of(const dit__engine *engine, const dit__op *op) 
   return cut;
 }
 
-static int64_t product_units(const product_cut *cut) {
-  return (int64_t)cut->row_chunks * cut->column_chunks + (int64_t)cut->pack_rows * cut->row_chunks +
-         (int64_t)cut->pack_columns * cut->column_chunks;
-}
-
 int64_t dit__product_units(const dit__engine *engine, const dit__op *op) {
   const product_cut cut = product_cut_of(engine, op);
-  return product_units(&cut);
+  return (int64_t)cut.row_chunks * (cut.column_chunks + cut.pack_rows) + (int64_t)cut.column_chunks * cut.pack_columns;
 }
 
 /* Where a unit is. Units that pack come before those that need it: all column chunks of a chunk of rows, or all row
@@ -342,15 +337,16 @@ static void DIT_CALL grain_task(void *context, int32_t index) {
 }
 
 /* The product of some rows and columns, but for panels and sums. */
-static dit__product_run product_run_of(const dit__engine *engine, const dit__op *op, const product_place *place) {
+static dit__product_run product_run_of(const dit__engine *engine, const dit__op *op, const product_cut *cut,
+                                       const product_place *place) {
   const dit__matrix *matrix = op->matrix;
   const int32_t row = place->row, column = place->column;
   dit__product_run run;
   memset(&run, 0, sizeof run);
   run.kernels = engine->kernels;
   run.dot = matrix->dot;
-  run.nr = panel_columns(matrix, engine->kernels);
-  run.panel_bytes = dit__panel_bytes(matrix, engine->kernels);
+  run.nr = cut->nr;
+  run.panel_bytes = cut->panel_bytes;
   run.rows = place->rows;
   run.columns = place->columns;
   dit__product *to = &run.product.to;
@@ -383,7 +379,7 @@ static dit__product_run product_run_of(const dit__engine *engine, const dit__op 
 static void product_unit_shared(const dit__engine *engine, const dit__op *op, const product_cut *cut,
                                 const product_place *place) {
   const double k = op->matrix->weights.k;
-  grain_run run = {engine, op, cut, product_run_of(engine, op, place), place->column, {0}, NULL};
+  grain_run run = {engine, op, cut, product_run_of(engine, op, cut, place), place->column, {0}, NULL};
   dit__product *to = &run.product.product.to;
   to->packed = cut->pack_rows ? (float *)(void *)engine->scratch : NULL;
   if (place->packs) {
@@ -409,7 +405,7 @@ static void product_unit_chunk(const dit__engine *engine, const dit__op *op, con
                      scratch + (size_t)engine->threads * dit__product_task_bytes());
     return;
   }
-  dit__product_run run = product_run_of(engine, op, place);
+  dit__product_run run = product_run_of(engine, op, cut, place);
   run.panels = engine->scratch;
   if (!cut->pack_columns) {
     run.panels = matrix->dot ? matrix->narrow : (const uint8_t *)matrix->panels;
