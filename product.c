@@ -288,8 +288,7 @@ typedef struct grain_run {
   const product_cut *cut;
   dit__product_run product;
   int32_t column;
-  dit__shares shares; /* of panels */
-  uint8_t *scratch;
+  dit__shares shares; /* of panels; its memory is the scratch */
 } grain_run;
 
 static size_t grain_task_bytes(const product_cut *cut) {
@@ -319,7 +318,7 @@ static dit__ahead grain_ahead(const grain_run *run, int32_t index, int64_t panel
 static void DIT_CALL grain_task(void *context, int32_t index) {
   const grain_run *run = (const grain_run *)context;
   const product_cut *cut = run->cut;
-  uint8_t *panels = run->scratch + (size_t)index * grain_task_bytes(cut) + DIT__SHARE_BYTES;
+  uint8_t *panels = run->shares.memory + (size_t)index * run->shares.stride + DIT__SHARE_BYTES;
   int8_t *rows = (int8_t *)(panels + cut->panels_bytes + cut->sums_bytes);
   int64_t panel, count, packing = 0;
   for (int32_t helping = 0; shares_take(&run->shares, index, &helping, &panel, &count);) {
@@ -379,7 +378,7 @@ static dit__product_run product_run_of(const dit__engine *engine, const dit__op 
 static void product_unit_shared(const dit__engine *engine, const dit__op *op, const product_cut *cut,
                                 const product_place *place) {
   const double k = op->matrix->weights.k;
-  grain_run run = {engine, op, cut, product_run_of(engine, op, cut, place), place->column, {0}, NULL};
+  grain_run run = {engine, op, cut, product_run_of(engine, op, cut, place), place->column, {0}};
   dit__product *to = &run.product.product.to;
   to->packed = cut->pack_rows ? (float *)(void *)engine->scratch : NULL;
   if (place->packs) {
@@ -390,8 +389,7 @@ static void product_unit_shared(const dit__engine *engine, const dit__op *op, co
   const int64_t panels = plan_ceil(place->columns, cut->nr);
   const int32_t tasks = plan_tasks(engine, (2.0 * place->rows + PLAN_MOVED) * place->columns * k, panels);
   to->partial_rows = place->rows;
-  run.scratch = engine->scratch + cut->packed_bytes;
-  run.shares = shares_open(panels, cut->grain, tasks, run.scratch, grain_task_bytes(cut));
+  run.shares = shares_open(panels, cut->grain, tasks, engine->scratch + cut->packed_bytes, grain_task_bytes(cut));
   dit__parallel(engine, tasks, grain_task, &run);
 }
 
