@@ -35,7 +35,7 @@ enum { ON_ARM = 0 };
 #include "kernels/scalar.c"
 #undef dit__kernels_scalar
 
-enum { MOST_TABLES = 6, MOST_ARRAYS = 64 };
+enum { MOST_TABLES = 6, MOST_ARRAYS = 128 };
 static dit__kernels tables[MOST_TABLES]; /* the first is the reference */
 static const char *table_names[MOST_TABLES] = {"plain C without fma", "scalar"};
 static int table_count = 2;
