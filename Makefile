@@ -30,8 +30,8 @@ THREADS_FLAG := $(if $(findstring mingw,$(CC)),,-pthread)
 
 # ---- What there is ----
 
-LIBRARY := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard *.c kernels/*.c) weights/gguf.c)
-CONVERT := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out %/main.c,$(wildcard weights/convert/*.c)) weights/gguf_write.c)
+LIBRARY := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard *.c lib/*/*.c))
+CONVERT := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out %/main.c,$(wildcard weights/convert/*.c weights/convert/*/*.c)))
 CLI := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard examples/cli/*.c) examples/cli/lodepng/lodepng.c)
 PNG := $(BUILD)/obj/examples/cli/lodepng/lodepng.o
 BENCH_OBJECTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/bench/*.c))

@@ -1,521 +1,131 @@
-/* The transformer: tensors become operations (Peebles & Xie 2022, section 3; formulas as in docs/numerics.md). */
-#include "numerics.h"
+/* Models and single passes, for hosts: arguments are checked here, and the work is done in lib/. */
+#include "lib/core/numerics.h"
 
-#include <math.h>
 #include <string.h>
 
-#include "model.h"
+#include "lib/core/error.h"
+#include "lib/core/fpenv.h"
+#include "lib/core/struct_size.h"
+#include "lib/job/call.h"
+#include "lib/model/model.h"
 
-/* ---- Modulation: what depends on timestep and class alone ---- */
+uint32_t dit_version(void) { return DIT_VERSION; }
 
-int64_t dit__modulation_size(const dit__transformer *dit) { return (6 * (int64_t)dit->depth + 2) * dit->hidden; }
+const char *dit_status_name(dit_status status) {
+  switch (status) {
+    case DIT_OK: return "DIT_OK";
+    case DIT_MORE: return "DIT_MORE";
+    case DIT_ERROR_ARGUMENT: return "DIT_ERROR_ARGUMENT";
+    case DIT_ERROR_IO: return "DIT_ERROR_IO";
+    case DIT_ERROR_FORMAT: return "DIT_ERROR_FORMAT";
+    case DIT_ERROR_UNSUPPORTED: return "DIT_ERROR_UNSUPPORTED";
+    case DIT_ERROR_MEMORY: return "DIT_ERROR_MEMORY";
+    case DIT_ERROR_STATE: return "DIT_ERROR_STATE";
+    case DIT_CANCELLED: return "DIT_CANCELLED";
+    default: return "unknown status";
+  }
+}
 
-/* argument: dit__rows, transformer; result [steps][256]: cos(t f), then sin(t f), f = exp(-ln(10000) j / 128), or / 127
- * as diffusers has it (its downscale_freq_shift is 1). */
-static void dit_time_features(const dit__op *op, const dit__kernels *kernels, int64_t unit) {
-  const dit__rows *rows = (const dit__rows *)op->argument[0];
-  const int last = ((const dit__transformer *)op->argument[1])->diffusers ? 127 : 128;
-  (void)kernels;
-  (void)unit;
-  for (int32_t s = 0; s < rows->steps; s++)
-    for (int j = 0; j < 128; j++) {
-      double sine, cosine;
-      dit__sincos(rows->timesteps[s] * dit__exp(-9.210340371976184 * j / last), &sine, &cosine);
-      op->result[s * 256 + j] = (float)cosine;
-      op->result[s * 256 + 128 + j] = (float)sine;
+/* ---- Models ---- */
+
+dit_status dit_model_open(const char *path, const dit_options *options, dit_model **model, dit_error *error) {
+  if (!model) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_model_open: model is NULL");
+  *model = NULL;
+  if (!path) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_model_open: path is NULL");
+  dit__environment saved;
+  dit__environment_enter(&saved);
+  const dit_status status = dit__model_open(path, NULL, 0, options, model, error);
+  dit__environment_leave(&saved);
+  return status;
+}
+
+dit_status dit_model_open_memory(const void *data, size_t size, const dit_options *options, dit_model **model,
+                                 dit_error *error) {
+  if (!model) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_model_open_memory: model is NULL");
+  *model = NULL;
+  if (!data) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_model_open_memory: data is NULL");
+  dit__environment saved;
+  dit__environment_enter(&saved);
+  const dit_status status = dit__model_open(NULL, data, size, options, model, error);
+  dit__environment_leave(&saved);
+  return status;
+}
+
+void dit_model_close(dit_model *model) {
+  if (model) dit__model_release(model);
+}
+
+dit_status dit_model_info(const dit_model *model, dit_info *info) {
+  if (!model) return DIT_ERROR_ARGUMENT;
+  return dit__struct_write(info, &model->info, sizeof *info, "dit_info", NULL);
+}
+
+const char *dit_model_label(const dit_model *model, int32_t class_id) {
+  if (!model || class_id < 0 || class_id >= model->info.label_count) return NULL;
+  return model->labels[class_id][0] ? model->labels[class_id] : NULL;
+}
+
+static int model_same(const char *a, const char *b, size_t length) {
+  size_t i = 0;
+  for (;;) {
+    while (*a == ' ' || *a == '-' || *a == '_') a++;
+    while (i < length && (b[i] == ' ' || b[i] == '-' || b[i] == '_')) i++;
+    const char x = *a >= 'A' && *a <= 'Z' ? (char)(*a + 32) : *a;
+    char y = i < length ? b[i] : (char)0;
+    if (y >= 'A' && y <= 'Z') y = (char)(y + 32);
+    if (x != y) return 0;
+    if (!x) return 1;
+    a++;
+    i++;
+  }
+}
+
+int32_t dit_model_find(const dit_model *model, const char *label) {
+  if (!model || !label || !label[strspn(label, " -_")]) return -1;
+  for (int32_t i = 0; i < model->info.label_count; i++) { /* whole names before synonyms */
+    if (model_same(label, model->labels[i], strlen(model->labels[i]))) return i;
+  }
+  for (int32_t i = 0; i < model->info.label_count; i++)
+    for (const char *at = model->labels[i]; *at;) {
+      const size_t length = strcspn(at, ",");
+      if (model_same(label, at, length)) return i;
+      at += length + (at[length] == ',');
     }
-}
-
-/* argument: dit__rows, time embeddings [steps][hidden], transformer; result [rows][hidden]: silu(time + label). */
-static void dit_conditions(const dit__op *op, const dit__kernels *kernels, int64_t unit) {
-  const dit__rows *rows = (const dit__rows *)op->argument[0];
-  const float *time = (const float *)op->argument[1];
-  const dit__transformer *dit = (const dit__transformer *)op->argument[2];
-  float *label = (float *)(uintptr_t)op->argument[3], *other = label + dit->hidden;
-  const size_t row_size = (size_t)dit->hidden * (dit->labels.type == DIT__F32  ? 4
-                                                 : dit->labels.type == DIT__I8 ? 1
-                                                                               : 2);
-  (void)unit;
-  for (int32_t i = 0; i < rows->conditions; i++) {
-    const dit__condition *condition = &rows->condition[i];
-    const int32_t tables[2] = {condition->a, condition->b};
-    for (int t = 0; t < 1 + (condition->b >= 0); t++)
-      kernels->convert(dit->labels.type, dit->labels.data + (size_t)tables[t] * row_size, dit->hidden,
-                       dit->labels.scale ? dit->labels.scale[tables[t]] : 0, t ? other : label);
-    if (condition->b >= 0)
-      for (int32_t d = 0; d < dit->hidden; d++) label[d] = (1.0f - rows->mix) * label[d] + rows->mix * other[d];
-    for (int32_t s = rows->paired ? i : 0; s < (rows->paired ? i + 1 : rows->steps); s++) {
-      float *to = op->result + (ptrdiff_t)(rows->paired ? i : s * rows->conditions + i) * dit->hidden;
-      for (int32_t d = 0; d < dit->hidden; d++) to[d] = time[(ptrdiff_t)s * dit->hidden + d] + label[d];
-    }
-  }
-  const int64_t all = rows->paired ? rows->steps : (int64_t)rows->steps * rows->conditions;
-  kernels->silu(op->result, all * dit->hidden, op->result);
-}
-
-static void dit_silu(const dit__op *op, const dit__kernels *kernels, int64_t unit) {
-  (void)unit;
-  kernels->silu(op->result, op->number[0], op->result);
-}
-
-static dit__op *dit_call(dit__plan *plan, void (*call)(const dit__op *, const dit__kernels *, int64_t), float *result,
-                         double flops) {
-  dit__op *op = dit__plan_add(plan, DIT__CALL);
-  op->call = call;
-  op->result = result;
-  op->units = 1;
-  op->flops = flops;
-  return op;
-}
-
-/* out [rows][..] = finish(x [rows][k] * matrix). */
-static dit__op *dit_product(dit__plan *plan, const dit__matrix *matrix, int32_t rows, const float *x,
-                            ptrdiff_t x_stride, float *out, ptrdiff_t out_stride, dit__finish finish) {
-  dit__op *op = dit__plan_add(plan, DIT__PRODUCT);
-  op->matrix = matrix;
-  op->rows = rows;
-  op->x = x;
-  op->x_stride = x_stride;
-  op->out = out;
-  op->out_stride = out_stride;
-  op->residual = out;
-  op->finish = finish;
-  op->rows_per_sample = rows;
-  return op;
-}
-
-void dit__plan_modulation(dit__plan *plan, dit__arena *arena, const dit__transformer *dit, const dit__rows *rows,
-                          float *modulation) {
-  const int32_t count = rows->paired ? rows->steps : rows->steps * rows->conditions;
-  const int64_t hidden = dit->hidden, size = dit__modulation_size(dit);
-  float *features = (float *)dit__arena_take(arena, (uint64_t)rows->steps * 256, sizeof(float));
-  float *inner = (float *)dit__arena_take(arena, (uint64_t)(rows->steps * hidden), sizeof(float));
-  float *time = (float *)dit__arena_take(arena, (uint64_t)(rows->steps * hidden), sizeof(float));
-  float *label = (float *)dit__arena_take(arena, 2 * (uint64_t)hidden, sizeof(float));
-  float *condition = (float *)dit__arena_take(arena, (uint64_t)(count * hidden), sizeof(float));
-  dit__op *op = dit_call(plan, dit_time_features, features, rows->steps * 256 * 100.0);
-  op->argument[0] = rows;
-  op->argument[1] = dit;
-  dit_product(plan, &dit->time0, rows->steps, features, 256, inner, hidden, DIT__STORE);
-  dit_call(plan, dit_silu, inner, 32.0 * (double)(rows->steps * hidden))->number[0] = rows->steps * hidden;
-  dit_product(plan, &dit->time2, rows->steps, inner, hidden, time, hidden, DIT__STORE);
-  op = dit_call(plan, dit_conditions, condition, 64.0 * (double)(count * hidden));
-  op->argument[0] = rows;
-  op->argument[1] = time;
-  op->argument[2] = dit;
-  op->argument[3] = label;
-  for (int32_t i = 0; i < dit->depth; i++)
-    dit_product(plan, &dit->blocks[i].modulation, count, condition, hidden, modulation + 6 * hidden * i, size,
-                DIT__STORE);
-  dit_product(plan, &dit->final_modulation, count, condition, hidden, modulation + 6 * hidden * dit->depth, size,
-              DIT__STORE);
-  dit__arena_give(arena, features);
-  dit__arena_give(arena, inner);
-  dit__arena_give(arena, time);
-  dit__arena_give(arena, label);
-  dit__arena_give(arena, condition);
-}
-
-/* ---- Patches and positions ---- */
-
-/* Geometry of a pass, in the numbers of its calls. */
-enum { PASS_BATCH, PASS_LATENTS, PASS_HEIGHT, PASS_WIDTH };
-
-/* argument: latent, transformer; result [batch * tokens][channels * patch * patch]: channel, row, column. */
-static void dit_patchify(const dit__op *op, const dit__kernels *kernels, int64_t unit) {
-  const dit__transformer *dit = (const dit__transformer *)op->argument[1];
-  const int64_t height = op->number[PASS_HEIGHT], width = op->number[PASS_WIDTH], p = dit->patch;
-  const float *latent =
-      (const float *)op->argument[0] + unit % op->number[PASS_LATENTS] * dit->channels * height * width;
-  float *to = op->result + unit * (height / p) * (width / p) * dit->channels * p * p;
-  (void)kernels;
-  for (int64_t row = 0; row < height; row += p)
-    for (int64_t column = 0; column < width; column += p)
-      for (int64_t c = 0; c < dit->channels; c++)
-        for (int64_t y = 0; y < p; y++, to += p)
-          memcpy(to, latent + (c * height + row + y) * width + column, (size_t)p * sizeof(float));
-}
-
-/* Sine and cosine of position * omega_j, omega_j = 10000^(-j / quarter): one half of a row of positions. */
-static void dit_position_half(float *to, double position, int64_t quarter) {
-  for (int64_t j = 0; j < quarter; j++) {
-    double sine, cosine;
-    dit__sincos(position * dit__exp(-9.210340371976184 * (double)j / (double)quarter), &sine, &cosine);
-    to[j] = (float)sine;
-    to[quarter + j] = (float)cosine;
-  }
-}
-
-/* Where patch `index` of `count` counts as standing. diffusers squeezes other grids onto the model's own one. */
-static double dit_position(const dit__transformer *dit, int64_t index, int64_t count) {
-  const int64_t own = dit->latent_size / dit->patch;
-  return dit->diffusers ? (double)index / ((double)count / (double)own) : (double)index;
-}
-
-/* argument: transformer; result [tokens][hidden]: the stored table on its own grid, else columns first, computed. */
-static void dit_positions(const dit__op *op, const dit__kernels *kernels, int64_t unit) {
-  const dit__transformer *dit = (const dit__transformer *)op->argument[1];
-  const int64_t rows = op->number[PASS_HEIGHT] / dit->patch, columns = op->number[PASS_WIDTH] / dit->patch;
-  const int64_t own = dit->latent_size / dit->patch, half = dit->hidden / 2;
-  float *to = op->result;
-  (void)unit;
-  if (rows == own && columns == own) {
-    kernels->convert(dit->positions.type, dit->positions.data, rows * columns * dit->hidden, 0, to);
-    return;
-  }
-  for (int64_t column = 0; column < columns; column++)
-    dit_position_half(to + column * dit->hidden, dit_position(dit, column, columns), half / 2);
-  for (int64_t row = 0; row < rows; row++) {
-    float *line = to + row * columns * dit->hidden;
-    dit_position_half(line + half, dit_position(dit, row, rows), half / 2);
-    for (int64_t column = 0; column < columns; column++) {
-      float *token = line + column * dit->hidden;
-      if (row) memcpy(token, to + column * dit->hidden, (size_t)half * sizeof(float));
-      if (column) memcpy(token + half, line + half, (size_t)half * sizeof(float));
-    }
-  }
-}
-
-/* Copies the positions of the first sample to the others. */
-static void dit_repeat(const dit__op *op, const dit__kernels *kernels, int64_t unit) {
-  (void)kernels;
-  memcpy(op->result + (unit + 1) * op->number[0], op->result, (size_t)op->number[0] * sizeof(float));
-}
-
-/* argument: tokens [batch * tokens][patch * patch * out_channels] (row, column, channel), transformer; result
- * [batch][out_channels][height][width]. */
-static void dit_unpatchify(const dit__op *op, const dit__kernels *kernels, int64_t unit) {
-  const dit__transformer *dit = (const dit__transformer *)op->argument[1];
-  const int64_t height = op->number[PASS_HEIGHT], width = op->number[PASS_WIDTH], p = dit->patch, c = dit->out_channels;
-  const float *from = (const float *)op->argument[0] + unit * height * width * c;
-  float *to = op->result + unit * height * width * c;
-  (void)kernels;
-  for (int64_t row = 0; row < height; row += p)
-    for (int64_t column = 0; column < width; column += p)
-      for (int64_t y = 0; y < p; y++)
-        for (int64_t x = 0; x < p; x++)
-          for (int64_t i = 0; i < c; i++) to[(i * height + row + y) * width + column + x] = *from++;
+  return -1;
 }
 
 /* ---- A pass ---- */
 
-#define DIT_EPS 1e-6f /* of the norms without weights */
-
-typedef struct dit_pass {
-  dit__plan *plan;
-  const dit__transformer *dit;
-  int32_t batch, tokens, rows; /* rows = batch * tokens */
-  const float *modulation;
-  const int32_t *modulation_rows;
-  float *x, *h, *wide; /* [rows][hidden], the same, [rows][the widest layer] */
-  dit__quantized q;
-} dit_pass;
-
-static void dit_norm(const dit_pass *pass, int64_t chunk, float eps) {
-  dit__op *op = dit__plan_add(pass->plan, DIT__NORM);
-  op->rows = pass->rows;
-  op->width = pass->dit->hidden;
-  op->x = pass->x;
-  op->x_stride = op->out_stride = pass->dit->hidden;
-  op->out = pass->h;
-  op->eps = eps;
-  op->rows_per_sample = pass->tokens;
-  op->modulation = pass->modulation + chunk * pass->dit->hidden;
-  op->modulation_rows = pass->modulation_rows;
-  op->modulation_stride = (ptrdiff_t)dit__modulation_size(pass->dit);
-}
-
-/* A layer of a block; its input is made narrow first where the layer's products are. chunk: of the gate, with
- * DIT__GATED. */
-static void dit_layer(const dit_pass *pass, const dit__matrix *matrix, const float *x, float *out, dit__finish finish,
-                      int64_t chunk) {
-  const int32_t k = matrix->weights.k;
-  dit__quantized q = pass->q;
-  if (matrix->dot) {
-    q.stride = (ptrdiff_t)(k + matrix->dot->group - 1) / matrix->dot->group * 4;
-    dit__op *quantize = dit__plan_add(pass->plan, DIT__QUANTIZE);
-    quantize->rows = pass->rows;
-    quantize->width = k;
-    quantize->x = x;
-    quantize->x_stride = k;
-    quantize->quantized = q;
-    quantize->matrix = matrix;
-  }
-  dit__op *op = dit_product(pass->plan, matrix, pass->rows, x, k, out, matrix->weights.rows, finish);
-  op->quantized = q;
-  op->rows_per_sample = pass->tokens;
-  op->modulation = pass->modulation + chunk * pass->dit->hidden;
-  op->modulation_rows = pass->modulation_rows;
-  op->modulation_stride = (ptrdiff_t)dit__modulation_size(pass->dit);
-}
-
-/* x += gate * attention(norm(x)); x += gate * mlp(norm(x)) (figure 3, adaLN-Zero). Chunks: shift, scale, gate of each.
- */
-static void dit_block(const dit_pass *pass, int32_t index) {
-  const dit__transformer *dit = pass->dit;
-  const dit__block *block = &dit->blocks[index];
-  const int64_t chunk = 6 * (int64_t)index;
-  dit_norm(pass, chunk, DIT_EPS);
-  dit_layer(pass, &block->qkv, pass->h, pass->wide, DIT__STORE, 0);
-  dit__op *op = dit__plan_add(pass->plan, DIT__ATTENTION);
-  op->x = pass->wide;
-  op->x_stride = 3 * (ptrdiff_t)dit->hidden;
-  op->out = pass->h;
-  op->out_stride = dit->hidden;
-  op->samples = pass->batch;
-  op->heads = dit->heads;
-  op->tokens = pass->tokens;
-  op->dim = dit->hidden / dit->heads;
-  op->factor = (float)(1.0 / sqrt((double)op->dim));
-  dit_layer(pass, &block->proj, pass->h, pass->x, DIT__GATED, chunk + 2);
-  dit_norm(pass, chunk + 3, dit->mlp_eps);
-  dit_layer(pass, &block->fc1, pass->h, pass->wide, DIT__GELU, 0);
-  dit_layer(pass, &block->fc2, pass->wide, pass->x, DIT__GATED, chunk + 5);
-}
-
-/* What the blocks add to the tokens, kept for steps that pass over them: this unit's share of the numbers. */
-static void dit_kept_share(const dit__op *op, int64_t unit, int64_t *first, int64_t *end) {
-  *first = op->number[0] * unit / op->units;
-  *end = op->number[0] * (unit + 1) / op->units;
-}
-
-/* argument: x; result: kept = x. */
-static void dit_keep(const dit__op *op, const dit__kernels *kernels, int64_t unit) {
-  int64_t first, end;
-  (void)kernels;
-  dit_kept_share(op, unit, &first, &end);
-  memcpy(op->result + first, (const float *)op->argument[0] + first, (size_t)(end - first) * sizeof(float));
-}
-
-/* argument: x; result: kept = x - kept. */
-static void dit_keep_sum(const dit__op *op, const dit__kernels *kernels, int64_t unit) {
-  const float *x = (const float *)op->argument[0];
-  int64_t first, end;
-  (void)kernels;
-  dit_kept_share(op, unit, &first, &end);
-  for (int64_t i = first; i < end; i++) op->result[i] = x[i] - op->result[i];
-}
-
-/* argument: kept; result: x = x + kept. */
-static void dit_add_kept(const dit__op *op, const dit__kernels *kernels, int64_t unit) {
-  const float *kept = (const float *)op->argument[0];
-  int64_t first, end;
-  (void)kernels;
-  dit_kept_share(op, unit, &first, &end);
-  for (int64_t i = first; i < end; i++) op->result[i] = op->result[i] + kept[i];
-}
-
-static void dit_kept(const dit_pass *pass, void (*call)(const dit__op *, const dit__kernels *, int64_t),
-                     const float *from, float *to) {
-  const double all = 4.0 * pass->rows * pass->dit->hidden;
-  const int64_t units = (int64_t)(all / pass->plan->engine->unit_flops) + 1;
-  dit__op *op = dit_call(pass->plan, call, to, all / (double)units);
-  op->argument[0] = from;
-  op->number[0] = (int64_t)pass->rows * pass->dit->hidden;
-  op->units = units;
-}
-
-/* All blocks, or what they added at an earlier step. */
-static void dit_blocks(const dit_pass *pass, dit__reuse reuse, float *kept) {
-  if (reuse == DIT__REUSE) {
-    dit_kept(pass, dit_add_kept, kept, pass->x);
-    return;
-  }
-  if (reuse == DIT__KEEP) dit_kept(pass, dit_keep, pass->x, kept);
-  for (int32_t i = 0; i < pass->dit->depth; i++) dit_block(pass, i);
-  if (reuse == DIT__KEEP) dit_kept(pass, dit_keep_sum, pass->x, kept);
-}
-
-static void dit_pass_numbers(dit__op *op, const dit_pass *pass, int32_t latents, int32_t height, int32_t width) {
-  op->argument[1] = pass->dit;
-  op->number[PASS_BATCH] = pass->batch;
-  op->number[PASS_LATENTS] = latents;
-  op->number[PASS_HEIGHT] = height;
-  op->number[PASS_WIDTH] = width;
-}
-
-/* x = patches * embed + positions. */
-static void dit_embed(const dit_pass *pass, int32_t latents, int32_t height, int32_t width, const float *latent) {
-  const dit__transformer *dit = pass->dit;
-  const int32_t k = dit->embed.weights.k;
-  const double size = (double)pass->tokens * dit->hidden;
-  dit_pass_numbers(dit_call(pass->plan, dit_positions, pass->x, 16 * size), pass, latents, height, width);
-  if (pass->batch > 1) {
-    dit__op *op = dit_call(pass->plan, dit_repeat, pass->x, 4 * size);
-    op->units = pass->batch - 1;
-    op->number[0] = (int64_t)pass->tokens * dit->hidden;
-  }
-  dit__op *op = dit_call(pass->plan, dit_patchify, pass->wide, 8.0 * pass->tokens * k);
-  dit_pass_numbers(op, pass, latents, height, width);
-  op->argument[0] = latent;
-  op->units = pass->batch;
-  dit_product(pass->plan, &dit->embed, pass->rows, pass->wide, k, pass->x, dit->hidden, DIT__RESIDUAL);
-}
-
-void dit__plan_pass(dit__plan *plan, dit__arena *arena, const dit__transformer *dit, int32_t batch, int32_t latents,
-                    int32_t height, int32_t width, const float *latent, const float *modulation,
-                    const int32_t *modulation_rows, dit__reuse reuse, float *kept, float *out) {
-  const int32_t last = dit->final_linear.weights.rows;
-  int32_t widest = 3 * dit->hidden > dit->mlp ? 3 * dit->hidden : dit->mlp;
-  if (widest < dit->embed.weights.k) widest = dit->embed.weights.k;
-  if (widest < last) widest = last;
-  dit_pass pass;
-  memset(&pass, 0, sizeof pass);
-  pass.plan = plan;
-  pass.dit = dit;
-  pass.batch = batch;
-  pass.tokens = height / dit->patch * (width / dit->patch);
-  pass.rows = batch * pass.tokens;
-  pass.modulation = modulation;
-  pass.modulation_rows = modulation_rows;
-  const uint64_t rows = (uint64_t)pass.rows;
-  pass.x = (float *)dit__arena_take(arena, rows * (uint64_t)dit->hidden, sizeof(float));
-  pass.h = (float *)dit__arena_take(arena, rows * (uint64_t)dit->hidden, sizeof(float));
-  pass.wide = (float *)dit__arena_take(arena, rows * (uint64_t)widest, sizeof(float));
-  const dit__dot *dot = dit->blocks[0].qkv.dot;
-  const uint64_t group = dot ? (uint64_t)dot->group : 1, groups = ((uint64_t)widest + group - 1) / group;
-  pass.q.q = (uint8_t *)dit__arena_take(arena, dot ? rows * groups : 0, 4);
-  pass.q.scale = (float *)dit__arena_take(arena, dot ? rows : 0, sizeof(float));
-  pass.q.low = (float *)dit__arena_take(arena, dot ? rows : 0, sizeof(float));
-
-  dit_embed(&pass, latents, height, width, latent);
-  dit_blocks(&pass, reuse, kept);
-  dit_norm(&pass, 6 * (int64_t)dit->depth, DIT_EPS);
-  dit_product(plan, &dit->final_linear, pass.rows, pass.h, dit->hidden, pass.wide, last, DIT__STORE);
-  dit__op *op = dit_call(plan, dit_unpatchify, out, 8.0 * pass.tokens * last);
-  dit_pass_numbers(op, &pass, latents, height, width);
-  op->argument[0] = pass.wide;
-  op->units = batch;
-
-  dit__arena_give(arena, pass.q.low);
-  dit__arena_give(arena, pass.q.scale);
-  dit__arena_give(arena, pass.q.q);
-  dit__arena_give(arena, pass.wide);
-  dit__arena_give(arena, pass.h);
-  dit__arena_give(arena, pass.x);
-}
-
-/* ---- dit_denoise ---- */
-
-typedef struct denoise_call {
-  int32_t count, height, width;
-  const float *latent;
-  dit__rows rows;
-  int32_t *modulation_rows;
-  float *out;
-} denoise_call;
-
-/* Both plans of a call; they follow each other in one. */
-static void denoise_plan(dit__plan *plan, dit__arena *arena, const dit_model *model, const denoise_call *call) {
-  const uint64_t size = (uint64_t)dit__modulation_size(&model->dit);
-  float *modulation = (float *)dit__arena_take(arena, size * (uint64_t)call->count, sizeof(float));
-  dit__plan_modulation(plan, arena, &model->dit, &call->rows, modulation);
-  dit__plan_pass(plan, arena, &model->dit, call->count, call->count, call->height, call->width, call->latent,
-                 modulation, call->modulation_rows, DIT__WHOLE, NULL, call->out);
-  dit__plan_close(plan);
-}
-
-static dit_status denoise_check(const dit_model *model, int32_t count, int32_t height, int32_t width,
-                                const float *latent, const float *timesteps, const int32_t *classes, const float *out,
-                                dit_error *error) {
-  if (!model) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_denoise: model is NULL");
-  const dit__transformer *dit = &model->dit;
+static dit_status denoise_check(const dit__denoise_call *call, dit_error *error) {
+  if (!call->model) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_denoise: model is NULL");
+  const dit__transformer *dit = &call->model->dit;
   if (!dit->present) return dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_denoise: the model has no transformer");
-  if (!latent || !timesteps || !out)
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_denoise: %s is NULL",
-                     !latent      ? "latent"
-                     : !timesteps ? "timesteps"
-                                  : "out");
-  if (count < 1 || count > 65536)
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_denoise: count is %d; it must be 1 to 65536", count);
-  const dit_status status = dit__check_size(model, "dit_denoise", height, width, error);
+  const char *missing = !call->latent ? "latent" : !call->timesteps ? "timesteps" : !call->out ? "out" : NULL;
+  if (missing) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_denoise: %s is NULL", missing);
+  if (call->count < 1 || call->count > 65536)
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_denoise: count is %d; it must be 1 to 65536", call->count);
+  dit_status status = dit__check_size(call->model, "dit_denoise", call->height, call->width, error);
   if (status) return status;
-  if ((int64_t)count * (height / dit->patch) * (width / dit->patch) > 1 << 24)
+  if ((int64_t)call->count * (call->height / dit->patch) * (call->width / dit->patch) > 1 << 24)
     return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_denoise: count %d is too large for this size; call it in parts",
-                     count);
-  for (int32_t i = 0; i < count; i++) {
-    if (!(timesteps[i] >= 0 && timesteps[i] <= (float)dit->process.timesteps))
+                     call->count);
+  for (int32_t i = 0; i < call->count && !status; i++) {
+    if (!(call->timesteps[i] >= 0 && call->timesteps[i] <= (float)dit->process.timesteps))
       return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_denoise: timesteps[%d] must be within 0 and %d", i,
                        dit->process.timesteps);
-    const dit_status bad = dit__check_class(model, "dit_denoise: classes", i, classes ? classes[i] : -1, error);
-    if (bad) return bad;
+    const int32_t class_id = call->classes ? call->classes[i] : -1;
+    status = dit__check_class(call->model, "dit_denoise: classes", i, class_id, error);
   }
-  return DIT_OK;
-}
-
-dit_status dit__check_class(const dit_model *model, const char *what, int32_t index, int32_t class_id,
-                            dit_error *error) {
-  const dit__transformer *dit = &model->dit;
-  if (class_id == -1 && dit->null_class < 0)
-    return dit__fail(error, DIT_ERROR_UNSUPPORTED, "%s[%d] is -1, but the model was trained without a null class", what,
-                     index);
-  if (class_id < -1 || (class_id >= dit->classes && class_id != dit->null_class))
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "%s[%d] is %d; the model has classes 0 to %d, and -1 for none", what,
-                     index, class_id, dit->classes - 1);
-  return DIT_OK;
-}
-
-dit_status dit__check_size(const dit_model *model, const char *what, int32_t height, int32_t width, dit_error *error) {
-  const int32_t patch = model->dit.patch;
-  if (height < patch || width < patch || height > DIT__LATENT_MOST || width > DIT__LATENT_MOST || height % patch ||
-      width % patch)
-    return dit__fail(error, DIT_ERROR_ARGUMENT,
-                     "%s: a latent of %d x %d; width and height must be multiples of %d, up to %d", what, width, height,
-                     patch, DIT__LATENT_MOST);
-  return DIT_OK;
-}
-
-/* Fills the rows of a call: sample i has timestep i and condition i. */
-static void denoise_rows(const dit_model *model, const denoise_call *call, const float *timesteps,
-                         const int32_t *classes, double *time, dit__condition *condition) {
-  for (int32_t i = 0; i < call->count; i++) {
-    time[i] = (double)timesteps[i];
-    condition[i].a = classes && classes[i] >= 0 ? classes[i] : model->dit.null_class;
-    condition[i].b = -1;
-    call->modulation_rows[i] = i;
-  }
+  return status;
 }
 
 dit_status dit_denoise(const dit_model *model, int32_t count, int32_t height, int32_t width, const float *latent,
                        const float *timesteps, const int32_t *classes, float *out, dit_error *error) {
+  const dit__denoise_call call = {model, count, height, width, latent, timesteps, classes, out};
   dit__environment saved;
   dit__environment_enter(&saved);
-  const dit_status status = denoise_check(model, count, height, width, latent, timesteps, classes, out, error);
-  if (status) {
-    dit__environment_leave(&saved);
-    return status;
-  }
-  denoise_call call = {count, height, width, latent, {count, count, 1, 0, NULL, NULL}, NULL, out};
-  dit__engine engine;
-  dit__plan plan;
-  dit__arena arena;
-  dit__engine_open(&engine, model, 0);
-  dit__plan_open(&plan, &engine, NULL);
-  dit__arena_open(&arena, &plan, dit__nowhere);
-  denoise_plan(&plan, &arena, model, &call);
-
-  dit__layout layout;
-  dit__layout_open(&layout);
-  const size_t ops = dit__layout_add(&layout, (uint64_t)plan.count, sizeof(dit__op));
-  const size_t times = dit__layout_add(&layout, (uint64_t)count, sizeof(double));
-  const size_t conditions = dit__layout_add(&layout, (uint64_t)count, sizeof(dit__condition));
-  const size_t rows = dit__layout_add(&layout, (uint64_t)count, sizeof(int32_t));
-  const size_t workspace = dit__layout_add(&layout, arena.peak, 1);
-  uint8_t *block =
-      layout.overflow || arena.overflow ? NULL : (uint8_t *)dit__allocate(&model->options, layout.size, 64);
-  if (block) {
-    call.rows.timesteps = (double *)(void *)(block + times);
-    call.rows.condition = (dit__condition *)(void *)(block + conditions);
-    call.modulation_rows = (int32_t *)(void *)(block + rows);
-    denoise_rows(model, &call, timesteps, classes, (double *)(void *)(block + times),
-                 (dit__condition *)(void *)(block + conditions));
-    dit__plan_open(&plan, &engine, (dit__op *)(void *)(block + ops));
-    dit__arena_open(&arena, &plan, block + workspace);
-    denoise_plan(&plan, &arena, model, &call);
-    while (dit__plan_step(&plan)) continue;
-    dit__release(&model->options, block, layout.size);
-  }
+  dit_status status = denoise_check(&call, error);
+  if (!status) status = dit__denoise_call_run(&call, error);
   dit__environment_leave(&saved);
-  return block ? DIT_OK
-               : dit__fail(error, DIT_ERROR_MEMORY, "dit_denoise: no memory for %zu bytes of workspace", layout.size);
+  return status;
 }

@@ -1,389 +1,56 @@
-/* Jobs: resumable state machines that sample pictures (Ho et al. 2020; Song et al. 2020; Ho & Salimans 2022).
- *
- * Pictures go in groups that share their passes. A group takes all its steps, a window of modulation at a time, and is
- * then decoded. Every phase is a plan of units, or one small unit of its own:
- *
- *   [LOAD -> ENCODE each start picture] -> BEGIN -> [MODULATION once a window] -> PASS -> UPDATE -> ... -> DECODE ->
- *   PIXELS -> ... next group -> DONE */
-#include "numerics.h"
+/* Sampling, for hosts: parameters, jobs, schedules and random numbers. Arguments are checked here, and the work is done
+ * in lib/. */
+#include "lib/core/numerics.h"
 
 #include <string.h>
 
-#include "job.h"
+#include "lib/core/error.h"
+#include "lib/core/fpenv.h"
+#include "lib/core/struct_size.h"
+#include "lib/job/job.h"
+#include "lib/job/params.h"
+#include "lib/job/pixels.h"
+#include "lib/sampling/rng.h"
+#include "lib/sampling/schedule.h"
 
-typedef enum job_phase {
-  JOB_LOAD,
-  JOB_ENCODE,
-  JOB_BEGIN,
-  JOB_MODULATION,
-  JOB_PASS,
-  JOB_UPDATE,
-  JOB_DECODE,
-  JOB_PIXELS,
-  JOB_DONE
-} job_phase;
+/* ---- Parameters ---- */
 
-/* ---- Conditions ---- */
-
-static dit__condition job_condition(const dit_model *model, const dit_params *p, const int32_t *classes,
-                                    const int32_t *classes_b, int32_t picture) {
-  dit__condition condition = {model->dit.null_class, -1};
-  if (classes && classes[picture] >= 0) condition.a = classes[picture];
-  if (classes_b && p->mix != 0) condition.b = classes_b[picture] >= 0 ? classes_b[picture] : model->dit.null_class;
-  if (condition.b == condition.a) condition.b = -1;
-  return condition;
+dit_status dit_params_resolve(const dit_model *model, const dit_params *params, dit_params *out, dit_error *error) {
+  dit_params p;
+  dit__environment saved;
+  if (!model) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_params_resolve: model is NULL");
+  dit__environment_enter(&saved);
+  dit_status status = dit__params_resolve(model, params, &p, error);
+  if (!status) status = dit__struct_write(out, &p, sizeof p, "dit_params (out)", error);
+  dit__environment_leave(&saved);
+  return status;
 }
 
-/* The different conditions of pictures first..first+count-1 into `found` (room for `most`), and of each picture its
- * place there (`place` may be NULL); their number, or most + 1 if there are more. */
-static int32_t job_conditions(const dit_model *model, const dit_params *p, int32_t first, int32_t count,
-                              dit__condition *found, int32_t most, int32_t *place) {
-  int32_t known = 0;
-  for (int32_t i = 0; i < count; i++) {
-    const dit__condition condition = job_condition(model, p, p->classes, p->classes_b, first + i);
-    int32_t at = 0;
-    while (at < known && (found[at].a != condition.a || found[at].b != condition.b)) at++;
-    if (at == most) return most + 1;
-    if (at == known) found[known++] = condition;
-    if (place) place[i] = at;
-  }
-  return known;
-}
+/* ---- Jobs ---- */
 
-/* ---- Starting ---- */
-
-static dit__job_buffers job_buffers_of(dit_job *job) {
-  const dit__job_shape *shape = &job->shape;
-  const dit__job_buffers b = {
-      dit__job_floats(job, shape->latents) + job->first * shape->latent,
-      dit__job_floats(job, shape->output),
-      dit__job_floats(job, shape->image),
-      dit__job_floats(job, shape->modulation),
-      dit__job_floats(job, shape->init) + (job->params.init_image ? job->picture * shape->latent : 0),
-      dit__job_floats(job, shape->kept),
-      (int32_t *)dit__job_at(job, shape->rows),
-      (uint8_t *)dit__job_at(job, shape->workspace)};
-  return b;
-}
-
-/* Copies the caller's arrays into the job, and points its parameters there. */
-static void job_copy(dit_job *job) {
-  dit_params *p = &job->params;
-  const dit__job_shape *shape = &job->shape;
-  const size_t count = (size_t)p->count, latent = (size_t)shape->latent * sizeof(float);
-  if (p->classes)
-    p->classes = (const int32_t *)memcpy(dit__job_at(job, shape->classes), p->classes, count * sizeof(int32_t));
-  if (p->classes_b)
-    p->classes_b = (const int32_t *)memcpy(dit__job_at(job, shape->classes_b), p->classes_b, count * sizeof(int32_t));
-  if (p->seeds) p->seeds = (const uint64_t *)memcpy(dit__job_at(job, shape->seeds), p->seeds, count * sizeof(uint64_t));
-  if (p->noise) p->noise = (const float *)memcpy(dit__job_at(job, shape->noise), p->noise, count * latent);
-  if (p->step_noise)
-    p->step_noise =
-        (const float *)memcpy(dit__job_at(job, shape->step_noise), p->step_noise, (size_t)p->steps * count * latent);
-  if (p->init_image)
-    p->init_image =
-        (const uint8_t *)memcpy(dit__job_at(job, shape->init_image), p->init_image, count * (size_t)shape->picture);
-  if (p->mask)
-    p->mask =
-        (const uint8_t *)memcpy(dit__job_at(job, shape->mask), p->mask, count * (size_t)p->width * (size_t)p->height);
-}
-
-/* The group that begins at picture `first`: its conditions, and for each pass the place of its condition. */
-static void job_group(dit_job *job, int32_t first) {
-  const dit_params *p = &job->params;
-  const dit__job_shape *shape = &job->shape;
-  dit__condition *condition = (dit__condition *)dit__job_at(job, shape->condition);
-  int32_t *place = (int32_t *)dit__job_at(job, shape->rows) + shape->group * (1 + shape->guided);
-  job->first = first;
-  job->count = p->count - first < shape->group ? p->count - first : shape->group;
-  job->conditions = job_conditions(job->model, p, first, job->count, condition, job->count, place);
-  if (shape->guided) {
-    condition[job->conditions].a = job->model->dit.null_class;
-    condition[job->conditions].b = -1;
-    for (int32_t i = 0; i < job->count; i++) place[job->count + i] = job->conditions;
-    job->conditions++;
-  }
-}
-
-/* Plans of the group under way. */
-static void job_open_modulation(dit_job *job, dit__arena *arena) {
-  const dit__job_buffers b = job_buffers_of(job);
-  const int32_t left = job->params.steps - job->window_step;
-  job->wanted.steps = left < job->shape.window ? left : job->shape.window;
-  job->wanted.conditions = job->conditions;
-  dit__job_plan_modulation(&job->plan, arena, job->model, &job->wanted, &b);
-}
-
-static void job_open_pass(dit_job *job, dit__arena *arena, int32_t guided, dit__reuse reuse) {
-  const dit__job_buffers b = job_buffers_of(job);
-  dit__job_plan_pass(&job->plan, arena, job->model, &job->shape, job->count, guided, reuse, &b);
-}
-
-static void job_open_decode(dit_job *job, dit__arena *arena) {
-  dit__job_buffers b = job_buffers_of(job);
-  b.latents += (job->picture - job->first) * job->shape.latent;
-  dit__job_plan_decode(&job->plan, arena, job->model, &job->shape, &b);
-}
-
-static void job_open_encode(dit_job *job, dit__arena *arena) {
-  const dit__job_buffers b = job_buffers_of(job);
-  dit__job_plan_encode(&job->plan, arena, job->model, &job->params, &b);
-}
-
-/* Units of the group under way, from its beginning to its last pixels. */
-static int64_t job_group_units(dit_job *job) {
-  dit__arena arena;
-  const int32_t decodes = job->model->vae.decoder != NULL;
-  int64_t units = 1, pass[2][3]; /* by guided and reuse */
-  if (job->params.init_image) {
-    dit__plan_open(&job->plan, &job->engine, NULL);
-    job_open_encode(job, &arena);
-    units += (job->plan.units + 1) * job->count;
-  }
-  for (job->window_step = job->shape.first_step; job->window_step < job->params.steps;
-       job->window_step += job->shape.window) {
-    dit__plan_open(&job->plan, &job->engine, NULL);
-    job_open_modulation(job, &arena);
-    units += job->plan.units;
-  }
-  for (int32_t guided = 0; guided <= job->shape.guided; guided++)
-    for (int32_t reuse = DIT__WHOLE; reuse <= DIT__REUSE; reuse++) {
-      dit__plan_open(&job->plan, &job->engine, NULL);
-      job_open_pass(job, &arena, guided, (dit__reuse)reuse);
-      pass[guided][reuse] = job->plan.units;
-    }
-  for (int32_t step = job->shape.first_step; step < job->params.steps; step++)
-    units += pass[dit__job_step_guided(job, step)][dit__job_step_reuse(job, step)] + 1;
-  if (decodes) {
-    dit__plan_open(&job->plan, &job->engine, NULL);
-    job_open_decode(job, &arena);
-  }
-  return units + (decodes ? job->plan.units + 1 : 0) * job->count;
-}
-
-static int64_t job_all_units(dit_job *job) {
-  int64_t units = 0, last = 0;
-  int32_t count = 0, conditions = 0;
-  for (int32_t first = 0; first < job->params.count; first += job->shape.group) {
-    job_group(job, first);
-    job->picture = first;
-    if (job->count != count || job->conditions != conditions) last = job_group_units(job); /* else as the one before */
-    count = job->count;
-    conditions = job->conditions;
-    units += last;
-  }
-  return units;
-}
-
-static dit_status job_start(const dit_model *model, const dit_params *params, dit_job **out, dit_error *error) {
+dit_status dit_job_memory(const dit_model *model, const dit_params *params, size_t *bytes, dit_error *error) {
   dit_params p;
   dit__job_shape shape;
-  p.struct_size = sizeof p;
-  dit_status status = dit_params_resolve(model, params, &p, error);
+  dit__environment saved;
+  if (!bytes) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_job_memory: bytes is NULL");
+  if (!model) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_job_memory: model is NULL");
+  dit__environment_enter(&saved);
+  dit_status status = dit__params_resolve(model, params, &p, error);
   if (!status) status = dit__job_shape_choose(model, &p, &shape, error);
-  if (status) return status;
-  dit_job *job = (dit_job *)dit__allocate(&model->options, shape.size, 64);
-  if (!job) return dit__fail(error, DIT_ERROR_MEMORY, "dit_job_start: no memory for %zu bytes", shape.size);
-  memset(job, 0, sizeof *job);
-  job->model = model;
-  job->params = p;
-  job->shape = shape;
-  job->status = DIT_MORE;
-  dit__engine_open(&job->engine, model, p.threads);
-  job->engine.packing = &job->packing;
-  job_copy(job);
-  dit__schedule(&model->dit.process, p.steps, p.spacing, p.sampler, p.eta,
-                (dit_schedule_row *)dit__job_at(job, shape.schedule), NULL);
-  job->wanted.mix = p.mix;
-  job->wanted.timesteps = (double *)dit__job_at(job, shape.times);
-  job->wanted.condition = (dit__condition *)dit__job_at(job, shape.condition);
-  job->units_total = job_all_units(job);
-  job_group(job, 0);
-  job->picture = 0;
-  job->step = shape.first_step;
-  job->phase = p.init_image ? JOB_LOAD : JOB_BEGIN;
-  dit__model_hold(model);
-  *out = job;
-  return DIT_OK;
+  dit__environment_leave(&saved);
+  if (!status) *bytes = shape.size;
+  return status;
 }
 
 dit_status dit_job_start(const dit_model *model, const dit_params *params, dit_job **job, dit_error *error) {
   dit__environment saved;
   if (!job) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_job_start: job is NULL");
   *job = NULL;
+  if (!model) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_job_start: model is NULL");
   dit__environment_enter(&saved);
-  const dit_status status = job_start(model, params, job, error);
+  const dit_status status = dit__job_start(model, params, job, error);
   dit__environment_leave(&saved);
   return status;
-}
-
-void dit_job_end(dit_job *job) {
-  if (!job) return;
-  const dit_model *model = job->model;
-  dit__release(&model->options, job, job->shape.size);
-  dit_model_close((dit_model *)(uintptr_t)model);
-}
-
-/* ---- Working ---- */
-
-/* Timesteps of the window, and the row of modulation of each pass at the step under way. */
-static void job_window(dit_job *job) {
-  const dit_schedule_row *row = (const dit_schedule_row *)dit__job_at(job, job->shape.schedule);
-  double *times = (double *)dit__job_at(job, job->shape.times);
-  job->window_step = job->step;
-  for (int32_t s = 0; s < job->shape.window && job->step + s < job->params.steps; s++)
-    times[s] = row[job->step + s].timestep;
-}
-
-static void job_rows(dit_job *job, int32_t guided) {
-  int32_t *rows = (int32_t *)dit__job_at(job, job->shape.rows);
-  const int32_t *place = rows + job->shape.group * (1 + job->shape.guided);
-  for (int32_t i = 0; i < job->count * (1 + guided); i++)
-    rows[i] = (job->step - job->window_step) * job->conditions + place[i];
-}
-
-/* Opens the plan of the phase that now begins. */
-static void job_open(dit_job *job) {
-  dit__arena arena;
-  dit__op *ops = (dit__op *)dit__job_at(job, job->shape.ops);
-  const int32_t guided = dit__job_step_guided(job, job->step);
-  dit__plan_open(&job->plan, &job->engine, ops);
-  if (job->phase == JOB_ENCODE) {
-    job_open_encode(job, &arena);
-  } else if (job->phase == JOB_MODULATION) {
-    job_window(job);
-    job_open_modulation(job, &arena);
-  } else if (job->phase == JOB_PASS) {
-    job_rows(job, guided);
-    job_open_pass(job, &arena, guided, dit__job_step_reuse(job, job->step));
-  } else if (job->phase == JOB_DECODE) {
-    job_open_decode(job, &arena);
-  }
-}
-
-static void job_enter(dit_job *job, job_phase phase) {
-  job->phase = phase;
-  job_open(job);
-}
-
-/* The next group, or the end. */
-static void job_next_group(dit_job *job) {
-  const int32_t next = job->first + job->count;
-  if (next >= job->params.count) {
-    job->phase = JOB_DONE;
-    return;
-  }
-  job_group(job, next);
-  job->picture = next;
-  job->step = job->shape.first_step;
-  job_enter(job, job->params.init_image ? JOB_LOAD : JOB_BEGIN);
-}
-
-/* Pictures up to `ready` are finished; the next is decoded, or the next group begins. */
-static void job_next_picture(dit_job *job) {
-  if (job->phase == JOB_PIXELS)
-    job->picture++;
-  else
-    job->picture = job->first;
-  if (!job->model->vae.decoder) job->picture = job->first + job->count;
-  dit__atomic_store(&job->ready, job->picture);
-  if (job->picture < job->first + job->count)
-    job_enter(job, JOB_DECODE);
-  else
-    job_next_group(job);
-}
-
-static void job_next_step(dit_job *job) {
-  job->step++;
-  dit__atomic_add(&job->steps_done, 1);
-  if (job->step == job->params.steps)
-    job_next_picture(job);
-  else
-    job_enter(job, job->step == job->window_step + job->shape.window ? JOB_MODULATION : JOB_PASS);
-}
-
-/* One unit of work. */
-static void job_unit(dit_job *job) {
-  switch (job->phase) {
-    case JOB_LOAD:
-      dit__job_load(job);
-      job_enter(job, JOB_ENCODE);
-      break;
-    case JOB_ENCODE:
-      if (dit__plan_step(&job->plan)) break;
-      job->picture++;
-      job_enter(job, job->picture < job->first + job->count ? JOB_LOAD : JOB_BEGIN);
-      break;
-    case JOB_BEGIN:
-      dit__job_begin(job);
-      job_enter(job, JOB_MODULATION);
-      break;
-    case JOB_MODULATION:
-      if (!dit__plan_step(&job->plan)) job_enter(job, JOB_PASS);
-      break;
-    case JOB_PASS:
-      if (!dit__plan_step(&job->plan)) job->phase = JOB_UPDATE;
-      break;
-    case JOB_UPDATE:
-      dit__job_update(job);
-      job_next_step(job);
-      break;
-    case JOB_DECODE:
-      if (!dit__plan_step(&job->plan)) job->phase = JOB_PIXELS;
-      break;
-    case JOB_PIXELS:
-      dit__job_pixels(job);
-      job_next_picture(job);
-      break;
-    default: break;
-  }
-  dit__atomic_add(&job->units, 1);
-}
-
-/* The next unit; kind DIT__KINDS: one of sampling. */
-static dit__unit job_next(const dit_job *job) {
-  dit__unit unit = {DIT__KINDS, (double)job->shape.latent * job->count * 400, 0};
-  switch (job->phase) {
-    case JOB_MODULATION:
-    case JOB_PASS:
-    case JOB_DECODE:
-    case JOB_ENCODE: return dit__plan_next(&job->plan);
-    case JOB_LOAD:
-    case JOB_PIXELS: unit.flops = (double)job->shape.picture * 16; break;
-    default: break;
-  }
-  return unit;
-}
-
-/* Microseconds a flop of a kind of unit; of one that was not run yet, as slow as the slowest that was. */
-static double job_pace(const dit_job *job, int32_t kind) {
-  double pace = job->pace[kind];
-  for (int32_t i = 0; i <= DIT__KINDS && job->pace[kind] == 0; i++) pace = job->pace[i] > pace ? job->pace[i] : pace;
-  return pace;
-}
-
-/* Units until the time is up: at least one, and none that is expected to end too late. */
-static void job_work(dit_job *job, int64_t microseconds) {
-  const int64_t start = dit__clock();
-  int64_t now = start;
-  for (int32_t first = 1; job->phase != JOB_DONE && !dit__atomic_load(&job->cancelled); first = 0) {
-    const dit__unit unit = job_next(job);
-    const double expected = unit.flops * job_pace(job, unit.kind);
-    if (microseconds >= 0 && !first && (double)(now - start) + expected >= (double)microseconds) break;
-    job_unit(job);
-    const int64_t end = dit__clock();
-    dit_profile_row *row = &job->profile[unit.kind];
-    double *pace = &job->pace[unit.kind], new_pace = (double)(end - now) / unit.flops;
-    *pace = new_pace > *pace ? new_pace : 0.75 * *pace + 0.25 * new_pace;
-    row->seconds += 1e-6 * (double)(end - now - job->packing);
-    job->profile[DIT__PACKING].seconds += 1e-6 * (double)job->packing;
-    job->packing = 0;
-    row->gflop += 1e-9 * unit.useful;
-    row->units++;
-    now = end;
-  }
-  job->worked += now - start;
-  dit__atomic_store(&job->milliseconds, (intptr_t)(job->worked / 1000));
 }
 
 dit_status dit_job_advance(dit_job *job, int64_t microseconds, dit_error *error) {
@@ -391,9 +58,9 @@ dit_status dit_job_advance(dit_job *job, int64_t microseconds, dit_error *error)
   if (!job) return dit__fail(error, DIT_ERROR_STATE, "dit_job_advance: job is NULL");
   if (dit__atomic_load(&job->status) == DIT_MORE) {
     dit__environment_enter(&saved);
-    job_work(job, microseconds);
+    dit__job_work(job, microseconds);
     dit__environment_leave(&saved);
-    if (job->phase == JOB_DONE)
+    if (dit__job_done(job))
       dit__atomic_store(&job->status, DIT_OK);
     else if (dit__atomic_load(&job->cancelled))
       dit__atomic_store(&job->status, DIT_CANCELLED);
@@ -405,3 +72,230 @@ dit_status dit_job_advance(dit_job *job, int64_t microseconds, dit_error *error)
 void dit_job_cancel(dit_job *job) {
   if (job) dit__atomic_store(&job->cancelled, 1);
 }
+
+void dit_job_end(dit_job *job) {
+  if (!job) return;
+  const dit_model *model = job->model;
+  dit__release(&model->options, job, job->shape.size);
+  dit__model_release((dit_model *)(uintptr_t)model);
+}
+
+/* ---- What a job gives out ---- */
+
+dit_status dit_job_progress(const dit_job *job, dit_progress *progress) {
+  dit_progress p;
+  dit__environment saved;
+  if (!job) return DIT_ERROR_ARGUMENT;
+  dit__environment_enter(&saved);
+  memset(&p, 0, sizeof p);
+  const dit_params *params = &job->params;
+  p.status = (dit_status)dit__atomic_load(&job->status);
+  p.step = (int32_t)dit__atomic_load(&job->steps_done);
+  p.steps = (params->count + job->shape.group - 1) / job->shape.group * (params->steps - job->shape.first_step);
+  p.units = dit__atomic_load(&job->units);
+  p.units_total = job->units_total;
+  p.fraction = (float)((double)p.units / (double)p.units_total);
+  const double spent = (double)dit__atomic_load(&job->milliseconds) * 1000;
+  p.microseconds_left =
+      p.units == 0 || spent == 0 ? -1 : (int64_t)(spent / (double)p.units * (double)(p.units_total - p.units));
+  p.pictures_ready = (int32_t)dit__atomic_load(&job->ready);
+  const dit_status status = dit__struct_write(progress, &p, sizeof p, "dit_progress", NULL);
+  dit__environment_leave(&saved);
+  return status;
+}
+
+dit_status dit_job_profile(const dit_job *job, int32_t capacity, dit_profile_row *rows, int32_t *count,
+                           dit_error *error) {
+  static const char *const names[DIT__KINDS + 1] = {"products",  "convolutions", "layer norms", "quantising",
+                                                    "attention", "group norms",  "affine",      "embedding and layout",
+                                                    "packing",   "sampling"};
+  if (!job) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_job_profile: job is NULL");
+  if (!count) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_job_profile: count is NULL");
+  if (capacity < 0 || (capacity > 0 && !rows))
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_job_profile: capacity is %d, rows is %s", capacity,
+                     rows ? "given" : "NULL");
+  *count = DIT__KINDS + 1;
+  for (int32_t i = 0; i < *count && i < capacity; i++) {
+    rows[i] = job->profile[i];
+    rows[i].name = names[i];
+  }
+  return DIT_OK;
+}
+
+static dit_status job_check(const dit_job *job, const char *what, int32_t picture, dit_error *error) {
+  if (!job) return dit__fail(error, DIT_ERROR_STATE, "%s: job is NULL", what);
+  if (picture < 0 || picture >= job->params.count)
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: picture is %d; the job has pictures 0 to %d", what, picture,
+                     job->params.count - 1);
+  return DIT_OK;
+}
+
+static dit_status job_check_pixels(const dit_job *job, const char *what, int32_t picture, int32_t format,
+                                   const uint8_t *pixels, size_t row, size_t *stride, dit_error *error) {
+  const dit_status status = job_check(job, what, picture, error);
+  if (status) return status;
+  if (!dit__pixel_size(job->model->vae.image_channels, format))
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: format %d does not exist", what, format);
+  if (!pixels) return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: pixels is NULL", what);
+  row *= (size_t)dit__pixel_size(job->model->vae.image_channels, format);
+  if (!*stride) *stride = row;
+  if (*stride < row)
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: stride is %zu bytes, but a row has %zu", what, *stride, row);
+  return DIT_OK;
+}
+
+dit_status dit_job_pixels(dit_job *job, int32_t picture, int32_t format, uint8_t *pixels, size_t stride,
+                          dit_error *error) {
+  if (job && !job->model->vae.decoder)
+    return dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_job_pixels: the model has no decoder; take dit_job_latent");
+  const dit_status status = job_check_pixels(job, "dit_job_pixels", picture, format, pixels,
+                                             job ? (size_t)job->params.width : 0, &stride, error);
+  if (status) return status;
+  if (picture >= dit__atomic_load(&job->ready))
+    return dit__fail(error, DIT_ERROR_STATE, "dit_job_pixels: picture %d is not ready; call dit_job_advance", picture);
+  const int32_t channels = job->model->vae.image_channels, size = dit__pixel_size(channels, format);
+  const uint8_t *from = (const uint8_t *)dit__job_at(job, job->shape.pixels) + picture * job->shape.picture;
+  for (int32_t y = 0; y < job->params.height; y++)
+    for (int32_t x = 0; x < job->params.width; x++, from += channels)
+      dit__pixel_convert(from, channels, format, pixels + (size_t)y * stride + (size_t)x * (size_t)size);
+  return DIT_OK;
+}
+
+dit_status dit_job_preview(dit_job *job, int32_t picture, int32_t format, uint8_t *pixels, size_t stride,
+                           dit_error *error) {
+  if (job && !job->model->preview)
+    return dit__fail(error, DIT_ERROR_UNSUPPORTED,
+                     "dit_job_preview: the model has no linear map; dit-convert --fit-preview adds one");
+  const dit_status status = job_check_pixels(job, "dit_job_preview", picture, format, pixels,
+                                             job ? (size_t)job->shape.width : 0, &stride, error);
+  if (status) return status;
+  dit__environment saved;
+  dit__environment_enter(&saved);
+  const int32_t channels = job->model->vae.image_channels, latents = job->model->vae.channels;
+  const int64_t area = (int64_t)job->shape.height * job->shape.width;
+  const float *clean = dit__job_floats(job, job->shape.clean) + picture * job->shape.latent;
+  for (int64_t i = 0; i < area; i++) {
+    uint8_t native[4];
+    for (int32_t c = 0; c < channels; c++) {
+      const float *map = job->model->preview + c * (latents + 1);
+      float value = map[latents];
+      for (int32_t k = 0; k < latents && picture < job->begun; k++) value += map[k] * clean[k * area + i];
+      native[c] = dit__pixel_byte(value);
+    }
+    dit__pixel_convert(native, channels, format,
+                       pixels + (size_t)(i / job->shape.width) * stride +
+                           (size_t)(i % job->shape.width) * (size_t)dit__pixel_size(channels, format));
+  }
+  dit__environment_leave(&saved);
+  return DIT_OK;
+}
+
+dit_status dit_job_latent(dit_job *job, int32_t picture, float *latent, dit_error *error) {
+  const dit_status status = job_check(job, "dit_job_latent", picture, error);
+  if (status) return status;
+  if (!latent) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_job_latent: latent is NULL");
+  const size_t size = (size_t)job->shape.latent * sizeof(float);
+  if (picture < job->begun)
+    memcpy(latent, dit__job_floats(job, job->shape.latents) + picture * job->shape.latent, size);
+  else
+    memset(latent, 0, size);
+  return DIT_OK;
+}
+
+dit_status dit_generate(const dit_model *model, const dit_params *params, int32_t format, uint8_t *pixels, size_t size,
+                        dit_error *error) {
+  dit_params p;
+  dit_job *job;
+  p.struct_size = sizeof p;
+  dit_status status = dit_params_resolve(model, params, &p, error);
+  if (status) return status;
+  if (!model->vae.decoder) return dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_generate: the model has no decoder");
+  if (!dit__pixel_size(model->vae.image_channels, format))
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_generate: format %d does not exist", format);
+  if (!pixels) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_generate: pixels is NULL");
+  const uint64_t picture =
+      (uint64_t)p.width * (uint64_t)p.height * (uint64_t)dit__pixel_size(model->vae.image_channels, format);
+  if (size < picture * (uint64_t)p.count)
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_generate: size is %zu bytes, but %d pictures need %llu", size,
+                     p.count, (unsigned long long)(picture * (uint64_t)p.count));
+  status = dit_job_start(model, params, &job, error);
+  if (status) return status;
+  do status = dit_job_advance(job, -1, error);
+  while (status == DIT_MORE);
+  for (int32_t i = 0; i < p.count && !status; i++)
+    status = dit_job_pixels(job, i, format, pixels + picture * (uint64_t)i, 0, error);
+  dit_job_end(job);
+  return status;
+}
+
+/* ---- Schedules ---- */
+
+static dit_status schedule_check_output(const char *what, int32_t capacity, const dit_schedule_row *rows,
+                                        const int32_t *count, dit_error *error) {
+  if (!count) return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: count is NULL", what);
+  if (capacity < 0 || (capacity > 0 && !rows))
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: capacity %d with rows %s; give room for that many rows, or 0",
+                     what, (int)capacity, rows ? "given" : "NULL");
+  return DIT_OK;
+}
+
+static dit_status schedule_give(const dit__process *process, const dit_params *p, int32_t capacity,
+                                dit_schedule_row *rows, int32_t *count, dit_error *error) {
+  dit__environment saved;
+  dit__environment_enter(&saved);
+  const int32_t steps = dit__schedule(process, p->steps, p->spacing, p->sampler, p->eta, capacity, rows, error);
+  dit__environment_leave(&saved);
+  if (steps < 0) return steps;
+  *count = steps;
+  return DIT_OK;
+}
+
+dit_status dit_schedule(const dit_params *params, int32_t capacity, dit_schedule_row *rows, int32_t *count,
+                        dit_error *error) {
+  dit_params ours;
+  dit_status status = schedule_check_output("dit_schedule", capacity, rows, count, error);
+  if (!status) status = dit__struct_read(&ours, sizeof ours, params, "dit_params", error);
+  if (status) return status;
+  if (ours.sampler < 0 || ours.sampler > DIT_SAMPLER_DPMPP)
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "sampler %d: there is none of this number; take 0 or a DIT_SAMPLER_*",
+                     (int)ours.sampler);
+  if (!ours.steps) ours.steps = 250;
+  return schedule_give(&dit__process_usual, &ours, capacity, rows, count, error);
+}
+
+dit_status dit_model_schedule(const dit_model *model, const dit_params *params, int32_t capacity,
+                              dit_schedule_row *rows, int32_t *count, dit_error *error) {
+  dit_params resolved;
+  resolved.struct_size = sizeof resolved;
+  dit_status status = schedule_check_output("dit_model_schedule", capacity, rows, count, error);
+  if (!status) status = dit_params_resolve(model, params, &resolved, error);
+  return status ? status : schedule_give(&model->dit.process, &resolved, capacity, rows, count, error);
+}
+
+/* ---- Random numbers ---- */
+
+dit_status dit_rng_open(int32_t generator, uint64_t seed, dit_rng **rng, dit_error *error) {
+  if (!rng) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_rng_open: rng is NULL");
+  *rng = NULL;
+  if (generator < 0 || generator > DIT_GENERATOR_PHILOX)
+    return dit__fail(error, DIT_ERROR_ARGUMENT,
+                     "generator %d: there is none of this number; take 0 or a DIT_GENERATOR_*", (int)generator);
+  dit_rng *made = (dit_rng *)dit__allocate(NULL, sizeof *made, sizeof(void *));
+  if (!made) return dit__fail(error, DIT_ERROR_MEMORY, "dit_rng_open: no memory for %zu bytes", sizeof *made);
+  dit__rng_begin(made, generator, seed);
+  *rng = made;
+  return DIT_OK;
+}
+
+dit_status dit_rng_normal(dit_rng *rng, int64_t count, float *out) {
+  if (!rng || count < 0 || (count > 0 && !out)) return DIT_ERROR_ARGUMENT;
+  if (rng->generator == DIT_GENERATOR_PHILOX && count > (int64_t)1 << 32) return DIT_ERROR_ARGUMENT;
+  if (!count) return DIT_OK; /* no call */
+  dit__environment saved;
+  dit__environment_enter(&saved);
+  dit__rng_call(rng, count, out);
+  dit__environment_leave(&saved);
+  return DIT_OK;
+}
+
+void dit_rng_close(dit_rng *rng) { dit__release(NULL, rng, sizeof *rng); }

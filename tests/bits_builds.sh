@@ -9,8 +9,8 @@ cd "$(dirname "$0")/.." || exit 1
 pattern=${1:-.}
 export OMP_WAIT_POLICY=passive
 
-library="$(ls ./*.c kernels/*.c) weights/gguf.c"
-others="$(ls weights/convert/*.c | grep -v /main.c) weights/gguf_write.c weights/sprites/sprites.c tests/bits.c"
+library="$(ls ./*.c lib/*/*.c)"
+others="$(ls weights/convert/*.c weights/convert/*/*.c | grep -v /main.c) weights/sprites/sprites.c tests/bits.c"
 few=$(grep -v '^#' tests/golden/bits.txt | grep -c -v '^sprite')
 all=$(grep -c -v '^#' tests/golden/bits.txt)
 
@@ -108,7 +108,7 @@ if wanted "32 bits"; then
       check "clang -m32 compiles: $(head -n 3 "$work/log")" false
     fi
     compile "$work/bits" clang -O0 $m32 && compare "32 bits, -O0, scalar" "$few" "$work/bits" scalar 1
-    check "x87 arithmetic is refused" sh -c "! clang $m32 -mno-sse -fsyntax-only -I. math.c 2>/dev/null"
+    check "x87 arithmetic is refused" sh -c "! clang $m32 -mno-sse -fsyntax-only -I. lib/core/elementary.c 2>/dev/null"
   else
     skip "32 bits: needs clang, libc6-dev-i386 and lib32gcc-12-dev"
   fi
@@ -129,7 +129,7 @@ fused() {
   if ! have "$1" || ! have "$objdump"; then skip "$name: needs $1 and $objdump"; return; fi
   check "$name: compiles" objects "$library" "$@"
   check "$name: fused instructions only in $allowed" tests/fused.sh "$objdump" "$allowed" "$work"/objects/*.o
-  check "$name: and there, so that the search finds them" sh -c "! tests/fused.sh $objdump '' $work/objects/kernels-*.o >/dev/null"
+  check "$name: and there, so that the search finds them" sh -c "! tests/fused.sh $objdump '' $work/objects/lib-kernels-*.o >/dev/null"
 }
 if [ "$(uname -m)" = x86_64 ]; then
   for cc in gcc clang; do

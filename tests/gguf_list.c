@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "internal.h"
-#include "weights/gguf.h"
+#include "lib/core/platform.h"
+#include "lib/model/gguf.h"
 
 /* The type stands behind the name in a key's record, and an array's type of elements behind that. */
 static uint32_t type_at(const uint8_t *record, size_t at) {

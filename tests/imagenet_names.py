@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Compares weights/convert/imagenet.c with WordNet (Debian's wordnet-base): each name must be all words of a set of
+"""Compares weights/convert/shape/imagenet.c with WordNet (Debian's wordnet-base): each name must be all words of a set of
 synonyms, and the numbers of these sets must rise, as the classes of ImageNet are counted.
 
     tests/imagenet_names.py [/usr/share/wordnet/data.noun]
@@ -16,7 +16,7 @@ with open(path, encoding="latin-1") as file:
         fields = line.split(" | ")[0].split(" ")
         words = [fields[4 + 2 * k].replace("_", " ") for k in range(int(fields[3], 16))]
         sets.setdefault(", ".join(words), []).append(int(fields[0]))
-with open("weights/convert/imagenet.c") as file:
+with open("weights/convert/shape/imagenet.c") as file:
     names = re.findall(r'^    "(.*)",$', file.read(), re.M)
 
 last, wrong = 0, []

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "dit.h"
-#include "weights/convert/model_file.h"
+#include "weights/convert/shape/gather.h"
 
 /* Writes the model of one or two specifications (NULL: no second) to `path`; 1 if it worked. */
 static int synthetic_write(const char *path, const char *first, const char *second, const model_wishes *wishes) {

@@ -4,7 +4,7 @@
  * it takes more than memory_limit allows, or the least that a refusal names does not do or is not the least; if no
  * layout takes much less than the ordinary one; or if the Stable Diffusion autoencoder needs more than 60 MB for a
  * picture of 256 px or 120 MB for one of 512. */
-#include "model.h"
+#include "lib/nets/autoencoder.h"
 #include "tests/host.h"
 #include "tests/synthetic.h"
 #include "tests/test.h"
@@ -68,19 +68,17 @@ static void free_picture(picture *p) {
 static size_t decode_within(const dit_model *model, const picture *p, size_t budget, int32_t *ops) {
   dit__engine engine;
   dit__plan plan;
-  dit__arena arena;
   size_t peak = 0;
   uint8_t *block = NULL;
   dit__op *list = NULL;
   dit__engine_open(&engine, model, 0);
   for (int real = 0; real < 2; real++) {
-    dit__plan_open(&plan, &engine, list);
-    dit__arena_open(&arena, &plan, real ? block : dit__nowhere);
-    dit__plan_decode(&plan, &arena, &model->vae, p->height, p->width, p->latent, 1, budget, p->image);
+    dit__plan_open(&plan, &engine, list, real ? block : dit__nowhere);
+    dit__plan_decode(&plan, &model->vae, p->height, p->width, p->latent, 1, budget, p->image);
     dit__plan_close(&plan);
-    CHECK(!real || (arena.peak == peak && plan.count == *ops), "a plan that is made again is another one");
+    CHECK(!real || (plan.arena.peak == peak && plan.count == *ops), "a plan that is made again is another one");
     if (real) break;
-    peak = arena.peak;
+    peak = plan.arena.peak;
     *ops = plan.count;
     block = (uint8_t *)aligned_alloc(64, peak + 64);
     list = (dit__op *)malloc((size_t)plan.count * sizeof *list);

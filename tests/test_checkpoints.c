@@ -12,10 +12,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "weights/convert/half.h"
-#include "weights/convert/safetensors.h"
-#include "weights/convert/source.h"
-#include "weights/convert/torch.h"
+#include "weights/convert/read/fp16.h"
+#include "weights/convert/read/safetensors.h"
+#include "weights/convert/read/checkpoint.h"
+#include "weights/convert/read/torch.h"
 
 #define GOLDEN "tests/golden/torch/"
 

@@ -11,9 +11,9 @@
 #include <math.h>
 #include <sys/resource.h>
 
-#include "internal.h"
-#include "weights/convert/encode.h"
-#include "weights/convert/model_file.h"
+#include "lib/core/platform.h"
+#include "weights/convert/write/encode.h"
+#include "weights/convert/shape/gather.h"
 
 #define SMALL_DIT "dit:hidden=16,depth=1,heads=2,patch=2,latent=4,in=4,classes=3,sigma=1"
 #define SMALL_VAE "vae:blocks=8+8,layers=1,groups=4,in=3,out=3,latent=4"

@@ -7,10 +7,10 @@
 #include <fenv.h>
 #include <math.h>
 
-#include "marks.h"
-#include "npy.h"
-#include "synthetic.h"
-#include "test.h"
+#include "tests/marks.h"
+#include "tests/npy.h"
+#include "tests/synthetic.h"
+#include "tests/test.h"
 
 /* ---- Streams ---- */
 

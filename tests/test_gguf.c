@@ -14,9 +14,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "internal.h"
-#include "weights/gguf.h"
-#include "weights/gguf_write.h"
+#include "lib/core/platform.h"
+#include "lib/model/gguf.h"
+#include "weights/convert/write/gguf_write.h"
 
 /* ---- Building files ---- */
 

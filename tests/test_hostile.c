@@ -9,7 +9,7 @@
 #include "tests/npy.h"
 #include "tests/synthetic.h"
 #include "tests/test.h"
-#include "weights/gguf_write.h"
+#include "weights/convert/write/gguf_write.h"
 
 #define TINY_DIT "dit:hidden=48,depth=1,heads=2,patch=2,latent=8,in=4,classes=6"
 #define TINY_VAE "vae:blocks=8+16,layers=1,groups=4,in=4,out=4,latent=4"

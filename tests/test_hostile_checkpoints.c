@@ -5,10 +5,10 @@
  * exact size on the heap, and whatever is accepted is read to its last element. */
 #include "tests/test.h"
 
-#include "weights/convert/pickle.h"
-#include "weights/convert/source.h"
-#include "weights/convert/torch.h"
-#include "weights/convert/zip.h"
+#include "weights/convert/read/pickle.h"
+#include "weights/convert/read/checkpoint.h"
+#include "weights/convert/read/torch.h"
+#include "weights/convert/read/zip.h"
 
 #define GOLDEN "tests/golden/torch/"
 

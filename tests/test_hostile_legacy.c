@@ -5,9 +5,9 @@
 #include "tests/test.h"
 
 #include "tests/synthetic.h"
-#include "weights/convert/legacy.h"
-#include "weights/convert/model_source.h"
-#include "weights/convert/names.h"
+#include "weights/convert/read/legacy.h"
+#include "weights/convert/read/model_source.h"
+#include "weights/convert/shape/names.h"
 
 #define GOLDEN "tests/golden/torch/"
 

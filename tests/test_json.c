@@ -3,7 +3,7 @@
  * or if nesting, duplicate keys, cut or damaged text get through or crash. Expected values are written by hand. */
 #include "tests/test.h"
 
-#include "weights/convert/json.h"
+#include "weights/convert/read/json.h"
 
 /* Parses a copy of exactly `length` bytes, so that a sanitizer sees any read behind it. */
 static json_value *parse(const char *text, size_t length, dit_error *error) {

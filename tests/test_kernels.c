@@ -10,7 +10,7 @@
  *
  * Timing of the same kernels is in tests/bench. */
 #define _DEFAULT_SOURCE /* mmap's MAP_ANONYMOUS */
-#include "numerics.h"
+#include "lib/core/numerics.h"
 
 #include <math.h>
 #include <signal.h>
@@ -18,7 +18,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "kernels/kernels.h"
+#include "lib/kernels/kernels.h"
 #include "tests/test.h"
 
 #if defined(__aarch64__)
@@ -32,7 +32,7 @@ enum { ON_ARM = 0 };
 #undef __aarch64__
 #undef __ARM_FEATURE_FMA
 #define dit__kernels_scalar scalar_without_fma
-#include "kernels/scalar.c"
+#include "lib/kernels/scalar.c"
 #undef dit__kernels_scalar
 
 enum { MOST_TABLES = 6, MOST_ARRAYS = 128 };

@@ -11,11 +11,11 @@
 
 #include <math.h>
 
-#include "internal.h"
+#include "dit.h"
 #include "weights/convert/check.h"
-#include "weights/convert/imagenet.h"
-#include "weights/convert/inputs.h"
-#include "weights/convert/names.h"
+#include "weights/convert/shape/imagenet.h"
+#include "weights/convert/shape/inputs.h"
+#include "weights/convert/shape/names.h"
 
 #define CHECKPOINTS "tests/golden/checkpoints/"
 #define DIT_SPEC "dit:hidden=16,depth=2,heads=2,latent=4,classes=3"

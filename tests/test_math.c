@@ -6,8 +6,8 @@
 #include <math.h>
 #include <stdint.h>
 
-#include "../internal.h"
-#include "test.h"
+#include "lib/core/elementary.h"
+#include "tests/test.h"
 
 #define LONG_HALF_PI 1.57079632679489661923132169163975144L
 

@@ -10,7 +10,7 @@
 #include "tests/npy.h"
 #include "tests/synthetic.h"
 #include "tests/test.h"
-#include "weights/convert/json.h"
+#include "weights/convert/read/json.h"
 
 static int full;
 static double worst_transformer, worst_autoencoder;

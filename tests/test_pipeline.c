@@ -6,10 +6,10 @@
 #include <math.h>
 
 #include "examples/cli/lodepng/lodepng.h"
-#include "marks.h"
-#include "npy.h"
-#include "synthetic.h"
-#include "test.h"
+#include "tests/marks.h"
+#include "tests/npy.h"
+#include "tests/synthetic.h"
+#include "tests/test.h"
 
 #define TRANSFORMER "dit:hidden=64,depth=3,heads=4,patch=2,latent=8,in=4,classes=20"
 #define AUTOENCODER "vae:blocks=32+64,layers=1,groups=8,in=3,out=3,latent=4"

@@ -10,7 +10,7 @@ compile() {
   folder="$work/$(echo "$*" | tr ' ' _)"
   mkdir "$folder"
   have "$1" || return
-  "$@" -Wall -Wextra -Werror -O2 -I. ./*.c kernels/*.c weights/gguf.c examples/minimal.c -lm -o "$folder/minimal" \
+  "$@" -Wall -Wextra -Werror -O2 -I. ./*.c lib/*/*.c examples/minimal.c -lm -o "$folder/minimal" \
     >"$folder/log" 2>&1
 }
 
@@ -41,7 +41,7 @@ plain clang -std=c11 -pedantic
 
 awk '/^```c$/ { inside = 1; next } /^```$/ { if (inside) exit } inside' README.md >"$work/readme.c"
 check "the README's program is examples/minimal.c" cmp -s "$work/readme.c" examples/minimal.c
-check "the README has the plain command" has 'cc -O2 -I. \*.c kernels/\*.c weights/gguf.c examples/minimal.c -lm' README.md
+check "the README has the plain command" has 'cc -O2 -I. \*.c lib/\*/\*.c examples/minimal.c -lm' README.md
 
 header() { # header COMPILER FLAG...
   if ! have "$1"; then

@@ -5,7 +5,7 @@
 #if !defined(_WIN32) && !defined(_GNU_SOURCE)
 #define _GNU_SOURCE
 #endif
-#include "test.h"
+#include "tests/test.h"
 
 #ifdef _WIN32
 int main(void) {

@@ -4,10 +4,13 @@
  * job takes where nothing is said; or if a job asks for more steps than there are timesteps. */
 #include <math.h>
 
-#include "internal.h"
-#include "synthetic.h"
-#include "test.h"
-#include "weights/gguf_write.h"
+#include "lib/sampling/rng.h"
+#include "lib/sampling/schedule.h"
+#include "lib/sampling/solvers.h"
+#include "lib/sampling/timesteps.h"
+#include "tests/synthetic.h"
+#include "tests/test.h"
+#include "weights/convert/write/gguf_write.h"
 
 enum { CHANNELS = 3, SIDE = 4, LATENT = CHANNELS * SIDE * SIDE, MOST = 8 };
 
@@ -112,7 +115,7 @@ static void compare(const char *base, const keys *k, const dit__process *process
         "steps %d, sampler %d, spacing %d, variance %d, clip %d", (int)resolved.steps, (int)resolved.sampler,
         (int)resolved.spacing, (int)resolved.variance, (int)resolved.clip);
   CHECK(!dit_model_schedule(model, &p, MOST, rows, &count, &error) && count == resolved.steps, "%s", error.message);
-  dit__schedule(process, expected->steps, expected->spacing, expected->sampler, p.eta, wanted, NULL);
+  dit__schedule(process, expected->steps, expected->spacing, expected->sampler, p.eta, DIT__STEPS_MOST, wanted, NULL);
   CHECK(!memcmp(rows, wanted, (size_t)count * sizeof *rows), "another schedule than that of the keys");
   dit_job *job;
   if (CHECK(!dit_job_start(model, &p, &job, &error), "%s", error.message)) {

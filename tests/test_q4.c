@@ -6,12 +6,12 @@
 #include <math.h>
 
 #include "dit.h"
-#include "q4.h"
+#include "lib/model/q4.h"
 #include "tests/marks.h"
 #include "tests/npy.h"
 #include "tests/synthetic.h"
 #include "tests/test.h"
-#include "weights/convert/encode_q4.h"
+#include "weights/convert/write/encode_q4.h"
 
 /* ---- Codes ---- */
 

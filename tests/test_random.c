@@ -6,8 +6,8 @@
 #include <math.h>
 #include <stdint.h>
 
-#include "../internal.h"
-#include "test.h"
+#include "lib/sampling/rng.h"
+#include "tests/test.h"
 
 enum { MANY = 1000000 };
 

@@ -6,10 +6,12 @@
 #include <math.h>
 #include <stdint.h>
 
-#include "../internal.h"
-#include "marks.h"
-#include "npy.h"
-#include "test.h"
+#include "lib/sampling/schedule.h"
+#include "lib/sampling/solvers.h"
+#include "lib/sampling/timesteps.h"
+#include "tests/marks.h"
+#include "tests/npy.h"
+#include "tests/test.h"
 
 enum { CLASSES = 2, CHANNELS = 4, ROWS = 4, COLUMNS = 5, NUMBERS = CLASSES * CHANNELS * ROWS * COLUMNS };
 
@@ -77,7 +79,8 @@ static double run_trajectory(const trajectory *run, const float *noise, const do
   process.offset = run->offset;
   process.ends_clean = !run->not_clean;
   if (run->scaled) process.scaled = 1, process.beta_start = 0.00085, process.beta_end = 0.012;
-  int32_t steps = dit__schedule(&process, run->steps, run->spacing, run->sampler, run->eta, rows, NULL);
+  int32_t steps =
+      dit__schedule(&process, run->steps, run->spacing, run->sampler, run->eta, DIT__STEPS_MOST, rows, NULL);
   CHECK(steps == run->steps, "%s: %d steps", run->name, (int)steps);
   for (int i = 0; i < NUMBERS; i++) clean[i] = (float)NAN; /* nobody may read it at the first step */
   dit__step step = {rows, 0, 0, steps, run->sampler, run->spacing, run->variance, run->clip};
@@ -215,7 +218,7 @@ static void test_single_step(const float *start) {
     for (int32_t variance = DIT_VARIANCE_LEARNED; variance <= DIT_VARIANCE_DIRECT; variance++) {
       float x[NUMBERS], eps[NUMBERS], v[NUMBERS], clean[NUMBERS];
       const dit__step step = {rows, 0, 0, 1, sampler, DIT_SPACING_EVEN, variance, DIT_CLIP_OFF};
-      int32_t count = dit__schedule(&dit__process_usual, 1, DIT_SPACING_EVEN, sampler, 1, rows, NULL);
+      int32_t count = dit__schedule(&dit__process_usual, 1, DIT_SPACING_EVEN, sampler, 1, DIT__STEPS_MOST, rows, NULL);
       CHECK(count == 1 && rows[0].timestep == 0 && rows[0].posterior_log_variance == 0, "one step: %d", (int)count);
       CHECK(rows[0].ddim_sigma == 0 && !dit__step_needs_noise(&step), "the only step has noise");
       for (int k = 0; k < NUMBERS; k++) x[k] = start[k], eps[k] = start[NUMBERS - 1 - k], v[k] = 0;
@@ -232,7 +235,7 @@ static void test_single_step(const float *start) {
 static void test_not_finite(void) {
   float bad[5] = {(float)NAN, (float)INFINITY, -(float)INFINITY, 3e38f, 0.25f};
   float held[5] = {0, 0, 0, 0, 0};
-  dit__schedule(&dit__process_usual, 50, DIT_SPACING_EVEN, DIT_SAMPLER_DDPM, 1, rows, NULL);
+  dit__schedule(&dit__process_usual, 50, DIT_SPACING_EVEN, DIT_SAMPLER_DDPM, 1, DIT__STEPS_MOST, rows, NULL);
   for (int32_t sampler = DIT_SAMPLER_DDPM; sampler <= DIT_SAMPLER_DPMPP; sampler++) {
     for (int32_t clip = 1; clip <= 2; clip++) {
       for (int which = 0; which < 4; which++) { /* which of the inputs is bad */
@@ -256,7 +259,7 @@ static void test_not_finite(void) {
 /* One step from `first` on is of the first order, which is DDIM's (Lu et al. 2022, section 4.1). */
 static void test_first_order(const float *start) {
   float x[NUMBERS], other[NUMBERS], eps[NUMBERS], clean[NUMBERS];
-  dit__schedule(&dit__process_usual, 20, DIT_SPACING_LINSPACE, DIT_SAMPLER_DPMPP, 0, rows, NULL);
+  dit__schedule(&dit__process_usual, 20, DIT_SPACING_LINSPACE, DIT_SAMPLER_DPMPP, 0, DIT__STEPS_MOST, rows, NULL);
   for (int k = 0; k < NUMBERS; k++) {
     x[k] = other[k] = start[k];
     eps[k] = start[NUMBERS - 1 - k];
@@ -276,7 +279,7 @@ static void test_direct(void) {
   for (int32_t spacing = DIT_SPACING_EVEN; spacing <= DIT_SPACING_LEADING; spacing += 2) {
     float x[3] = {0.5f, 0.5f, 0.5f}, plain[3] = {0.5f, 0.5f, 0.5f}, clean[3];
     const float eps[3] = {0, 0, 0}, noise[3] = {1, 1, 1}, none[3] = {0, 0, 0};
-    dit__schedule(&dit__process_usual, 50, spacing, DIT_SAMPLER_DDPM, 0, rows, NULL);
+    dit__schedule(&dit__process_usual, 50, spacing, DIT_SAMPLER_DDPM, 0, DIT__STEPS_MOST, rows, NULL);
     const dit__step step = {rows, 9, 0, 50, DIT_SAMPLER_DDPM, spacing, DIT_VARIANCE_DIRECT, DIT_CLIP_OFF};
     dit__step_take(&step, 3, x, eps, v, noise, clean);
     dit__step_take(&step, 3, plain, eps, v, none, clean);

@@ -6,9 +6,10 @@
 #include <math.h>
 #include <stdint.h>
 
-#include "../internal.h"
-#include "npy.h"
-#include "test.h"
+#include "lib/sampling/schedule.h"
+#include "lib/sampling/timesteps.h"
+#include "tests/npy.h"
+#include "tests/test.h"
 
 enum { CLASSES = 2, CHANNELS = 4, ROWS = 4, COLUMNS = 5, NUMBERS = CLASSES * CHANNELS * ROWS * COLUMNS };
 
@@ -69,7 +70,7 @@ static double compare_schedule(const dit__process *process, const char *prefix, 
   double largest = 0;
   snprintf(name, sizeof name, "spaced_%s%d%s", prefix, (int)steps, suffix);
   for (int k = 0; k < 3; k++) {
-    int32_t count = dit__schedule(process, steps, spacing, DIT_SAMPLER_DDPM, eta[k], rows, NULL);
+    int32_t count = dit__schedule(process, steps, spacing, DIT_SAMPLER_DDPM, eta[k], DIT__STEPS_MOST, rows, NULL);
     if (!CHECK(count == steps, "%s: %d rows", name, (int)count)) return 0;
     largest = fmax(largest, compare_table(name, sigma[k], offsetof(dit_schedule_row, ddim_sigma), steps));
   }
@@ -98,7 +99,8 @@ static void test_tables(void) {
 
 /* What holds for a schedule of any length. */
 static void check_any(int32_t steps, int32_t spacing) {
-  int32_t count = dit__schedule(&dit__process_usual, steps, spacing, DIT_SAMPLER_DDIM, 1, rows, NULL), bad = 0;
+  int32_t count = dit__schedule(&dit__process_usual, steps, spacing, DIT_SAMPLER_DDIM, 1, DIT__STEPS_MOST, rows, NULL),
+          bad = 0;
   if (!CHECK(count == steps, "%d steps, spacing %d: %d rows", (int)steps, (int)spacing, (int)count)) return;
   for (int32_t i = 0; i < steps; i++) {
     const dit_schedule_row *row = &rows[i];
@@ -126,7 +128,8 @@ static void test_every_length(void) {
       whole |= kept == steps;
     }
     strides += whole;
-    int32_t status = dit__schedule(&dit__process_usual, steps, DIT_SPACING_DDIM, DIT_SAMPLER_DDIM, 0, rows, NULL);
+    int32_t status =
+        dit__schedule(&dit__process_usual, steps, DIT_SPACING_DDIM, DIT_SAMPLER_DDIM, 0, DIT__STEPS_MOST, rows, NULL);
     CHECK(status == (whole ? steps : DIT_ERROR_ARGUMENT), "ddim%d: %d", (int)steps, (int)status);
     if (whole) check_any(steps, DIT_SPACING_DDIM);
     CHECK(dit__spacing_choice(&dit__process_usual, steps, 0, DIT_SAMPLER_DDIM) ==
@@ -144,7 +147,7 @@ static void test_every_length(void) {
 static uint64_t hash_timesteps(int32_t spacing, int32_t sampler) {
   uint64_t hash = 0xCBF29CE484222325u;
   for (int32_t steps = 1; steps <= 1000; steps++) {
-    if (dit__schedule(&dit__process_usual, steps, spacing, sampler, 0, rows, NULL) < 0) continue;
+    if (dit__schedule(&dit__process_usual, steps, spacing, sampler, 0, DIT__STEPS_MOST, rows, NULL) < 0) continue;
     for (int32_t i = steps - 1; i >= 0; i--) {
       unsigned timestep = (unsigned)rows[i].timestep;
       hash = (hash ^ (timestep & 255)) * 0x100000001B3u;
@@ -186,7 +189,7 @@ static void compare_list(const char *name, int32_t steps, int32_t spacing, int32
   int64_t *wanted = npy_i64(npy_golden(path, sizeof path, file), &shape);
   if (CHECK(wanted != NULL && shape.count == steps, "%s", path))
     for (int32_t sampler = DIT_SAMPLER_DDPM; sampler <= DIT_SAMPLER_DDIM; sampler++) {
-      const int32_t count = dit__schedule(&process, steps, spacing, sampler, 0, rows, NULL);
+      const int32_t count = dit__schedule(&process, steps, spacing, sampler, 0, DIT__STEPS_MOST, rows, NULL);
       int32_t bad = count != steps;
       for (int32_t k = 0; k < steps && !bad; k++) bad += rows[k].timestep != (double)wanted[k];
       CHECK(!bad, "%s differs with sampler %d", file, (int)sampler);
@@ -209,12 +212,14 @@ static void test_lists_of_diffusers(void) {
 
 static void refuse(int32_t steps, int32_t spacing, float eta, int32_t wanted, const char *word) {
   dit_error error = {0, ""};
-  int32_t status = dit__schedule(&dit__process_usual, steps, spacing, DIT_SAMPLER_DDIM, eta, rows, &error);
+  int32_t status =
+      dit__schedule(&dit__process_usual, steps, spacing, DIT_SAMPLER_DDIM, eta, DIT__STEPS_MOST, rows, &error);
   CHECK(status == wanted && error.status == wanted, "steps %d, spacing %d, eta %g: %d", (int)steps, (int)spacing,
         (double)eta, (int)status);
   CHECK(strstr(error.message, word) != NULL, "the message \"%s\" does not say %s", error.message, word);
-  CHECK(dit__schedule(&dit__process_usual, steps, spacing, DIT_SAMPLER_DDIM, eta, rows, NULL) == wanted,
-        "without dit_error");
+  CHECK(
+      dit__schedule(&dit__process_usual, steps, spacing, DIT_SAMPLER_DDIM, eta, DIT__STEPS_MOST, rows, NULL) == wanted,
+      "without dit_error");
 }
 
 static void test_refused(void) {
@@ -233,16 +238,19 @@ static void test_refused(void) {
   dit_error error = {0, ""};
   dit__process process = dit__process_usual;
   process.offset = 1;
-  CHECK(dit__schedule(&process, 1000, DIT_SPACING_LEADING, DIT_SAMPLER_DDIM, 0, NULL, &error) == DIT_ERROR_ARGUMENT &&
-            strstr(error.message, "timestep 1000"),
-        "an offset beyond the end: %s", error.message);
-  CHECK(dit__schedule(&process, 999, DIT_SPACING_LEADING, DIT_SAMPLER_DDIM, 0, NULL, NULL) == 999, "999 with offset 1");
+  CHECK(
+      dit__schedule(&process, 1000, DIT_SPACING_LEADING, DIT_SAMPLER_DDIM, 0, 0, NULL, &error) == DIT_ERROR_ARGUMENT &&
+          strstr(error.message, "timestep 1000"),
+      "an offset beyond the end: %s", error.message);
+  CHECK(dit__schedule(&process, 999, DIT_SPACING_LEADING, DIT_SAMPLER_DDIM, 0, 0, NULL, NULL) == 999,
+        "999 with offset 1");
   for (int32_t spacing = DIT_SPACING_LEADING; spacing <= DIT_SPACING_LINSPACE; spacing += 2)
-    CHECK(dit__schedule(&dit__process_usual, 1000, spacing, DIT_SAMPLER_DPMPP, 0, NULL, &error) == DIT_ERROR_ARGUMENT &&
+    CHECK(dit__schedule(&dit__process_usual, 1000, spacing, DIT_SAMPLER_DPMPP, 0, 0, NULL, &error) ==
+                  DIT_ERROR_ARGUMENT &&
               strstr(error.message, "999"),
           "DPM-Solver++ with 1000 steps: %s", error.message);
   process.timesteps = 40;
-  CHECK(dit__schedule(&process, 41, 0, DIT_SAMPLER_DDIM, 0, NULL, &error) == DIT_ERROR_ARGUMENT &&
+  CHECK(dit__schedule(&process, 41, 0, DIT_SAMPLER_DDIM, 0, 0, NULL, &error) == DIT_ERROR_ARGUMENT &&
             strstr(error.message, "1 to 40"),
         "41 of 40 timesteps: %s", error.message);
 }
@@ -263,7 +271,7 @@ static void test_public(void) {
   params.eta = 1;
   memset(more, 0x55, sizeof more);
   CHECK(dit_schedule(&params, 7, more, &count, NULL) == DIT_OK && count == 50, "50 steps: %d", (int)count);
-  dit__schedule(&dit__process_usual, 50, DIT_SPACING_EVEN, DIT_SAMPLER_DDPM, 1, rows, NULL);
+  dit__schedule(&dit__process_usual, 50, DIT_SPACING_EVEN, DIT_SAMPLER_DDPM, 1, DIT__STEPS_MOST, rows, NULL);
   CHECK(memcmp(rows, more, 7 * sizeof *rows) == 0, "the first seven rows differ");
   for (size_t i = 0; i < sizeof *more; i++) CHECK(((unsigned char *)&more[7])[i] == 0x55, "row 7 was written");
   params.sampler = DIT_SAMPLER_DDIM;
@@ -298,7 +306,7 @@ static void test_public(void) {
 static void test_rounding(void) {
   dit_params params = {.struct_size = sizeof params, .steps = 250, .eta = 0.3f};
   int32_t count;
-  dit__schedule(&dit__process_usual, 250, DIT_SPACING_EVEN, DIT_SAMPLER_DDPM, 0.3f, rows, NULL);
+  dit__schedule(&dit__process_usual, 250, DIT_SPACING_EVEN, DIT_SAMPLER_DDPM, 0.3f, DIT__STEPS_MOST, rows, NULL);
   if (fesetround(FE_UPWARD)) {
     SKIP("this machine does not round upwards");
     return;

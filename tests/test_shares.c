@@ -5,7 +5,7 @@
  * A model that is small enough to be packed when it is opened makes the numbers that are right; then its panels are
  * taken away. It fails if a task leaves panels of its share, or of another's, out, takes some twice while others read
  * them, or if panels, sums or rows lie in another's place; under ThreadSanitizer also if tasks disturb each other. */
-#include "model.h"
+#include "lib/model/model.h"
 #include "tests/host.h"
 #include "tests/synthetic.h"
 #include "tests/test.h"

@@ -4,7 +4,7 @@
  * It fails if one unit of any job asks for more than 1 GFLOP (0.05 for models that are kept packed), packing, norms and
  * modulation included, if decoding takes much more memory than its two largest activations, if all units together do
  * not ask for the arithmetic that the network has, or if results depend on how small units are. */
-#include "model.h"
+#include "lib/model/model.h"
 #include "tests/host.h"
 #include "tests/synthetic.h"
 #include "tests/test.h"

@@ -77,5 +77,5 @@ awk '
     print "\n#endif /* DIT_IMPLEMENTATION */"
     exit failed
   }
-' *.c kernels/*.c weights/gguf.c >"$output.part"
+' *.c lib/*/*.c >"$output.part"
 mv "$output.part" "$output"

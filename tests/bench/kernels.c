@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/kernels.h"
+#include "lib/kernels/kernels.h"
 #include "tests/bench/limit.h"
 #include "tests/bench/table.h"
 

@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "model.h"
+#include "lib/model/model.h"
 #include "tests/bench/limit.h"
 #include "tests/bench/table.h"
 #include "tests/difference.h"

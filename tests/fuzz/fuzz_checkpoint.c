@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "weights/convert/names.h"
-#include "weights/convert/source.h"
+#include "weights/convert/shape/names.h"
+#include "weights/convert/read/checkpoint.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

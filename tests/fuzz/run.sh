@@ -4,7 +4,7 @@
 seconds=${1:-30} folder=${2:-build/fuzz} failed=0 passed=0
 mkdir -p "$folder/model-seeds" "$folder/checkpoint-seeds" || exit 1
 flags="-g -O1 -std=gnu17 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -I."
-converter=$(ls weights/convert/*.c | grep -v main.c)
+converter=$(ls weights/convert/*.c weights/convert/*/*.c | grep -v /main.c)
 build=${BUILD:-build}
 for type in f32 q8 q4; do
   "$build/dit-convert" --quiet --type $type --synthetic dit:hidden=16,depth=1,heads=2,patch=2,latent=4,in=4,classes=3,sigma=1 \
@@ -13,8 +13,8 @@ done
 cp tests/golden/torch/*.pt tests/golden/checkpoints/*.pt tests/golden/checkpoints/*.safetensors tests/golden/checkpoints/*.ckpt "$folder/model-seeds/q8.gguf" \
   "$folder/checkpoint-seeds/"
 echo '{"weight_map": {"a": "b"}}' >"$folder/checkpoint-seeds/model.safetensors.index.json"
-clang $flags tests/fuzz/fuzz_model.c *.c kernels/*.c weights/gguf.c -lm -o "$folder/fuzz_model" || exit 1
-clang $flags tests/fuzz/fuzz_checkpoint.c $converter weights/gguf.c weights/gguf_write.c *.c kernels/*.c -lm \
+clang $flags tests/fuzz/fuzz_model.c *.c lib/*/*.c -lm -o "$folder/fuzz_model" || exit 1
+clang $flags tests/fuzz/fuzz_checkpoint.c $converter *.c lib/*/*.c -lm \
   -o "$folder/fuzz_checkpoint" || exit 1
 for name in model checkpoint; do
   mkdir -p "$folder/$name-corpus"

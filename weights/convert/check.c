@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
-#include "weights/convert/text.h"
+#include "lib/core/error.h"
+#include "weights/convert/read/text.h"
 
 enum { CHUNK = 1 << 18 }; /* elements compared at a time */
 

@@ -2,8 +2,8 @@
 #ifndef DIT_CHECK_H
 #define DIT_CHECK_H
 
-#include "weights/convert/inputs.h"
-#include "weights/convert/model_file.h"
+#include "weights/convert/shape/inputs.h"
+#include "weights/convert/shape/gather.h"
 
 typedef struct check_result {
   size_t compared, equal; /* tensors that both have; of these, with the same numbers */

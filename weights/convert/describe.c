@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "internal.h"
+#include "dit.h"
 
 void describe_types(const source *s, char out[48]) {
   static const char *const names[] = {"", "f32", "f16", "bf16", "f64", "q8", "q4"};

@@ -2,7 +2,7 @@
 #ifndef DIT_DESCRIBE_H
 #define DIT_DESCRIBE_H
 
-#include "weights/convert/model_file.h"
+#include "weights/convert/shape/gather.h"
 
 /* The types a checkpoint's tensors have: "f16 and f32". */
 void describe_types(const source *s, char out[48]);

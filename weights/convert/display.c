@@ -15,7 +15,7 @@
 #include <unistd.h>
 #endif
 
-#include "internal.h"
+#include "lib/core/platform.h"
 
 static volatile sig_atomic_t interrupted;
 

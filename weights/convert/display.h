@@ -2,7 +2,7 @@
 #ifndef DIT_DISPLAY_H
 #define DIT_DISPLAY_H
 
-#include "weights/convert/model_file.h"
+#include "weights/convert/shape/gather.h"
 
 typedef struct display {
   const char *what, *unit; /* "writing", "MB" */

@@ -3,13 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
+#include "lib/core/platform.h"
 #include "weights/convert/check.h"
 #include "weights/convert/describe.h"
 #include "weights/convert/display.h"
-#include "weights/convert/inputs.h"
+#include "weights/convert/shape/inputs.h"
 #include "weights/convert/options.h"
-#include "weights/convert/preview.h"
+#include "weights/convert/write/preview.h"
 
 static int fail(const char *what, const dit_error *error) {
   fprintf(stderr, "dit-convert: %s%s%s\n", what, *what ? ": " : "", error->message);

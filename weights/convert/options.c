@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
+#include "lib/core/error.h"
+#include "lib/core/platform.h"
 
 static dit_status usage(dit_error *error, const char *option, const char *value, const char *must) {
   return dit__fail(error, DIT_ERROR_ARGUMENT, "%s %.200s: must be %s", option, value, must);

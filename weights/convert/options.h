@@ -2,7 +2,7 @@
 #ifndef DIT_OPTIONS_H
 #define DIT_OPTIONS_H
 
-#include "weights/convert/model_file.h"
+#include "weights/convert/shape/gather.h"
 
 enum { OPTIONS_INPUTS = 8 };
 

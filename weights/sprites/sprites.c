@@ -3,7 +3,7 @@
  * gcc and clang: the assembler includes the file, whose path is relative to the directory of the compiler's call (the
  * repository's root) unless DIT_SPRITES_PATH says otherwise. Other compilers, or with DIT_SPRITES_ARRAY: compile in
  * addition the file that tools/embed.sh writes. */
-#include "dit_sprites.h"
+#include "weights/sprites/dit_sprites.h"
 
 #if defined(__GNUC__) && !defined(DIT_SPRITES_ARRAY)
 

@@ -1,0 +1,145 @@
+/* Single passes: each plan is measured, and then made and run in one block of memory. */
+#include "lib/core/numerics.h"
+
+#include "lib/core/error.h"
+#include "lib/job/call.h"
+#include "lib/nets/autoencoder.h"
+#include "lib/nets/transformer.h"
+
+/* ---- The transformer ---- */
+
+typedef struct denoise_run {
+  const dit__denoise_call *call;
+  dit__rows rows;
+  int32_t *modulation_rows;
+} denoise_run;
+
+/* Both plans of a call; they follow each other in one. */
+static void denoise_plan(dit__plan *plan, const denoise_run *run) {
+  const dit__denoise_call *call = run->call;
+  const dit__transformer *dit = &call->model->dit;
+  const uint64_t size = (uint64_t)dit__modulation_size(dit);
+  float *modulation = (float *)dit__plan_alloc(plan, size * (uint64_t)call->count, sizeof(float));
+  dit__plan_modulation(plan, dit, &run->rows, modulation);
+  dit__plan_pass(plan, dit, call->count, call->count, call->height, call->width, call->latent, modulation,
+                 run->modulation_rows, DIT__WHOLE, NULL, call->out);
+  dit__plan_close(plan);
+}
+
+/* Sample i has timestep i and condition i. */
+static void denoise_rows(const denoise_run *run, double *time, dit__condition *condition) {
+  const dit__denoise_call *call = run->call;
+  for (int32_t i = 0; i < call->count; i++) {
+    time[i] = (double)call->timesteps[i];
+    condition[i].a = call->classes && call->classes[i] >= 0 ? call->classes[i] : call->model->dit.null_class;
+    condition[i].b = -1;
+    run->modulation_rows[i] = i;
+  }
+}
+
+dit_status dit__denoise_call_run(const dit__denoise_call *call, dit_error *error) {
+  denoise_run run = {call, {call->count, call->count, 1, 0, NULL, NULL}, NULL};
+  dit__engine engine;
+  dit__plan plan;
+  dit__engine_open(&engine, call->model, 0);
+  dit__plan_open(&plan, &engine, NULL, dit__nowhere);
+  denoise_plan(&plan, &run);
+
+  const uint64_t count = (uint64_t)call->count;
+  dit__layout layout;
+  dit__layout_open(&layout);
+  const size_t ops = dit__layout_add(&layout, (uint64_t)plan.count, sizeof(dit__op));
+  const size_t times = dit__layout_add(&layout, count, sizeof(double));
+  const size_t conditions = dit__layout_add(&layout, count, sizeof(dit__condition));
+  const size_t rows = dit__layout_add(&layout, count, sizeof(int32_t));
+  const size_t workspace = dit__layout_add(&layout, plan.arena.peak, 1);
+  uint8_t *block =
+      layout.overflow || plan.arena.overflow ? NULL : (uint8_t *)dit__allocate(&call->model->options, layout.size, 64);
+  if (!block)
+    return dit__fail(error, DIT_ERROR_MEMORY, "dit_denoise: no memory for %zu bytes of workspace", layout.size);
+  double *time = (double *)(void *)(block + times);
+  dit__condition *condition = (dit__condition *)(void *)(block + conditions);
+  run.rows.timesteps = time;
+  run.rows.condition = condition;
+  run.modulation_rows = (int32_t *)(void *)(block + rows);
+  denoise_rows(&run, time, condition);
+  dit__plan_open(&plan, &engine, (dit__op *)(void *)(block + ops), block + workspace);
+  denoise_plan(&plan, &run);
+  while (dit__plan_step(&plan)) continue;
+  dit__release(&call->model->options, block, layout.size);
+  return DIT_OK;
+}
+
+/* ---- The autoencoder ---- */
+
+static void vae_plan(dit__plan *plan, const dit__vae_call *call) {
+  const dit__vae *vae = &call->model->vae;
+  if (call->decode)
+    dit__plan_decode(plan, vae, call->height, call->width, call->from, 1, call->budget, call->image);
+  else
+    dit__plan_encode(plan, vae, call->height, call->width, call->from, call->mean, call->logvar);
+  dit__plan_close(plan);
+}
+
+typedef struct vae_needs {
+  dit__layout layout;
+  size_t ops, workspace; /* their places */
+  size_t peak;           /* of the workspace */
+} vae_needs;
+
+static void vae_measure(const dit__engine *engine, const dit__vae_call *call, vae_needs *needs) {
+  dit__plan plan;
+  dit__plan_open(&plan, engine, NULL, dit__nowhere);
+  vae_plan(&plan, call);
+  needs->peak = plan.arena.peak;
+  dit__layout_open(&needs->layout);
+  needs->ops = dit__layout_add(&needs->layout, (uint64_t)plan.count, sizeof(dit__op));
+  needs->workspace = dit__layout_add(&needs->layout, plan.arena.peak, 1);
+  needs->layout.overflow |= plan.arena.overflow;
+}
+
+/* The fastest way to decode within memory_limit; encoding has but one. */
+static dit_status vae_choose(const dit__engine *engine, dit__vae_call *call, vae_needs *needs, dit_error *error) {
+  const uint64_t limit = call->decode ? call->model->options.memory_limit : 0;
+  size_t least = SIZE_MAX;
+  for (call->budget = SIZE_MAX;; call->budget = needs->peak - 1) {
+    vae_measure(engine, call, needs);
+    if (!limit || needs->layout.size <= limit) return DIT_OK;
+    if (needs->layout.size < least) least = needs->layout.size;
+    if (needs->peak > call->budget) break;
+  }
+  return dit__fail(error, DIT_ERROR_MEMORY,
+                   "dit_options: memory_limit is %llu bytes; this dit_vae_decode needs at least %zu",
+                   (unsigned long long)limit, least);
+}
+
+/* Picture after picture in one workspace. */
+dit_status dit__vae_call_run(const dit__vae_call *asked, dit_error *error) {
+  dit__vae_call call = *asked;
+  const dit__vae *vae = &call.model->vae;
+  vae_needs needs;
+  dit__engine engine;
+  dit__plan plan;
+  dit__engine_open(&engine, call.model, 0);
+  const dit_status status = vae_choose(&engine, &call, &needs, error);
+  if (status) return status;
+  const size_t size = needs.layout.size;
+  uint8_t *block = needs.layout.overflow ? NULL : (uint8_t *)dit__allocate(&call.model->options, size, 64);
+  if (!block)
+    return dit__fail(error, DIT_ERROR_MEMORY, "dit_vae_%scode: no memory for %zu bytes of workspace",
+                     call.decode ? "de" : "en", size);
+  const ptrdiff_t in = (ptrdiff_t)call.height * call.width * (call.decode ? vae->channels : vae->image_channels);
+  const ptrdiff_t image = (ptrdiff_t)call.height * call.width * vae->factor * vae->factor * vae->image_channels;
+  const ptrdiff_t latent = (ptrdiff_t)(call.height / vae->factor) * (call.width / vae->factor) * vae->channels;
+  for (; call.count > 0; call.count--) {
+    dit__plan_open(&plan, &engine, (dit__op *)(void *)(block + needs.ops), block + needs.workspace);
+    vae_plan(&plan, &call);
+    while (dit__plan_step(&plan)) continue;
+    call.from += in;
+    if (call.image) call.image += image;
+    if (call.mean) call.mean += latent;
+    if (call.logvar) call.logvar += latent;
+  }
+  dit__release(&call.model->options, block, size);
+  return DIT_OK;
+}

@@ -1,0 +1,10 @@
+/* What a job is asked to make. */
+#ifndef DIT_PARAMS_H
+#define DIT_PARAMS_H
+
+#include "lib/model/model.h"
+
+/* Fills in every default for `model` and checks every member. */
+dit_status dit__params_resolve(const dit_model *model, const dit_params *params, dit_params *out, dit_error *error);
+
+#endif

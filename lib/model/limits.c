@@ -1,0 +1,31 @@
+/* What a model can be asked for: its classes, and sizes. */
+#include "lib/core/numerics.h"
+
+#include "lib/core/error.h"
+#include "lib/model/model.h"
+
+dit_status dit__check_class(const dit_model *model, const char *what, int32_t index, int32_t class_id,
+                            dit_error *error) {
+  const dit__transformer *dit = &model->dit;
+  if (class_id == -1 && dit->null_class < 0)
+    return dit__fail(error, DIT_ERROR_UNSUPPORTED, "%s[%d] is -1, but the model was trained without a null class", what,
+                     index);
+  if (class_id < -1 || (class_id >= dit->classes && class_id != dit->null_class))
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "%s[%d] is %d; the model has classes 0 to %d, and -1 for none", what,
+                     index, class_id, dit->classes - 1);
+  return DIT_OK;
+}
+
+dit_status dit__check_size(const dit_model *model, const char *what, int32_t height, int32_t width, dit_error *error) {
+  const int32_t patch = model->dit.patch;
+  if (height < patch || width < patch || height > DIT__LATENT_MOST || width > DIT__LATENT_MOST || height % patch ||
+      width % patch)
+    return dit__fail(error, DIT_ERROR_ARGUMENT,
+                     "%s: a latent of %d x %d; width and height must be multiples of %d, up to %d", what, width, height,
+                     patch, DIT__LATENT_MOST);
+  return DIT_OK;
+}
+
+int32_t dit__side_most(int32_t factor) {
+  return factor < DIT__SIDE_MOST / DIT__LATENT_MOST ? factor * DIT__LATENT_MOST : DIT__SIDE_MOST;
+}

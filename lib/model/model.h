@@ -1,0 +1,102 @@
+/* A model in memory, and what its two halves can do: model.c fills it from a file, dit.c and vae.c read it. */
+#ifndef DIT_MODEL_H
+#define DIT_MODEL_H
+
+#include "lib/core/platform.h"
+#include "lib/model/gguf.h"
+#include "lib/model/matrix.h"
+#include "lib/sampling/timesteps.h"
+
+enum { DIT__LEVELS_MOST = 8, DIT__LAYERS_MOST = 8 };
+enum { DIT__SIDE_MOST = 16384, DIT__LATENT_MOST = 1024 }; /* pixels and latent pixels along one side */
+
+typedef struct dit__block {
+  dit__matrix qkv, proj, fc1, fc2, modulation;
+} dit__block;
+
+typedef struct dit__transformer {
+  int32_t present;
+  int32_t hidden, depth, heads, patch, latent_size, channels, out_channels, mlp, classes, null_class;
+  dit__process process;     /* what the model was trained with */
+  int32_t diffusers;        /* dit.forward: 1 for the formulas of diffusers' DiTTransformer2DModel */
+  float mlp_eps;            /* of the norm before the MLP */
+  dit__matrix embed;        /* [hidden][channels * patch * patch] */
+  dit__weights positions;   /* [latent_size/patch squared][hidden] */
+  dit__matrix time0, time2; /* timestep embedding */
+  dit__weights labels;      /* [classes (+ 1)][hidden] */
+  dit__block *blocks;       /* [depth] */
+  dit__matrix final_linear, final_modulation;
+} dit__transformer;
+
+typedef struct dit__norm {
+  const float *gamma, *beta;
+} dit__norm;
+
+typedef struct dit__resnet {
+  int32_t in, out;
+  dit__norm norm1, norm2;
+  dit__matrix conv1, conv2, shortcut; /* shortcut only if in != out */
+} dit__resnet;
+
+typedef struct dit__middle {
+  dit__resnet resnet[2];
+  dit__norm norm;
+  dit__matrix q, k, v, out;
+} dit__middle;
+
+/* Half of the autoencoder; levels in the order in which data passes them. */
+typedef struct dit__half {
+  int32_t present;
+  int32_t width[DIT__LEVELS_MOST];
+  int32_t resnets;                      /* of a level */
+  dit__matrix conv_in, conv_out, quant; /* post_quant_conv or quant_conv, 1x1 */
+  dit__middle middle;
+  dit__resnet level[DIT__LEVELS_MOST][DIT__LAYERS_MOST];
+  dit__matrix resample[DIT__LEVELS_MOST]; /* the upsampler or downsampler behind a level, but for the last */
+  dit__norm norm_out;
+} dit__half;
+
+typedef struct dit__vae {
+  int32_t levels, groups, channels, image_channels, factor; /* factor: pixels per latent pixel */
+  double scaling;
+  dit__half *decoder, *encoder; /* NULL: not in the file */
+} dit__vae;
+
+typedef struct dit__taken {
+  struct dit__taken *next;
+  size_t size;
+} dit__taken;
+
+struct dit_model {
+  dit__kernels kernels;
+  dit_options options;
+  dit__file file;
+  dit__gguf *gguf;
+  dit__taken *taken; /* blocks of memory that go with the model */
+  uint64_t memory;
+  intptr_t references; /* the host's, and one for each job; counted atomically */
+  dit__transformer dit;
+  dit__vae vae;
+  dit_info info;
+  const char **labels;  /* [info.label_count] */
+  const float *preview; /* [image_channels][channels + 1], or NULL */
+  double unit_flops;
+};
+
+/* Opens a path, or memory if path is NULL. */
+dit_status dit__model_open(const char *path, const void *data, size_t size, const dit_options *options, dit_model **out,
+                           dit_error *error);
+void dit__model_hold(const dit_model *model); /* one reference more */
+void dit__model_release(dit_model *model);    /* one less; the last frees the model */
+
+/* ---- limits.c: what a model can be asked for ---- */
+
+/* Whether class_id (element `index` of what `what` names) and a latent's size suit the model. */
+dit_status dit__check_class(const dit_model *model, const char *what, int32_t index, int32_t class_id,
+                            dit_error *error);
+dit_status dit__check_size(const dit_model *model, const char *what, int32_t height, int32_t width, dit_error *error);
+
+/* The most pixels along one side that can be decoded, of an autoencoder with this factor (1: of none). */
+int32_t dit__side_most(int32_t factor);
+
+#endif

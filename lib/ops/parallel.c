@@ -1,0 +1,33 @@
+/* Tasks side by side: the host's parallel_for, OpenMP, or a loop. Each works in the library's floating-point mode. */
+#include "lib/core/numerics.h"
+
+#include "lib/core/fpenv.h"
+#include "lib/ops/plan.h"
+
+typedef struct parallel_run {
+  void(DIT_CALL *task)(void *context, int32_t index);
+  void *context;
+} parallel_run;
+
+static void DIT_CALL parallel_task(void *context, int32_t index) {
+  const parallel_run *run = (const parallel_run *)context;
+  dit__environment saved;
+  dit__environment_enter(&saved);
+  run->task(run->context, index);
+  dit__environment_leave(&saved);
+}
+
+void dit__parallel(const dit__engine *engine, int32_t count, void(DIT_CALL *task)(void *context, int32_t index),
+                   void *context) {
+  parallel_run run = {task, context};
+  if (count == 1) {
+    task(context, 0); /* the caller's mode is ours already */
+  } else if (engine->hooks && engine->hooks->parallel_for) {
+    engine->hooks->parallel_for(engine->hooks->user, count, parallel_task, &run);
+  } else {
+#ifdef _OPENMP
+#pragma omp parallel for num_threads(count) schedule(static, 1)
+#endif
+    for (int32_t i = 0; i < count; i++) parallel_task(&run, i);
+  }
+}

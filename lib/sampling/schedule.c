@@ -1,0 +1,138 @@
+/* The numbers that belong to the timesteps that are taken.
+ *
+ * All in double, each operation rounded, in the order of the parentheses (products and sums without any run from left
+ * to right), log that of math.c, sqrt IEEE's. T is the number of timesteps of the process.
+ *
+ * Process  linear: beta(t) = first + t * step, step = (last - first) / (T - 1), but beta(T - 1) = last; scaled linear:
+ *          r(t) so, between sqrt(first) and sqrt(last), and beta(t) = r(t) * r(t);
+ *          full(t) = full(t - 1) * (1 - beta(t)), full(-1) = 1.
+ * Rows     i counts the kept timesteps t(i) upwards (spacing.c); the sampler takes them downwards, so row k has i =
+ *          steps - 1 - k. Official spacings make of them a process of its own (official respace.py):
+ *              beta = 1 - full(t(i)) / full(t(i-1)), with 1 instead of full(t(-1))
+ *              a(i) = a(i-1) * (1 - beta), a(-1) = 1 (alpha_cumprod); b = a(i-1) (alpha_cumprod_prev)
+ *          Those of diffusers do not (scheduling_ddim.py, scheduling_ddpm.py, scheduling_dpmsolver_multistep.py):
+ *              a = full(t(i)); b = full(t(i-1)), with 1 instead of full(t(-1)); but with DDIM b = full(t(i) - trunc(T /
+ *              steps)), and where there is no such timestep 1, or full(0) if the process does not end clean
+ *              beta = 1 - a / b
+ *          Then, with rest = 1 - a:
+ *          posterior_variance     = beta * (1 - b) / rest
+ *          posterior_log_variance = log(posterior_variance), at i = 0 that of i = 1, or 0 if there is no other; with
+ *                                   diffusers' spacings log(max(posterior_variance, 1e-20))
+ *          posterior_mean_x0      = beta * sqrt(b) / rest
+ *          posterior_mean_x       = (1 - b) * sqrt(1 - beta) / rest
+ *          ddim_sigma             = eta * sqrt((1 - b) / rest) * sqrt(1 - a / b) */
+#include "lib/core/numerics.h"
+
+#include <math.h>
+
+#include "lib/core/elementary.h"
+#include "lib/core/error.h"
+#include "lib/sampling/schedule.h"
+
+typedef struct schedule_tables {
+  int32_t steps, diffusers;
+  int32_t kept[DIT__STEPS_MOST];   /* upwards, and so below */
+  int32_t before[DIT__STEPS_MOST]; /* the timestep of b; -1: none */
+  double a[DIT__STEPS_MOST], b[DIT__STEPS_MOST], beta[DIT__STEPS_MOST];
+} schedule_tables;
+
+/* ---- The process ---- */
+
+static double schedule_beta(const dit__process *process, int32_t t) {
+  const double first = process->scaled ? sqrt(process->beta_start) : process->beta_start;
+  const double last = process->scaled ? sqrt(process->beta_end) : process->beta_end;
+  const double step = (last - first) / (process->timesteps - 1);
+  const double value = t == process->timesteps - 1 ? last : first + t * step;
+  return process->scaled ? value * value : value;
+}
+
+dit_status dit__process_check(const dit__process *process, dit_error *error) {
+  double full = 1;
+  if (!(process->beta_start >= 1e-8 && process->beta_start <= process->beta_end && process->beta_end <= 0.999))
+    return dit__fail(error, DIT_ERROR_FORMAT,
+                     "keys dit.beta_start and dit.beta_end: must rise, from at least 1e-8 to at most 0.999");
+  for (int32_t t = 0; t < process->timesteps; t++) full *= 1 - schedule_beta(process, t);
+  if (!(full >= 1e-30))
+    return dit__fail(error, DIT_ERROR_FORMAT,
+                     "keys dit.beta_end and dit.timesteps: at the last of %d timesteps less than 1e-30 of the picture "
+                     "is left, which is no process that a model was trained with",
+                     (int)process->timesteps);
+  return DIT_OK;
+}
+
+/* ---- Rows ---- */
+
+static void schedule_official(const dit__process *process, schedule_tables *tables) {
+  double full = 1, before = 1, product = 1;
+  for (int32_t t = 0, i = 0; t < process->timesteps && i < tables->steps; t++) {
+    full *= 1 - schedule_beta(process, t);
+    if (t != tables->kept[i]) continue;
+    tables->beta[i] = 1 - full / before;
+    before = full;
+    tables->b[i] = product;
+    product *= 1 - tables->beta[i];
+    tables->a[i++] = product;
+  }
+}
+
+static void schedule_of_diffusers(const dit__process *process, int32_t sampler, schedule_tables *tables) {
+  const int32_t steps = tables->steps, ddim = sampler == DIT_SAMPLER_DDIM, jump = process->timesteps / steps;
+  double full = 1;
+  for (int32_t i = 0; i < steps; i++) {
+    tables->before[i] = ddim ? tables->kept[i] - jump : i > 0 ? tables->kept[i - 1] : -1;
+    if (ddim && tables->before[i] < 0 && !process->ends_clean) tables->before[i] = 0;
+    if (tables->before[i] < 0) tables->b[i] = 1;
+  }
+  for (int32_t t = 0, i = 0, k = 0; t < process->timesteps; t++) { /* both lists rise */
+    full *= 1 - schedule_beta(process, t);
+    while (k < steps && tables->before[k] <= t) {
+      if (tables->before[k] == t) tables->b[k] = full;
+      k++;
+    }
+    for (; i < steps && tables->kept[i] == t; i++) tables->a[i] = full;
+  }
+  for (int32_t i = 0; i < steps; i++) tables->beta[i] = 1 - tables->a[i] / tables->b[i];
+}
+
+static double schedule_posterior_variance(const schedule_tables *tables, int32_t i) {
+  return tables->beta[i] * (1 - tables->b[i]) / (1 - tables->a[i]);
+}
+
+static double schedule_log_variance(const schedule_tables *tables, int32_t i) {
+  if (!tables->diffusers) return tables->steps > 1 ? dit__log(schedule_posterior_variance(tables, i > 0 ? i : 1)) : 0;
+  const double variance = schedule_posterior_variance(tables, i);
+  return dit__log(variance > 1e-20 ? variance : 1e-20);
+}
+
+static void schedule_row(const schedule_tables *tables, int32_t i, float eta, dit_schedule_row *row) {
+  const double a = tables->a[i], b = tables->b[i], beta = tables->beta[i], rest = 1 - a;
+  row->timestep = tables->kept[i];
+  row->alpha_cumprod = a;
+  row->alpha_cumprod_prev = b;
+  row->beta = beta;
+  row->posterior_variance = schedule_posterior_variance(tables, i);
+  row->posterior_log_variance = schedule_log_variance(tables, i);
+  row->posterior_mean_x0 = beta * sqrt(b) / rest;
+  row->posterior_mean_x = (1 - b) * sqrt(1 - beta) / rest;
+  row->ddim_sigma = eta * sqrt((1 - b) / rest) * sqrt(1 - a / b);
+}
+
+int32_t dit__schedule(const dit__process *process, int32_t steps, int32_t spacing, int32_t sampler, float eta,
+                      int32_t capacity, dit_schedule_row *rows, dit_error *error) {
+  schedule_tables tables;
+  const dit_status status = dit__spacing_check(process, steps, spacing, sampler, error);
+  if (status) return status;
+  if (!(eta >= 0 && eta <= 1))
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "eta %g: must be 0 (no noise) to 1 (as much as DDPM)", (double)eta);
+  if (!capacity) return steps;
+  spacing = dit__spacing_choice(process, steps, spacing, sampler);
+  tables.steps = steps;
+  tables.diffusers = dit__spacing_diffusers(spacing);
+  dit__spacing_keep(process, steps, spacing, sampler, tables.kept);
+  if (tables.diffusers)
+    schedule_of_diffusers(process, sampler, &tables);
+  else
+    schedule_official(process, &tables);
+  for (int32_t k = 0; k < steps && k < capacity; k++) schedule_row(&tables, steps - 1 - k, eta, &rows[k]);
+  return steps;
+}

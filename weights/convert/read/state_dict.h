@@ -1,0 +1,42 @@
+/* The tensors that a pickle of PyTorch's describes, whatever file it is in. */
+#ifndef DIT_STATE_DICT_H
+#define DIT_STATE_DICT_H
+
+#include "weights/convert/read/pickle.h"
+#include "weights/convert/read/checkpoint.h"
+
+/* What a tensor's persistent identifier says of its storage. */
+typedef struct state_dict_storage {
+  const char *key; /* not terminated */
+  size_t key_length;
+  int type;                 /* of its elements */
+  uint64_t element;         /* bytes of one */
+  uint64_t count;           /* elements; count * element fits in 64 bits */
+  const pickle_value *view; /* (key, offset, size) of a storage in a storage, in old files; NULL: none */
+} state_dict_storage;
+
+typedef struct state_dict_reader state_dict_reader;
+struct state_dict_reader {
+  const char *what;   /* names the file in messages */
+  const char *format; /* "PyTorch zip checkpoint" */
+  dit_error *error;
+  /* Finds the bytes of a storage; *stored, its number of elements, may become less for a view. `*wrong` completes the
+   * sentence "tensor X ..." on failure, if there is no status with a sentence of its own. */
+  dit_status (*find)(const state_dict_reader *r, const state_dict_storage *storage, const uint8_t **data,
+                     uint64_t *stored, const char **wrong);
+  const void *user;         /* of find */
+  int big_endian;           /* the order of bytes in storages */
+  const pickle_value *name; /* of the tensor being read */
+};
+
+/* All names that a checkpoint of tensors and plain values mentions, for pickle_open. */
+extern const pickle_global state_dict_names[];
+
+/* The storages that a pickle mentions; *cursor begins at 0. 0 at the end. */
+int state_dict_next_storage(const pickle *p, size_t *cursor, state_dict_storage *out);
+
+/* Lists the floating-point tensors of the state dict: s->tensors, s->count and s->kind are filled, as far as it got on
+ * failure. A state dict is the whole pickle, or its member under one of the usual names, a moving average first. */
+dit_status state_dict_list(state_dict_reader *r, const pickle_value *top, source *s);
+
+#endif

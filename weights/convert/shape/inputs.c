@@ -1,0 +1,125 @@
+#include "weights/convert/shape/inputs.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/core/error.h"
+#include "weights/convert/shape/gather.h"
+#include "weights/convert/shape/names.h"
+#include "weights/convert/read/text.h"
+
+enum { INDEX_LIMIT = 8 << 20, LABELS_LIMIT = 1 << 20 };
+
+static dit_status fail_memory(const char *path, dit_error *error) {
+  return dit__fail(error, DIT_ERROR_MEMORY, "%s: out of memory", path);
+}
+
+/* One file or folder of one model. */
+static dit_status add_one(inputs *in, const char *path, int kind, const char *variant, dit_error *error) {
+  if (in->count == INPUTS_MOST) return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: too many inputs", path);
+  input *to = &in->list[in->count];
+  to->path = text_copy(path, strlen(path));
+  if (!to->path) return fail_memory(path, error);
+  in->count++;
+  dit_status status = source_open(path, variant, &to->s, error);
+  if (!status) status = names_unify(to->s, to->note, sizeof to->note, error);
+  if (status) return status;
+  to->kind = to->s->model_file ? INPUT_MODEL_FILE : model_recognise(to->s, error);
+  if (!to->kind) return error ? error->status : DIT_ERROR_FORMAT;
+  if (kind && to->kind != kind)
+    return dit__fail(error, DIT_ERROR_FORMAT, "%s: is no %s", path,
+                     kind == SYNTHETIC_DIT ? "transformer" : "autoencoder");
+  return DIT_OK;
+}
+
+/* ---- Pipelines ---- */
+
+/* id2label: {"0": "tench, Tinca tinca", ...}. */
+static dit_status read_labels(inputs *in, const json_value *index, const char *path, dit_error *error) {
+  const json_value *map = json_member(index, "id2label");
+  size_t count = 0;
+  if (!map || map->kind != JSON_OBJECT || !map->count || in->labels) return DIT_OK;
+  for (const json_value *v = map->child; v; v = v->next) {
+    char *end;
+    unsigned long id = strtoul(v->key, &end, 10);
+    if (end == v->key || *end || v->key[0] < '0' || v->key[0] > '9' || id >= LABELS_LIMIT || v->kind != JSON_STRING)
+      return dit__fail(error, DIT_ERROR_FORMAT, "%s: id2label must give numbers of classes their names", path);
+    if (id >= count) count = id + 1;
+  }
+  in->labels = (char **)calloc(count, sizeof *in->labels);
+  if (!in->labels) return fail_memory(path, error);
+  in->label_count = count;
+  for (const json_value *v = map->child; v; v = v->next) {
+    char **to = &in->labels[strtoul(v->key, NULL, 10)];
+    if (*to) return dit__fail(error, DIT_ERROR_FORMAT, "%s: id2label has class %s twice", path, v->key);
+    if (!(*to = text_copy(v->text, strlen(v->text)))) return fail_memory(path, error);
+  }
+  for (size_t i = 0; i < count; i++)
+    if (!in->labels[i] && !(in->labels[i] = text_copy("", 0))) return fail_memory(path, error);
+  return DIT_OK;
+}
+
+static dit_status add_component(inputs *in, const char *folder, const char *name, int kind, const char *variant,
+                                dit_error *error) {
+  char *path = source_join(folder, name);
+  if (!path) return fail_memory(folder, error);
+  dit_status status = add_one(in, path, kind, variant, error);
+  free(path);
+  return status;
+}
+
+static dit_status add_scheduler(inputs *in, const char *folder, dit_error *error) {
+  char *path = source_join(folder, "scheduler");
+  if (!path) return fail_memory(folder, error);
+  dit_status status = DIT_OK;
+  if (source_exists(path, "scheduler_config.json")) {
+    status = scheduler_open(path, &in->schedule, error);
+    in->has_schedule = !status;
+  }
+  free(path);
+  return status;
+}
+
+static dit_status check_pipeline(const json_value *index, const char *path, dit_error *error) {
+  const json_value *name = json_member(index, "_class_name");
+  const char *text = name && name->kind == JSON_STRING ? name->text : "?";
+  char shown[TEXT_SHOWN];
+  if (strcmp(text, "DiTPipeline") == 0) return DIT_OK;
+  return dit__fail(error, DIT_ERROR_UNSUPPORTED,
+                   "%s: a pipeline of class %s; DiTPipeline is read. Of others, give the vae folder alone", path,
+                   text_shown(shown, text, strlen(text)));
+}
+
+/* A transformer, an autoencoder, how to sample, and the names of the classes. */
+static dit_status add_pipeline(inputs *in, const char *folder, int kind, const char *variant, dit_error *error) {
+  char *path = source_join(folder, "model_index.json");
+  if (!path) return fail_memory(folder, error);
+  json_value *index = source_json(path, INDEX_LIMIT, error);
+  dit_status status = index ? check_pipeline(index, path, error) : error ? error->status : DIT_ERROR_FORMAT;
+  if (!status && kind != SYNTHETIC_VAE) {
+    status = add_component(in, folder, "transformer", SYNTHETIC_DIT, variant, error);
+    if (!status) status = add_scheduler(in, folder, error);
+    if (!status) status = read_labels(in, index, path, error);
+    in->pipeline = 1;
+  }
+  if (!status && kind != SYNTHETIC_DIT) status = add_component(in, folder, "vae", SYNTHETIC_VAE, variant, error);
+  json_free(index);
+  free(path);
+  return status;
+}
+
+dit_status inputs_add(inputs *in, const char *path, int kind, const char *variant, dit_error *error) {
+  if (source_is_folder(path) && source_exists(path, "model_index.json"))
+    return add_pipeline(in, path, kind, variant, error);
+  return add_one(in, path, kind, variant, error);
+}
+
+void inputs_free(inputs *in) {
+  for (int i = 0; i < in->count; i++) {
+    free(in->list[i].path);
+    source_close(in->list[i].s);
+  }
+  for (size_t i = 0; i < in->label_count; i++) free(in->labels[i]);
+  free((void *)in->labels);
+  memset(in, 0, sizeof *in);
+}

@@ -1,0 +1,100 @@
+/* The tensors of a geometry, found in a checkpoint. */
+#include "weights/convert/shape/layout.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/core/error.h"
+
+const source_tensor *layout_find(const source *s, const char *name) {
+  for (size_t i = 0; i < s->count; i++)
+    if (strcmp(s->tensors[i].name, name) == 0) return &s->tensors[i];
+  return NULL;
+}
+
+static int compare_names(const void *a, const void *b) {
+  return strcmp((*(const source_tensor *const *)a)->name, (*(const source_tensor *const *)b)->name);
+}
+
+static void shape_text(int rank, const uint64_t *shape, char *out, size_t room) {
+  size_t used = (size_t)snprintf(out, room, "[");
+  for (int i = 0; i < rank && used < room; i++)
+    used += (size_t)snprintf(out + used, room - used, "%s%" PRIu64, i ? ", " : "", shape[i]);
+  if (used < room) snprintf(out + used, room - used, "]");
+}
+
+/* What is wrong with a checkpoint: ten lines, and how many more. */
+typedef struct findings {
+  char *report;
+  size_t room, used;
+  int missing, surplus, misshapen;
+} findings;
+
+static void note_finding(findings *f, const char *format, ...) {
+  va_list arguments;
+  int lines = f->missing + f->surplus + f->misshapen;
+  if (lines > 10 || f->used >= f->room) return;
+  va_start(arguments, format);
+  int length = vsnprintf(f->report + f->used, f->room - f->used, format, arguments);
+  va_end(arguments);
+  if (length > 0) f->used += (size_t)length;
+}
+
+static int same_shape(const layout_tensor *e, const source_tensor *t) {
+  int same = e->rank == t->rank;
+  for (int i = 0; same && i < e->rank; i++) same = e->shape[i] == t->shape[i];
+  return same;
+}
+
+static const source_tensor *match_one(const layout_tensor *e, const source_tensor **sorted, size_t count, uint8_t *used,
+                                      findings *f) {
+  char have[160], want[96];
+  source_tensor key;
+  const source_tensor *wanted = &key;
+  key.name = (char *)(uintptr_t)e->name;
+  const source_tensor **hit = (const source_tensor **)bsearch(&wanted, sorted, count, sizeof *sorted, compare_names);
+  if (!hit) {
+    if (strcmp(e->name, "pos_embed") == 0) return NULL;
+    f->missing++;
+    note_finding(f, "  missing: %s\n", e->name);
+    return NULL;
+  }
+  used[hit - sorted] = 1;
+  if (same_shape(e, *hit)) return *hit;
+  f->misshapen++;
+  shape_text((*hit)->rank, (*hit)->shape, have, sizeof have);
+  shape_text(e->rank, e->shape, want, sizeof want);
+  note_finding(f, "  wrong shape: %s is %s, expected %s\n", e->name, have, want);
+  return NULL;
+}
+
+dit_status layout_match(const layout_tensor *expected, size_t count, const source *s, const source_tensor **found,
+                        char *report, size_t room, dit_error *error) {
+  findings f = {report, room, 0, 0, 0, 0};
+  *report = 0;
+  const source_tensor **sorted = (const source_tensor **)malloc((s->count + 1) * sizeof *sorted);
+  uint8_t *used = (uint8_t *)calloc(s->count + 1, 1);
+  if (!sorted || !used) {
+    free(sorted);
+    free(used);
+    return dit__fail(error, DIT_ERROR_MEMORY, "no memory for the list of tensors");
+  }
+  for (size_t i = 0; i < s->count; i++) sorted[i] = &s->tensors[i];
+  qsort(sorted, s->count, sizeof *sorted, compare_names);
+  for (size_t i = 0; i < count; i++) found[i] = match_one(&expected[i], sorted, s->count, used, &f);
+  for (size_t i = 0; i < s->count; i++) {
+    if (used[i]) continue;
+    f.surplus++;
+    note_finding(&f, "  surplus: %s\n", sorted[i]->name);
+  }
+  free(sorted);
+  free(used);
+  int wrong = f.missing + f.surplus + f.misshapen;
+  if (!wrong) return DIT_OK;
+  if (wrong > 10 && f.used < room) snprintf(report + f.used, room - f.used, "  and %d more\n", wrong - 10);
+  return dit__fail(error, DIT_ERROR_FORMAT, "of %d tensors expected, %d missing, %d of the wrong shape; %d surplus",
+                   (int)count, f.missing, f.misshapen, f.surplus);
+}

@@ -1,0 +1,95 @@
+/* The former and the original layout of the autoencoder. */
+#include <stdio.h>
+#include <string.h>
+
+#include "dit.h"
+#include "weights/convert/shape/layout.h"
+#include "weights/convert/shape/names_parts.h"
+
+enum { NAME_MOST = 1100 };
+
+/* Of the attention in the middle; both former layouts. */
+static const name_pair vae_attention[] = {
+    {"query", "to_q"}, {"key", "to_k"}, {"value", "to_v"}, {"proj_attn", "to_out.0"}, {"norm", "group_norm"},
+    {"q", "to_q"},     {"k", "to_k"},   {"v", "to_v"},     {"proj_out", "to_out.0"},
+};
+
+/* "NAME.weight" or "NAME.bias" of the attention, translated. 0: the name is not a former one. */
+static int attention_name(const char *rest, char *out, size_t room) {
+  char part[16];
+  size_t length = strcspn(rest, ".");
+  if (length >= sizeof part || !rest[length]) return 0;
+  memcpy(part, rest, length);
+  part[length] = 0;
+  const char *to = NAMES_TRANSLATE(vae_attention, part);
+  if (to) snprintf(out, room, "%s%s", to, rest + length);
+  return to != NULL;
+}
+
+/* Names of CompVis within one side ("encoder." or "decoder."), up to `levels` of the decoder counted from the other
+ * end; 0: it is none of them. */
+static int compvis_name(const char *side, const char *rest, int levels, char *out, size_t room) {
+  int decoder = strcmp(side, "decoder") == 0, level, index;
+  char part[64];
+  const char *at = names_after(rest, decoder ? "up." : "down."), *inner;
+  if (at && (at = names_take_index(at, LAYOUT_LEVELS, &level)) != NULL) {
+    if (decoder) level = levels - 1 - level;
+    inner = names_after(at, "block.");
+    if (inner && (inner = names_take_index(inner, 64, &index)) != NULL) {
+      const char *shortcut = names_after(inner, "nin_shortcut.");
+      snprintf(out, room, "%s.%s_blocks.%d.resnets.%d.%s%s", side, decoder ? "up" : "down", level, index,
+               shortcut ? "conv_shortcut." : "", shortcut ? shortcut : inner);
+      return 1;
+    }
+    inner = names_after(at, decoder ? "upsample.conv." : "downsample.conv.");
+    if (inner)
+      snprintf(out, room, "%s.%s_blocks.%d.%ssamplers.0.conv.%s", side, decoder ? "up" : "down", level,
+               decoder ? "up" : "down", inner);
+    return inner != NULL;
+  }
+  if ((at = names_after(rest, "mid.attn_1.")) != NULL && attention_name(at, part, sizeof part)) {
+    snprintf(out, room, "%s.mid_block.attentions.0.%s", side, part);
+    return 1;
+  }
+  if ((at = names_after(rest, "mid.block_")) != NULL && (*at == '1' || *at == '2') && at[1] == '.') {
+    snprintf(out, room, "%s.mid_block.resnets.%d.%s", side, *at - '1', at + 2);
+    return 1;
+  }
+  if ((at = names_after(rest, "norm_out.")) != NULL) snprintf(out, room, "%s.conv_norm_out.%s", side, at);
+  return at != NULL;
+}
+
+/* A 1x1 convolution [rows][columns][1][1] is a matrix. */
+static void flatten(source_tensor *t) {
+  if (t->rank == 4 && t->shape[2] == 1 && t->shape[3] == 1) t->rank = 2;
+}
+
+static dit_status unify_vae_tensor(names_reader *r, source_tensor *t, int levels) {
+  char name[NAME_MOST], part[64];
+  const char *side = names_after(t->name, "encoder.") ? "encoder" : names_after(t->name, "decoder.") ? "decoder" : NULL;
+  const char *rest = side ? t->name + 8 : NULL, *attention = rest ? names_after(rest, "mid_block.attentions.0.") : NULL;
+  dit_status status = DIT_OK;
+  if (attention && attention_name(attention, part, sizeof part)) {
+    r->former = 1;
+    snprintf(name, sizeof name, "%s.mid_block.attentions.0.%s", side, part);
+    status = names_rename_to(r, t, name);
+  } else if (rest && compvis_name(side, rest, levels, name, sizeof name)) {
+    r->compvis = 1;
+    status = names_rename_to(r, t, name);
+  } else if (names_after(t->name, "loss.")) { /* what the training of CompVis's autoencoder leaves beside it */
+    names_drop(t);
+  }
+  if (!status && t->name && strstr(t->name, ".mid_block.attentions.0.to_")) flatten(t);
+  return status;
+}
+
+dit_status names_unify_vae(names_reader *r) {
+  int levels = 0, level;
+  dit_status status = DIT_OK;
+  for (size_t i = 0; i < r->s->count; i++) {
+    const char *at = names_after(r->s->tensors[i].name, "decoder.up.");
+    if (at && names_take_index(at, LAYOUT_LEVELS, &level) && level >= levels) levels = level + 1;
+  }
+  for (size_t i = 0; i < r->s->count && !status; i++) status = unify_vae_tensor(r, &r->s->tensors[i], levels);
+  return status;
+}

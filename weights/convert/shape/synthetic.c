@@ -1,0 +1,202 @@
+#include "weights/convert/shape/synthetic.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/core/elementary.h"
+#include "lib/core/error.h"
+
+/* ---- The rule ---- */
+
+static uint64_t hash_name(const char *name) {
+  uint64_t hash = 0xcbf29ce484222325u;
+  for (; *name; name++) hash = (hash ^ (uint8_t)*name) * 0x100000001b3u;
+  return hash;
+}
+
+static int ends_with(const char *name, const char *end) {
+  size_t a = strlen(name), b = strlen(end);
+  return a >= b && strcmp(name + a - b, end) == 0;
+}
+
+/* How much larger than unit variance in, unit variance out; the first suffix that fits counts. */
+static double gain_of(const char *name) {
+  static const struct {
+    const char *suffix;
+    double gain;
+  } dit[] = {{"x_embedder.proj.weight", 1.0},    {"t_embedder.mlp.0.weight", 1.5},
+             {"t_embedder.mlp.2.weight", 1.25},  {"attn.qkv.weight", 1.25},
+             {"attn.proj.weight", 1.25},         {"mlp.fc1.weight", 1.0},
+             {"mlp.fc2.weight", 1.25},           {"adaLN_modulation.1.weight", 1.25},
+             {"final_layer.linear.weight", 1.0}, {"", 1.0}},
+    vae[] = {{"to_q.weight", 1.5},
+             {"to_k.weight", 1.5},
+             {"to_v.weight", 1.0},
+             {"to_out.0.weight", 1.0},
+             {"decoder.conv_out.weight", 0.625},
+             {"quant_conv.weight", 1.0}, /* post_quant_conv too */
+             {"", 1.25}};
+  int is_vae = strncmp(name, "vae.", 4) == 0;
+  for (int i = 0;; i++) {
+    const char *suffix = is_vae ? vae[i].suffix : dit[i].suffix;
+    if (ends_with(name, suffix)) return is_vae ? vae[i].gain : dit[i].gain;
+  }
+}
+
+synthetic_rule synthetic_rule_of(const layout_tensor *t) {
+  synthetic_rule rule = {hash_name(t->name), 0, 0};
+  if (ends_with(t->name, ".bias")) {
+    rule.scale = 0.0625f;
+  } else if (strcmp(t->name, "y_embedder.embedding_table.weight") == 0) {
+    rule.scale = 0.75f;
+  } else if (t->rank == 1) { /* weight of a norm */
+    rule.scale = 0.125f;
+    rule.norm = 1;
+  } else {
+    double fan_in = 1;
+    for (int i = 1; i < t->rank; i++) fan_in *= (double)t->shape[i];
+    rule.scale = (float)(gain_of(t->name) * sqrt(3.0 / fan_in));
+  }
+  return rule;
+}
+
+void synthetic_read(const synthetic_rule *rule, uint64_t first, uint64_t count, float *out) {
+  for (uint64_t i = 0; i < count; i++) {
+    uint64_t z = rule->seed + (first + i + 1) * 0x9e3779b97f4a7c15u;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    z ^= z >> 31;
+    float unit = (float)((int32_t)(z >> 40) - (1 << 23)) * 0x1p-23f; /* exact, in [-1, 1) */
+    float value = unit * rule->scale;
+    out[i] = rule->norm ? 1 + value : value; /* a norm's product is exact, so that fusing it would change nothing */
+  }
+}
+
+void position_table(int64_t hidden, int64_t grid, uint64_t first, uint64_t count, float *out) {
+  int64_t quarter = hidden / 4;
+  const double log_10000 = 9.210340371976182736;
+  for (uint64_t i = 0; i < count; i++) {
+    int64_t token = (int64_t)((first + i) / (uint64_t)hidden), channel = (int64_t)((first + i) % (uint64_t)hidden);
+    int64_t part = channel / quarter, j = channel % quarter;
+    int64_t place = part < 2 ? token % grid : token / grid;
+    double sine, cosine;
+    dit__sincos((double)place * dit__exp(-log_10000 * (double)j / (double)quarter), &sine, &cosine);
+    out[i] = (float)(part % 2 ? cosine : sine);
+  }
+}
+
+/* ---- Specifications ---- */
+
+static dit_status bad_spec(const char *text, const char *why, dit_error *error) {
+  return dit__fail(
+      error, DIT_ERROR_ARGUMENT,
+      "synthetic model \"%s\": %s; write XL/2:256, vae, dit:hidden=H,depth=D,heads=A[,patch=2,latent=32,in=4,"
+      "classes=1000,sigma=1] or vae:blocks=32+64[,layers=2,groups=32,in=3,out=3,latent=4]",
+      text, why);
+}
+
+/* A decimal number of at most nine digits; NULL if there is none, else what follows it. */
+static const char *take_number(const char *text, int64_t *out) {
+  int64_t value = 0;
+  int digits = 0;
+  for (; *text >= '0' && *text <= '9'; text++, digits++) {
+    if (digits == 9) return NULL;
+    value = 10 * value + (*text - '0');
+  }
+  *out = value;
+  return digits ? text : NULL;
+}
+
+/* "XL/2:256" */
+static dit_status parse_name(const char *text, dit_geometry *g, dit_error *error) {
+  static const struct {
+    const char *name;
+    int64_t hidden, depth, heads;
+  } known[] = {{"S/", 384, 12, 6}, {"B/", 768, 12, 12}, {"L/", 1024, 24, 16}, {"XL/", 1152, 28, 16}};
+  for (int i = 0; i < 4; i++) {
+    size_t length = strlen(known[i].name);
+    int64_t pixels;
+    if (strncmp(text, known[i].name, length)) continue;
+    const char *rest = take_number(text + length, &g->patch);
+    if (!rest || *rest != ':' || !(rest = take_number(rest + 1, &pixels)) || *rest || pixels % 8)
+      return bad_spec(text, "after the size come the patch, a colon and a multiple of 8 pixels", error);
+    g->hidden = known[i].hidden;
+    g->depth = known[i].depth;
+    g->heads = known[i].heads;
+    g->latent = pixels / 8;
+    return DIT_OK;
+  }
+  return bad_spec(text, "no such name", error);
+}
+
+typedef struct field {
+  const char *name;
+  int64_t *value;
+  int given;
+} field;
+
+/* "a=1,b=2"; "blocks=32+64" goes to `vae`. */
+static dit_status parse_fields(const char *text, const char *at, field *fields, int count, vae_geometry *vae,
+                               dit_error *error) {
+  for (;;) {
+    const char *equals = strchr(at, '=');
+    size_t length = equals ? (size_t)(equals - at) : 0;
+    field *f = NULL;
+    for (int i = 0; i < count && length; i++)
+      if (strlen(fields[i].name) == length && strncmp(at, fields[i].name, length) == 0) f = &fields[i];
+    if (!f) return bad_spec(text, "unknown field", error);
+    if (f->given++) return bad_spec(text, "a field is given twice", error);
+    at = take_number(equals + 1, f->value);
+    if (f->value == &vae->blocks[0])
+      for (vae->levels = 1; at && *at == '+' && vae->levels < LAYOUT_LEVELS; vae->levels++)
+        at = take_number(at + 1, &vae->blocks[vae->levels]);
+    if (!at || (*at && *at != ',')) return bad_spec(text, "no number where one must be", error);
+    if (!*at) return DIT_OK;
+    at++;
+  }
+}
+
+static dit_status parse_dit(const char *text, dit_geometry *g, dit_error *error) {
+  int64_t classes = 1000, sigma = 1;
+  field fields[] = {{"hidden", &g->hidden, 0}, {"depth", &g->depth, 0},   {"heads", &g->heads, 0},
+                    {"patch", &g->patch, 0},   {"latent", &g->latent, 0}, {"in", &g->in_channels, 0},
+                    {"classes", &classes, 0},  {"sigma", &sigma, 0}};
+  vae_geometry unused;
+  g->patch = 2;
+  g->latent = 32;
+  g->in_channels = 4;
+  dit_status status =
+      strncmp(text, "dit:", 4) ? parse_name(text, g, error) : parse_fields(text, text + 4, fields, 8, &unused, error);
+  if (status) return status;
+  if (!g->hidden || !g->depth || !g->heads) return bad_spec(text, "hidden, depth and heads must be given", error);
+  if (sigma > 1) return bad_spec(text, "sigma must be 0 or 1", error);
+  if (g->patch < 1) return bad_spec(text, "the patch must be at least 1", error);
+  g->out_channels = sigma ? 2 * g->in_channels : g->in_channels;
+  g->class_rows = classes + 1;
+  g->mlp = 4 * g->hidden;
+  return layout_check_dit(g, error) ? DIT_OK : DIT_ERROR_ARGUMENT;
+}
+
+static dit_status parse_vae(const char *text, vae_geometry *g, dit_error *error) {
+  int64_t out = 0;
+  field fields[] = {{"blocks", &g->blocks[0], 0},  {"layers", &g->layers, 0}, {"groups", &g->groups, 0},
+                    {"in", &g->image_channels, 0}, {"out", &out, 0},          {"latent", &g->latent_channels, 0}};
+  static const vae_geometry usual = {4, {128, 256, 512, 512}, 2, 32, 3, 4, 0.18215};
+  *g = usual;
+  if (text[3] == ':') {
+    dit_status status = parse_fields(text, text + 4, fields, 6, g, error);
+    if (status) return status;
+    if (!fields[0].given) return bad_spec(text, "blocks must be given", error);
+    if (fields[4].given && out != g->image_channels)
+      return bad_spec(text, "in and out, the channels of the picture, must be equal", error);
+  }
+  return layout_check_vae(g, error) ? DIT_OK : DIT_ERROR_ARGUMENT;
+}
+
+dit_status synthetic_parse(const char *text, int *kind, dit_geometry *dit, vae_geometry *vae, dit_error *error) {
+  *kind = strcmp(text, "vae") == 0 || strncmp(text, "vae:", 4) == 0 ? SYNTHETIC_VAE : SYNTHETIC_DIT;
+  memset(*kind == SYNTHETIC_VAE ? (void *)vae : (void *)dit, 0, *kind == SYNTHETIC_VAE ? sizeof *vae : sizeof *dit);
+  return *kind == SYNTHETIC_VAE ? parse_vae(text, vae, error) : parse_dit(text, dit, error);
+}

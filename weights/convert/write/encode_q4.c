@@ -1,0 +1,208 @@
+#include "lib/core/numerics.h" /* so that every machine rounds alike */
+
+#include "weights/convert/write/encode_q4.h"
+
+#include <float.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/core/error.h"
+#include "lib/model/q4.h"
+
+enum {
+  D = Q4_DIRECTIONS,
+  TOGETHER = 16,      /* rows that are rounded side by side */
+  WIDTHS = 3,         /* 4, 5 and 6 bits */
+  SMALL_HIDDEN = 256, /* of a model that gets a bit more */
+  RANGES = 8,         /* how far a grid may reach, in sixteenths of a row's largest number: 16 .. 9 */
+  BINS = 64,          /* of a histogram of absolute values */
+  POINTS = 8,         /* of a bin, where errors are taken */
+  FINE = 4,           /* parts of a whole number in which the nearest code is looked up */
+  PLACES = 2 * 127 * FINE + 1
+};
+
+struct q4_encoder {
+  int8_t value[WIDTHS][DIT__Q4_SHAPES][64];
+  uint8_t nearest[WIDTHS][DIT__Q4_SHAPES][PLACES];      /* code of (place / FINE - 127) */
+  float loss[WIDTHS][DIT__Q4_SHAPES][RANGES][BINS + 1]; /* mean squared error of a bin; largest number = 1 */
+};
+
+/* ---- How many bits ---- */
+
+static int ends_with(const char *name, const char *end) {
+  size_t a = strlen(name), b = strlen(end);
+  return a >= b && strcmp(name + a - b, end) == 0;
+}
+
+/* By what an error in 4 bits costs a pass of DiT-XL/2, measured kind by kind and quarter by quarter of its depth: twice
+ * the error is worth one bit. docs/q4.md has the figures. */
+static int large_width(const char *name, uint64_t row, uint64_t rows, int depth) {
+  if (strncmp(name, "blocks.", 7) != 0) return 8; /* of the last layer: few, and at the end of everything */
+  const int quarter = 4 * atoi(name + 7) / depth, outer = quarter == 0 || quarter == 3;
+  if (ends_with(name, ".attn.proj.weight")) return 6;
+  if (ends_with(name, ".attn.qkv.weight")) return quarter < 2 ? 6 : 5;
+  if (ends_with(name, ".mlp.fc1.weight")) return outer || quarter == 1 ? 5 : 4;
+  if (ends_with(name, ".mlp.fc2.weight")) return outer ? 5 : 4;
+  const uint64_t chunk = 6 * row / rows; /* of modulation: shift, scale, gate, of attention and of the MLP */
+  return chunk % 3 == 2 ? 6 : quarter < 2 ? 5 : 4;
+}
+
+/* In a small model a bit more is a few hundred KB, and its pictures show it. */
+static int q4_width(const char *name, uint64_t row, uint64_t rows, uint64_t columns, int depth) {
+  const uint64_t hidden = rows < columns ? rows : columns; /* of every matrix of a block */
+  const int width = large_width(name, row, rows, depth);
+  return width < 6 && hidden <= SMALL_HIDDEN ? width + 1 : width;
+}
+
+uint64_t q4_bytes(const char *name, uint64_t rows, uint64_t columns, int depth) {
+  uint64_t bytes = 0;
+  for (uint64_t row = 0; row < rows; row++) bytes += columns / 8 * (uint64_t)q4_width(name, row, rows, columns, depth);
+  return bytes;
+}
+
+/* ---- Tables ---- */
+
+static int nearest_code(const int8_t *value, int codes, float x) {
+  int code = 0;
+  while (code + 1 < codes && (float)(value[code] + value[code + 1]) < 2 * x) code++;
+  return code;
+}
+
+static float bin_loss(const q4_encoder *e, int w, int shape, float range, int bin) {
+  float sum = 0;
+  for (int i = 0; i < POINTS; i++) {
+    const float x = ((float)bin + ((float)i + 0.5f) / POINTS) / BINS, at = x * 127 / range;
+    const int8_t *value = e->value[w][shape];
+    const float error = x - (float)value[nearest_code(value, 16 << w, at)] * range / 127;
+    sum += error * error / POINTS;
+  }
+  return sum;
+}
+
+dit_status q4_encoder_open(q4_encoder **out, dit_error *error) {
+  q4_encoder *e = *out = (q4_encoder *)calloc(1, sizeof *e);
+  if (!e) return dit__fail(error, DIT_ERROR_MEMORY, "no memory for the tables of q4");
+  for (int w = 0; w < WIDTHS; w++)
+    for (int shape = 0; shape < DIT__Q4_SHAPES; shape++) {
+      int8_t *value = e->value[w][shape];
+      for (int code = 0; code < 16 << w; code++) value[code] = (int8_t)dit__q4_value(4 + w, shape, code);
+      for (int place = 0; place < PLACES; place++)
+        e->nearest[w][shape][place] = (uint8_t)nearest_code(value, 16 << w, (float)place / FINE - 127);
+      for (int range = 0; range < RANGES; range++)
+        for (int bin = 0; bin <= BINS; bin++) /* one more, for the largest number itself */
+          e->loss[w][shape][range][bin] = bin_loss(e, w, shape, (float)(16 - range) / 16, bin < BINS ? bin : BINS - 1);
+    }
+  return DIT_OK;
+}
+
+void q4_encoder_close(q4_encoder *e) { free(e); }
+
+/* ---- A row's grid ---- */
+
+static float largest(const float *row, int64_t k) {
+  float most = 0;
+  for (int64_t i = 0; i < k; i++) {
+    const float size = row[i] < 0 ? -row[i] : row[i];
+    if (!(size <= most)) most = size; /* a NaN stays */
+  }
+  return most;
+}
+
+/* The shape and range that lose least on the numbers of a row. */
+static void choose_grid(const q4_encoder *e, int width, const float *row, int64_t k, float most, int8_t *form,
+                        float *scale) {
+  float counts[BINS + 1] = {0}, least = FLT_MAX;
+  const float to_bin = BINS / most;
+  for (int64_t i = 0; i < k; i++) counts[(int)((row[i] < 0 ? -row[i] : row[i]) * to_bin)]++;
+  for (int shape = 0; shape < DIT__Q4_SHAPES; shape++)
+    for (int range = 0; range < RANGES; range++) {
+      float loss = 0;
+      for (int bin = 0; bin <= BINS; bin++) loss += counts[bin] * e->loss[width - 4][shape][range][bin];
+      if (!(loss < least)) continue;
+      least = loss;
+      *form = dit__q4_form(width, shape);
+      *scale = most * (float)(16 - range) / (16 * 127);
+    }
+}
+
+/* ---- Rounding ---- */
+
+/* Rows of one width, rounded column by column; each column takes upon itself its part of the error so far. */
+typedef struct rounding {
+  const q4_encoder *e;
+  const q4_inputs *in;
+  int count, width; /* rows, up to TOGETHER */
+  const float *values;
+  const int8_t *forms;
+  const float *scales;
+  uint8_t *codes; /* [TOGETHER][k], not packed yet */
+} rounding;
+
+static float nearest(const rounding *r, int row, float x, uint8_t *code) {
+  const int shape = r->forms[row] >> 4;
+  if (r->width == 8) {
+    const int whole = (int)(x < 0 ? x - 0.5f : x + 0.5f);
+    *code = (uint8_t)(int8_t)whole;
+    return (float)whole;
+  }
+  *code = r->e->nearest[r->width - 4][shape][(int)(x * FINE + (127 * FINE + 0.5f))];
+  return (float)r->e->value[r->width - 4][shape][*code];
+}
+
+static void round_rows(const rounding *r) {
+  float error[D][TOGETHER] = {{0}}, wanted[TOGETHER], missed[TOGETHER] = {0};
+  const int64_t k = r->in->k;
+  for (int64_t i = 0; i < k; i++) {
+    const float *p = r->in->p + i * D, *gain = r->in->gain + i * D;
+    for (int row = 0; row < TOGETHER; row++) wanted[row] = 0;
+    for (int d = 0; d < D; d++)
+      for (int row = 0; row < TOGETHER; row++) wanted[row] -= gain[d] * error[d][row];
+    for (int row = 0; row < r->count; row++) {
+      const float value = r->values[row * k + i], scale = r->scales[row];
+      uint8_t *code = &r->codes[row * k + i];
+      float x = scale > 0 ? (value + wanted[row]) / scale : 0;
+      x = x > 127 ? 127 : x > -127 ? x : -127;
+      missed[row] = nearest(r, row, x, code) * scale - value;
+    }
+    for (int d = 0; d < D; d++)
+      for (int row = 0; row < TOGETHER; row++) error[d][row] += missed[row] * p[d];
+  }
+}
+
+/* Eight codes in `width` bytes, the first in the lowest bits. */
+static void pack_codes(const uint8_t *codes, int64_t k, int width, uint8_t *out) {
+  for (int64_t i = 0; i < k; i += 8, out += width) {
+    uint64_t word = 0;
+    for (int j = 7; j >= 0; j--) word = word << width | codes[i + j];
+    memcpy(out, &word, (size_t)width);
+  }
+}
+
+dit_status q4_encode(const q4_encoder *e, const char *name, const q4_inputs *in, int depth, const float *values,
+                     uint64_t first, uint64_t count, uint64_t rows, uint8_t *codes, size_t *size, int8_t *forms,
+                     float *scales, dit_error *error) {
+  const int64_t k = in->k;
+  uint8_t *plain = (uint8_t *)malloc((size_t)(TOGETHER * k));
+  if (!plain) return dit__fail(error, DIT_ERROR_MEMORY, "no memory for a few rows of q4");
+  dit_status status = DIT_OK;
+  *size = 0;
+  for (uint64_t done = 0; done < count && !status;) {
+    rounding r = {
+        e, in, 0, q4_width(name, first + done, rows, (uint64_t)k, depth), values, forms + done, scales + done, plain};
+    for (; r.count < TOGETHER && done < count && q4_width(name, first + done, rows, (uint64_t)k, depth) == r.width;
+         done++, r.count++) {
+      const float *row = r.values + r.count * k, most = largest(row, k);
+      if (!(most <= FLT_MAX))
+        status = dit__fail(error, DIT_ERROR_FORMAT, "tensor %s: holds a number that is not finite", name);
+      forms[done] = dit__q4_form(r.width, 0);
+      scales[done] = most / 127;
+      if (!status && r.width < 8 && most > FLT_MIN) choose_grid(e, r.width, row, k, most, &forms[done], &scales[done]);
+    }
+    if (!status) round_rows(&r);
+    for (int row = 0; row < r.count && !status; row++, *size += (size_t)(k / 8 * r.width))
+      pack_codes(plain + row * k, k, r.width, codes + *size);
+    values += r.count * k;
+  }
+  free(plain);
+  return status;
+}

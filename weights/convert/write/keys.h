@@ -1,0 +1,11 @@
+/* The keys of a model file. */
+#ifndef DIT_KEYS_H
+#define DIT_KEYS_H
+
+#include "weights/convert/shape/gather.h"
+
+/* Writes the keys of a model that is made of checkpoints or by rule; those of a model file that is written again are
+ * copied, but for what is wished otherwise. ARGUMENT and a question where nothing tells what must be known. */
+dit_status keys_write(gguf_writer *w, const model *m, const model_wishes *wishes, dit_error *error);
+
+#endif

@@ -1,0 +1,13 @@
+/* The linear map from latents to pixels that gives a cheap preview. */
+#ifndef DIT_PREVIEW_H
+#define DIT_PREVIEW_H
+
+#include "weights/convert/shape/gather.h"
+
+/* Fits the map of the model file `path` by least squares: many random latents are decoded and averaged down to the
+ * latents' size; image_channels rows of latent_channels weights (for latents in the transformer's scale) and a bias,
+ * pixels in -1..1, become the key dit.preview. The file is then written again, to `out` (which may be `path`).
+ * `error_rms` receives the root mean square error of the fit, in pixels' units. */
+dit_status preview_fit(const char *path, const char *out, const progress *watch, double *error_rms, dit_error *error);
+
+#endif

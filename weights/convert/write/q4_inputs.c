@@ -1,0 +1,265 @@
+#include "lib/core/numerics.h" /* so that every machine rounds alike */
+
+#include "weights/convert/write/q4_inputs.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/core/elementary.h"
+#include "lib/core/error.h"
+
+enum { D = Q4_DIRECTIONS, TIMES = D / 2, CLASSES = 64, FEATURES = 256 };
+
+static dit_status no_memory(dit_error *error) {
+  return dit__fail(error, DIT_ERROR_MEMORY, "no memory for the statistics of q4");
+}
+
+static const model_tensor *find(const model *m, const char *name) {
+  for (size_t i = 0; i < m->count; i++)
+    if (strcmp(m->tensors[i].shape.name, name) == 0) return &m->tensors[i];
+  return NULL;
+}
+
+/* `count` elements of a tensor, to be freed; NULL without memory. */
+static float *read_part(const model *m, const model_tensor *t, uint64_t first, uint64_t count) {
+  float *values = (float *)malloc((size_t)count * sizeof *values);
+  if (values) model_read(m, t, first, count, values);
+  return values;
+}
+
+/* Rows first.. of a layer, weights [rows][k] and bias [rows], to be freed; both NULL if the model has no such layer. */
+static dit_status read_rows(const model *m, const char *block, const char *layer, int64_t first, int64_t rows,
+                            int64_t k, float *out[2], dit_error *error) {
+  const model_tensor *tensors[2];
+  for (int i = 0; i < 2; i++) {
+    char name[96];
+    snprintf(name, sizeof name, "%s%s.%s", block, layer, i ? "bias" : "weight");
+    tensors[i] = find(m, name);
+  }
+  out[0] = out[1] = NULL;
+  if (!tensors[0] || !tensors[1]) return DIT_OK;
+  out[0] = read_part(m, tensors[0], (uint64_t)(first * k), (uint64_t)(rows * k));
+  out[1] = read_part(m, tensors[1], (uint64_t)first, (uint64_t)rows);
+  if (out[0] && out[1]) return DIT_OK;
+  free(out[0]);
+  free(out[1]);
+  out[0] = out[1] = NULL;
+  return no_memory(error);
+}
+
+static double silu(double x) { return x / (1 + dit__exp(-x)); }
+
+/* out[rows][D] = w [rows][k] * x [k][D] + bias. */
+static void multiply(const float *w, const float *bias, double weight, int64_t rows, int64_t k, const double *x,
+                     double *out) {
+  for (int64_t row = 0; row < rows; row++, out += D) {
+    for (int d = 0; d < D; d++) out[d] = weight * (double)bias[row];
+    for (int64_t i = 0; i < k; i++, w++)
+      for (int d = 0; d < D; d++) out[d] += (double)*w * x[i * D + d];
+  }
+}
+
+/* ---- Conditions ---- */
+
+/* Embeddings [hidden][D] of TIMES timesteps spread over the process, in the even columns. */
+static dit_status embed_times(const model *m, int diffusers, int64_t hidden, double *out, dit_error *error) {
+  float *in[4] = {NULL, NULL, NULL, NULL};
+  dit_status status = read_rows(m, "", "t_embedder.mlp.0", 0, hidden, FEATURES, in, error);
+  if (!status) status = read_rows(m, "", "t_embedder.mlp.2", 0, hidden, hidden, in + 2, error);
+  double *features = (double *)calloc((size_t)FEATURES * D, sizeof *features);
+  double *inner = (double *)malloc((size_t)hidden * D * sizeof *inner);
+  if (!status && !(features && inner)) status = no_memory(error);
+  for (int time = 0; !status && time < TIMES; time++)
+    for (int j = 0; j < FEATURES / 2; j++) {
+      const double t = 1000 * (time + 0.5) / TIMES;
+      double sine, cosine;
+      dit__sincos(t * dit__exp(-9.210340371976184 * j / (diffusers ? 127 : 128)), &sine, &cosine);
+      features[j * D + 2 * time] = cosine;
+      features[(FEATURES / 2 + j) * D + 2 * time] = sine;
+    }
+  if (!status) {
+    multiply(in[0], in[1], 1, hidden, FEATURES, features, inner);
+    for (int64_t i = 0; i < hidden * D; i++) inner[i] = silu(inner[i]);
+    multiply(in[2], in[3], 1, hidden, hidden, inner, out);
+  }
+  for (int i = 0; i < 4; i++) free(in[i]);
+  free(inner);
+  free(features);
+  return status;
+}
+
+/* Time embeddings become conditions: direction 2 t is the mean over classes at time t, 2 t + 1 the last row of the
+ * table, which is the null class if there is one. */
+static void mix_classes(q4_conditions *c, const float *labels, int64_t rows) {
+  const int64_t count = rows - 1 < CLASSES ? rows - 1 : CLASSES;
+  for (int64_t k = 0; k < c->hidden; k++)
+    for (int time = 0; time < TIMES; time++) {
+      double *p = c->p + k * D + 2 * (ptrdiff_t)time, mean = 0, square = 0;
+      const double embedded = *p, alone = silu(embedded + (double)labels[(rows - 1) * c->hidden + k]);
+      for (int64_t i = 0; i < count; i++) {
+        const double value = silu(embedded + (double)labels[i * (rows - 1) / count * c->hidden + k]);
+        mean += value / (double)count;
+        square += value * value / (double)count;
+      }
+      p[0] = c->weight * (count ? mean : alone);
+      p[1] = c->weight * alone;
+      c->square[k] += c->weight * c->weight * ((count ? square : alone * alone) + alone * alone);
+    }
+}
+
+dit_status q4_conditions_make(const model *m, int diffusers, q4_conditions *out, dit_error *error) {
+  const model_tensor *labels = find(m, "y_embedder.embedding_table.weight"), *time = find(m, "t_embedder.mlp.0.weight");
+  memset(out, 0, sizeof *out);
+  if (!labels || !time) return DIT_OK;
+  const int64_t hidden = (int64_t)time->shape.shape[0], rows = (int64_t)labels->shape.shape[0];
+  out->hidden = hidden;
+  out->weight = sqrt(1.0 / D);
+  out->p = (double *)malloc((size_t)hidden * D * sizeof *out->p);
+  out->square = (double *)calloc((size_t)hidden, sizeof *out->square);
+  float *table = read_part(m, labels, 0, (uint64_t)(rows * hidden));
+  dit_status status =
+      out->p && out->square && table ? embed_times(m, diffusers, hidden, out->p, error) : no_memory(error);
+  if (!status) mix_classes(out, table, rows);
+  free(table);
+  if (status) q4_conditions_free(out);
+  return status;
+}
+
+void q4_conditions_free(q4_conditions *c) {
+  free(c->p);
+  free(c->square);
+  memset(c, 0, sizeof *c);
+}
+
+/* ---- Inputs of a matrix ---- */
+
+/* An error e = sum over columns so far of error * p is best answered by all columns that follow, together, if column k
+ * takes -gain[k] . e upon itself: gain = (1 + S)^-1 p / rest, S = sum over columns from k on of p p' / rest. The
+ * inverse is kept from the last column backwards (Sherman and Morrison). */
+static void answer(q4_inputs *in, const double *p, const double *rest) {
+  double inverse[D][D] = {{0}}, mean = 0;
+  for (int i = 0; i < D; i++) inverse[i][i] = 1;
+  for (int64_t k = 0; k < in->k; k++) mean += rest[k] / (double)in->k;
+  for (int64_t k = in->k - 1; k >= 0; k--) {
+    const double *own = p + k * D, left = rest[k] > 1e-3 * mean ? rest[k] : 1e-3 * mean;
+    double turned[D], size = left;
+    for (int i = 0; i < D; i++) {
+      turned[i] = 0;
+      for (int j = 0; j < D; j++) turned[i] += inverse[i][j] * own[j];
+      size += turned[i] * own[i];
+    }
+    for (int i = 0; i < D; i++) {
+      for (int j = 0; j < D; j++) inverse[i][j] -= turned[i] * turned[j] / size;
+      in->p[k * D + i] = (float)own[i];
+      in->gain[k * D + i] = size > 0 ? (float)(turned[i] / size) : 0;
+    }
+  }
+}
+
+/* Second moments less what the directions have of them. */
+static void take_rest(const double *p, int64_t k, double *square) {
+  for (int64_t i = 0; i < k; i++)
+    for (int d = 0; d < D; d++) square[i] -= p[i * D + d] * p[i * D + d];
+}
+
+/* Of a norm with the shift and scale of chunks `chunk` and `chunk` + 1 of the block's modulation: shifts are its mean,
+ * the rest is 1 + scale at random. */
+static dit_status norm_inputs(const model *m, const q4_conditions *c, const char *block, int chunk, double *p,
+                              double *rest, dit_error *error) {
+  const int64_t h = c->hidden;
+  float *layer[2];
+  dit_status status = read_rows(m, block, "adaLN_modulation.1", chunk * h, 2 * h, h, layer, error);
+  if (status || !layer[0]) return status;
+  double *scale = (double *)malloc((size_t)(h * D) * sizeof *scale);
+  if (!scale) status = no_memory(error);
+  if (!status) {
+    multiply(layer[0], layer[1], c->weight, h, h, c->p, p);
+    multiply(layer[0] + h * h, layer[1] + h, c->weight, h, h, c->p, scale);
+    for (int64_t i = 0; i < h; i++) {
+      rest[i] = 0;
+      for (int d = 0; d < D; d++) rest[i] += (c->weight + scale[i * D + d]) * (c->weight + scale[i * D + d]);
+    }
+  }
+  free(scale);
+  free(layer[1]);
+  free(layer[0]);
+  return status;
+}
+
+/* Of the layer behind attention: values, averaged. What differs from token to token is taken to lose three quarters. */
+static dit_status attention_inputs(const model *m, const q4_conditions *c, const char *block, double *p, double *rest,
+                                   dit_error *error) {
+  const int64_t h = c->hidden;
+  float *layer[2];
+  dit_status status = read_rows(m, block, "attn.qkv", 2 * h, h, h, layer, error);
+  if (status || !layer[0]) return status;
+  double *inner = (double *)calloc((size_t)(h * D), sizeof *inner),
+         *spread = (double *)calloc((size_t)h, sizeof *spread);
+  status = inner && spread ? norm_inputs(m, c, block, 0, inner, spread, error) : no_memory(error);
+  if (!status) {
+    const float *weights = layer[0];
+    multiply(weights, layer[1], c->weight, h, h, inner, p);
+    for (int64_t i = 0; i < h; i++) {
+      rest[i] = 0;
+      for (int64_t k = 0; k < h; k++)
+        rest[i] += 0.25 * (double)weights[i * h + k] * (double)weights[i * h + k] * spread[k];
+    }
+  }
+  free(spread);
+  free(inner);
+  free(layer[1]);
+  free(layer[0]);
+  return status;
+}
+
+/* GELU of a normal number has the mean 0.282 and the second moment 0.425. */
+static void gelu_inputs(int64_t k, double *p, double *rest) {
+  for (int64_t i = 0; i < k; i++) {
+    p[i * D] = 0.282;
+    rest[i] = 0.425 - 0.282 * 0.282;
+  }
+}
+
+static int ends_with(const char *name, const char *end) {
+  size_t a = strlen(name), b = strlen(end);
+  return a >= b && strcmp(name + a - b, end) == 0;
+}
+
+dit_status q4_inputs_make(const model *m, const q4_conditions *c, const model_tensor *t, q4_inputs *out,
+                          dit_error *error) {
+  const char *name = t->shape.name, *dot = strncmp(name, "blocks.", 7) ? NULL : strchr(name + 7, '.');
+  const int64_t k = (int64_t)t->shape.shape[1];
+  char block[80];
+  snprintf(block, sizeof block, "%.*s", dot ? (int)(dot + 1 - name) : 0, name); /* "blocks.7." */
+  out->k = k;
+  out->p = (float *)calloc((size_t)(k * D), sizeof *out->p);
+  out->gain = (float *)calloc((size_t)(k * D), sizeof *out->gain);
+  double *p = (double *)calloc((size_t)(k * D), sizeof *p), *rest = (double *)malloc((size_t)k * sizeof *rest);
+  dit_status status = out->p && out->gain && p && rest ? DIT_OK : no_memory(error);
+  for (int64_t i = 0; !status && i < k; i++) rest[i] = 1;
+  if (status) {
+  } else if (ends_with(name, ".mlp.fc2.weight")) {
+    gelu_inputs(k, p, rest);
+  } else if (c->hidden != k) {
+  } else if (ends_with(name, "adaLN_modulation.1.weight")) {
+    memcpy(p, c->p, (size_t)(k * D) * sizeof *p);
+    memcpy(rest, c->square, (size_t)k * sizeof *rest);
+    take_rest(p, k, rest);
+  } else if (ends_with(name, ".attn.qkv.weight") || ends_with(name, ".mlp.fc1.weight")) {
+    status = norm_inputs(m, c, block, ends_with(name, "qkv.weight") ? 0 : 3, p, rest, error);
+  } else if (ends_with(name, ".attn.proj.weight")) {
+    status = attention_inputs(m, c, block, p, rest, error);
+  }
+  if (!status) answer(out, p, rest);
+  free(rest);
+  free(p);
+  return status;
+}
+
+void q4_inputs_free(q4_inputs *inputs) {
+  free(inputs->p);
+  free(inputs->gain);
+  memset(inputs, 0, sizeof *inputs);
+}
