@@ -60,7 +60,7 @@ dit_status dit_model_info(const dit_model *model, dit_info *info) {
   return dit__struct_write(info, &model->info, sizeof *info, "dit_info", NULL);
 }
 
-const char *dit_model_label(const dit_model *model, int32_t class_id) {
+const char *dit_model_class_label(const dit_model *model, int32_t class_id) {
   if (!model || class_id < 0 || class_id >= model->info.label_count) return NULL;
   return model->labels[class_id][0] ? model->labels[class_id] : NULL;
 }
@@ -80,7 +80,7 @@ static int model_same(const char *a, const char *b, size_t length) {
   }
 }
 
-int32_t dit_model_find(const dit_model *model, const char *label) {
+int32_t dit_model_find_class(const dit_model *model, const char *label) {
   if (!model || !label || !label[strspn(label, " -_")]) return -1;
   for (int32_t i = 0; i < model->info.label_count; i++) { /* whole names before synonyms */
     if (model_same(label, model->labels[i], strlen(model->labels[i]))) return i;

@@ -12,7 +12,7 @@
  *     size_t size = (size_t)info.width * info.height * 4;
  *     unsigned char *pixels = malloc(size);
  *     dit_params params = {.struct_size = sizeof params};
- *     int32_t class_id = dit_model_find(model, "potion");
+ *     int32_t class_id = dit_model_find_class(model, "potion");
  *     params.classes = &class_id;
  *     params.seed = 7;
  *     if (dit_generate(model, &params, DIT_PIXELS_RGBA, pixels, size, &error)) puts(error.message);
@@ -158,7 +158,7 @@ typedef struct dit_info {
   int32_t hidden_size;        /* transformer width */
   int32_t depth;              /* blocks */
   int32_t heads;              /* attention heads of hidden_size / heads channels */
-  int32_t patch;              /* patch side, in latent pixels */
+  int32_t patch_size;              /* patch side, in latent pixels */
   int32_t latent_size;        /* latent side the model was trained at */
   int32_t latent_channels;    /* C */
   int32_t out_channels;       /* C, or 2 C with a learned variance */
@@ -167,13 +167,13 @@ typedef struct dit_info {
   int32_t null_class;         /* row of the null embedding; -1: trained without, guidance other than 1 is refused */
   int32_t label_count;        /* classes with a name */
   int32_t image_channels;     /* 3: RGB, 4: RGBA with straight alpha */
-  int32_t factor;             /* pixels per latent pixel, along one side */
+  int32_t vae_scale_factor;             /* pixels per latent pixel, along one side */
   int32_t width, height;      /* the model's own picture size, pixels (latent pixels without an autoencoder) */
   int32_t weight_type;        /* DIT_TYPE_* of the transformer's (or else the decoder's) matrices */
   int32_t isa, compute, load; /* what is in use */
   int32_t threads;            /* what is in use */
-  int32_t steps, sampler, spacing, guidance_channels, variance, clip; /* recommended; see dit_params */
-  float guidance;                                                     /* recommended */
+  int32_t steps, sampler, timestep_spacing, guidance_channels, variance_type, clip_sample; /* recommended; see dit_params */
+  float guidance_scale;                                                     /* recommended */
   float scaling_factor;                                               /* transformer's latent / autoencoder's latent */
   int32_t has_preview;                                                /* 1: dit_job_preview works */
   int32_t reserved, reserved2;
@@ -189,11 +189,11 @@ typedef struct dit_info {
 DIT_API dit_status dit_model_info(const dit_model *model, dit_info *info);
 
 /* The name of a class as UTF-8; lives as long as the model. NULL: no such class, or it has no name. Any thread. */
-DIT_API const char *dit_model_label(const dit_model *model, int32_t class_id);
+DIT_API const char *dit_model_class_label(const dit_model *model, int32_t class_id);
 
 /* The class of a name; upper and lower case, spaces, '-' and '_' are not told apart, and of a name with several
  * synonyms ("tench, Tinca tinca") one is enough. -1: none. Any thread. */
-DIT_API int32_t dit_model_find(const dit_model *model, const char *label);
+DIT_API int32_t dit_model_find_class(const dit_model *model, const char *label);
 
 /* ---- What to make ------------------------------------------------------------------------------------------------ */
 
@@ -227,16 +227,16 @@ enum {
                               numbers a call */
 };
 enum {
-  DIT_VARIANCE_LEARNED = 1,     /* between the next two (learned range), as v says; all DiTs of the paper */
+  DIT_VARIANCE_LEARNED_RANGE = 1,     /* between the next two (learned range), as v says; all DiTs of the paper */
   DIT_VARIANCE_FIXED_LARGE = 2, /* beta */
   DIT_VARIANCE_FIXED_SMALL = 3, /* that of the posterior */
-  DIT_VARIANCE_DIRECT = 4       /* v is itself the variance with diffusers' spacings ("learned"), and its logarithm with
+  DIT_VARIANCE_LEARNED = 4       /* v is itself the variance with diffusers' spacings ("learned"), and its logarithm with
                                    the official ones (ModelVarType.LEARNED) */
 };
 enum {
   DIT_CLIP_OFF = 1,
   DIT_CLIP_ON = 2,
-  DIT_CLIP_DERIVED = 3 /* on, and DDIM with diffusers' spacings derives eps anew from what was cut, as with the official
+  DIT_CLIP_MODEL_OUTPUT = 3 /* on, and DDIM with diffusers' spacings derives eps anew from what was cut, as with the official
                           ones (use_clipped_model_output) */
 };
 enum {
@@ -265,29 +265,29 @@ typedef struct dit_params {
                             latent pixels and 16384 pixels; 0: the model's own */
   int32_t steps;         /* passes of the network, 1..1000, at most the model's timesteps */
   int32_t sampler;       /* DIT_SAMPLER_* */
-  int32_t spacing;       /* DIT_SPACING_*; 0: the model's, if it is one of diffusers' or for this sampler; else
+  int32_t timestep_spacing;       /* DIT_SPACING_*; 0: the model's, if it is one of diffusers' or for this sampler; else
                             DDIM's for DDIM where a whole stride exists, LINSPACE for DPM-Solver++, else EVEN */
   int32_t generator;     /* DIT_GENERATOR_*; 0: DIT */
-  int32_t variance;      /* DIT_VARIANCE_* for DDPM; 0: the model's, which is learned if it can, else fixed
+  int32_t variance_type;      /* DIT_VARIANCE_* for DDPM; 0: the model's, which is learned if it can, else fixed
                             large, unless its file says otherwise */
-  int32_t clip;          /* DIT_CLIP_*: whether x0 is cut to [-1, 1] at each step; 0: the model's (off, unless its file
+  int32_t clip_sample;          /* DIT_CLIP_*: whether x0 is cut to [-1, 1] at each step; 0: the model's (off, unless its file
                             says otherwise) */
   int32_t guidance_channels; /* leading latent channels that are guided; 0: the model's (three, as the official
                                 code, for official models); -1: all, as diffusers */
   int32_t threads;           /* lowers the model's for this job */
-  float guidance;            /* classifier-free guidance scale, >= 0; exactly 1 needs one pass instead of two; 0: the
+  float guidance_scale;            /* classifier-free guidance scale, >= 0; exactly 1 needs one pass instead of two; 0: the
                                 model's */
-  float guidance_from, guidance_to; /* guide only in this part of the schedule, in [0,1], 0 being the noisy end; 0,0:
+  float guidance_start, guidance_end; /* guide only in this part of the schedule, in [0,1], 0 being the noisy end; 0,0:
                                        all of it */
   float eta;                        /* DDIM: 0 is deterministic, 1 adds as much noise as DDPM */
-  float mix;                        /* 0..1, with classes_b */
+  float class_mix;                        /* 0..1, with classes_b */
   float strength; /* 0..1, with init_image: the part of the schedule the picture is noised to; 0 is 1, where
                      nothing of it is left (but for a mask) */
   float reserved, reserved2;
-  int32_t reuse; /* trades likeness for time: only every N-th step runs the transformer's blocks, and those
+  int32_t cache_interval; /* trades likeness for time: only every N-th step runs the transformer's blocks, and those
                     between add to their own tokens what the blocks added last; 0, 1: every step. Needs
                     4 bytes a channel, token, picture and pass (1.2 MB for a picture of DiT-XL/2 at 256 px
-                    without guidance, 2.4 MB with it). docs/fewer-passes.md has what it costs */
+                    without guidance_scale, 2.4 MB with it). docs/fewer-passes.md has what it costs */
   int32_t reserved3;
 } dit_params;
 

@@ -243,7 +243,8 @@ static dit_status schedule_give(const dit__process *process, const dit_params *p
                                 dit_schedule_row *rows, int32_t *count, dit_error *error) {
   dit__environment saved;
   dit__environment_enter(&saved);
-  const int32_t steps = dit__schedule(process, p->steps, p->spacing, p->sampler, p->eta, capacity, rows, error);
+  const int32_t steps =
+      dit__schedule(process, p->steps, p->timestep_spacing, p->sampler, p->eta, capacity, rows, error);
   dit__environment_leave(&saved);
   if (steps < 0) return steps;
   *count = steps;

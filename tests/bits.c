@@ -130,7 +130,8 @@ static void sample(const char *name, const dit_model *model, dit_params params, 
   dit_info info = {.struct_size = sizeof info};
   dit_model_info(model, &info);
   const size_t area = (size_t)params.width * (size_t)params.height;
-  const size_t latent = area / (size_t)(info.factor ? info.factor * info.factor : 1) * (size_t)info.latent_channels;
+  const size_t latent = area / (size_t)(info.vae_scale_factor ? info.vae_scale_factor * info.vae_scale_factor : 1) *
+                        (size_t)info.latent_channels;
   float *x = (float *)malloc(latent * sizeof(float));
   uint8_t *pixels = (uint8_t *)malloc(area * 4);
   for (int32_t i = 0; i < params.count; i++) {
@@ -208,7 +209,7 @@ static void samplers(void) {
                            .seed = 21,
                            .steps = 3,
                            .sampler = DIT_SAMPLER_DDPM,
-                           .guidance = 3.5f,
+                           .guidance_scale = 3.5f,
                            .guidance_channels = 2};
   const dit_params ddim = {.count = 2,
                            .classes = classes,
@@ -216,19 +217,19 @@ static void samplers(void) {
                            .steps = 4,
                            .sampler = DIT_SAMPLER_DDIM,
                            .eta = 0.5f,
-                           .clip = DIT_CLIP_ON,
-                           .guidance = 1.5f,
+                           .clip_sample = DIT_CLIP_ON,
+                           .guidance_scale = 1.5f,
                            .guidance_channels = -1};
   dit_params small = ddpm, solver = ddim, leading = ddim, trailing = ddpm, reusing = ddim;
   reusing.steps = 7;
-  reusing.reuse = 3;
-  reusing.guidance_from = 0.2f;
-  reusing.guidance_to = 1;
-  small.variance = DIT_VARIANCE_FIXED_SMALL;
+  reusing.cache_interval = 3;
+  reusing.guidance_start = 0.2f;
+  reusing.guidance_end = 1;
+  small.variance_type = DIT_VARIANCE_FIXED_SMALL;
   solver.sampler = DIT_SAMPLER_DPMPP;
-  leading.spacing = DIT_SPACING_LEADING;
+  leading.timestep_spacing = DIT_SPACING_LEADING;
   leading.generator = DIT_GENERATOR_PHILOX;
-  trailing.spacing = DIT_SPACING_TRAILING;
+  trailing.timestep_spacing = DIT_SPACING_TRAILING;
   trailing.generator = DIT_GENERATOR_TORCH;
   dit_model *model = open_synthetic("dit:hidden=24,depth=1,heads=2,patch=1,latent=4,in=4,classes=3",
                                     "vae:blocks=8+12,layers=1,groups=4,in=4,out=4,latent=4", DIT_TYPE_F32, 0);
@@ -267,7 +268,7 @@ static void schedules(void) {
   dit_schedule_row rows[250];
   for (int i = 0; i < 6; i++) {
     const dit_params params = {
-        .struct_size = sizeof params, .steps = cases[i].steps, .spacing = cases[i].spacing, .eta = 0.25f};
+        .struct_size = sizeof params, .steps = cases[i].steps, .timestep_spacing = cases[i].spacing, .eta = 0.25f};
     dit_error error = {0};
     int32_t count;
     check(dit_schedule(&params, 250, rows, &count, &error), cases[i].name, &error);
@@ -293,7 +294,7 @@ static void sprites(int several) {
   params.count = 2;
   params.steps = 5;
   params.sampler = DIT_SAMPLER_DDPM;
-  params.guidance = 3;
+  params.guidance_scale = 3;
   if (several) sample("sprite-ddpm5", model, params, 1);
   dit_model_close(model);
 }

@@ -58,10 +58,10 @@ def main():
         "Steps": ("0", "1001", "-1", "+5", " 5", "5 ", "0x5", "5.0", "4294967297", "18446744073709551617"),
         "Width": ("0", "16385", "99999999999", "1e2"),
         "Scale": ("0", "65"),
-        "Guidance": ("nan", "inf", "-1", "0", "1e999", "0x1p3", "2,5", "1e-300", "--1", "."),
+        "Guidance scale": ("nan", "inf", "-1", "0", "1e999", "0x1p3", "2,5", "1e-300", "--1", "."),
         "Eta": ("1.0001", "-0.1"),
-        "Guidance from": ("1.5", "-1"),
-        "Guidance to": ("0", "2"),
+        "Guidance start": ("1.5", "-1"),
+        "Guidance end": ("0", "2"),
         "Seed": ("-1", "1 to", " to 2", "1 to 0", "0 to 65536", "1 to 2 to 3", "18446744073709551616"),
         "Class numbers": (",", "1,", ",1", "-1", "2147483648", "all", "potion", "none ", MANY + ",7", "9" * 1000000),
         "Sampler": ("DDIM", "ddim ", "0"),
@@ -75,7 +75,7 @@ def main():
     def add(*more):
         return png(parts[:-1] + list(more) + parts[-1:])
 
-    write(1, "mix-alone", add(text("Mix", "0.5")))
+    write(1, "mix-alone", add(text("Class mix", "0.5")))
     write(1, "mix-class-alone", add(text("Mix class number", "3")))
     write(1, "mask-alone", add(text("Mask", "fnv1a64:0000000000000000")))
     write(2, "start", add(text("Start picture", "fnv1a64:0000000000000000"), text("Strength", "0.5")))

@@ -170,9 +170,9 @@ static void test_structs(void) {
   dit_job_end(progress_job);
   dit_params same = params; /* in place */
   CHECK(dit_params_resolve(tiny, &same, &same, NULL) == DIT_OK && same.steps == 4 && same.width == SIDE &&
-            same.height == SIDE && same.count == 1 && same.sampler && same.spacing && same.generator && same.variance &&
-            same.clip && same.guidance_channels && same.threads && same.guidance > 0 && same.guidance_to == 1 &&
-            same.strength == 1 && same.classes == &class_id,
+            same.height == SIDE && same.count == 1 && same.sampler && same.timestep_spacing && same.generator &&
+            same.variance_type && same.clip_sample && same.guidance_channels && same.threads &&
+            same.guidance_scale > 0 && same.guidance_end == 1 && same.strength == 1 && same.classes == &class_id,
         "dit_params_resolve in place leaves something open");
   dit_params again = {.struct_size = sizeof again};
   CHECK(dit_params_resolve(tiny, &same, &again, NULL) == DIT_OK && !memcmp(&same, &again, sizeof same),
@@ -303,21 +303,21 @@ static void test_params(void) {
     BAD(count, far[i], DIT_ERROR_ARGUMENT, "count");
     BAD(steps, far[i], DIT_ERROR_ARGUMENT, "steps");
     BAD(sampler, far[i], DIT_ERROR_ARGUMENT, "sampler");
-    BAD(spacing, far[i], DIT_ERROR_ARGUMENT, "spacing");
+    BAD(timestep_spacing, far[i], DIT_ERROR_ARGUMENT, "timestep_spacing");
     BAD(generator, far[i], DIT_ERROR_ARGUMENT, "generator");
-    BAD(variance, far[i], DIT_ERROR_ARGUMENT, "variance");
-    BAD(clip, far[i], DIT_ERROR_ARGUMENT, "clip");
+    BAD(variance_type, far[i], DIT_ERROR_ARGUMENT, "variance");
+    BAD(clip_sample, far[i], DIT_ERROR_ARGUMENT, "clip_sample");
     BAD(threads, far[i], DIT_ERROR_ARGUMENT, "threads");
     BAD(width, far[i], DIT_ERROR_ARGUMENT, "width");
     BAD(height, far[i], DIT_ERROR_ARGUMENT, "height");
     if (far[i] != -1) BAD(guidance_channels, far[i], DIT_ERROR_ARGUMENT, "guidance_channels");
   }
   for (int i = 0; i < 5; i++) {
-    BAD(guidance, reals[i], DIT_ERROR_ARGUMENT, "guidance");
-    BAD(guidance_from, reals[i], DIT_ERROR_ARGUMENT, "guidance_from");
-    BAD(guidance_to, reals[i], DIT_ERROR_ARGUMENT, "guidance_to");
+    BAD(guidance_scale, reals[i], DIT_ERROR_ARGUMENT, "guidance");
+    BAD(guidance_start, reals[i], DIT_ERROR_ARGUMENT, "guidance_start");
+    BAD(guidance_end, reals[i], DIT_ERROR_ARGUMENT, "guidance_end");
     BAD(eta, reals[i], DIT_ERROR_ARGUMENT, "eta");
-    BAD(mix, reals[i], DIT_ERROR_ARGUMENT, "mix");
+    BAD(class_mix, reals[i], DIT_ERROR_ARGUMENT, "class_mix");
     p = good;
     p.init_image = image;
     p.strength = reals[i];
@@ -337,12 +337,12 @@ static void test_params(void) {
   BAD(mask, image, DIT_ERROR_ARGUMENT, "mask");
   BAD(strength, 0.5f, DIT_ERROR_ARGUMENT, "strength");
   p = good;
-  p.guidance_from = 0.6f;
-  p.guidance_to = 0.4f;
-  REFUSED(DIT_ERROR_ARGUMENT, "guidance_from", try_params(&p, &error));
+  p.guidance_start = 0.6f;
+  p.guidance_end = 0.4f;
+  REFUSED(DIT_ERROR_ARGUMENT, "guidance_start", try_params(&p, &error));
   p = good;
   p.steps = 300;
-  p.spacing = DIT_SPACING_DDIM; /* no whole stride */
+  p.timestep_spacing = DIT_SPACING_DDIM; /* no whole stride */
   REFUSED(DIT_ERROR_ARGUMENT, "steps", try_params(&p, &error));
   p = good;
   p.classes = NULL;
@@ -507,7 +507,7 @@ static void test_schedule_and_rng(void) {
     q.steps = far[i];
     REFUSED(DIT_ERROR_ARGUMENT, "steps", dit_schedule(&q, 3, rows, &count, &error));
     q = p;
-    q.spacing = far[i];
+    q.timestep_spacing = far[i];
     REFUSED(DIT_ERROR_ARGUMENT, "spacing", dit_schedule(&q, 3, rows, &count, &error));
     q = p;
     q.sampler = far[i];
@@ -517,7 +517,7 @@ static void test_schedule_and_rng(void) {
     REFUSED(DIT_ERROR_ARGUMENT, "eta", dit_schedule(&q, 3, rows, &count, &error));
   }
   CHECK(count == -5 && !memcmp(rows, same, sizeof rows), "a refusal changes the output");
-  p.spacing = 0;
+  p.timestep_spacing = 0;
   CHECK(dit_schedule(&p, 2, rows, &count, NULL) == DIT_OK && count == 3 && !memcmp(&rows[2], &same[2], sizeof rows[2]),
         "more rows than capacity");
 
@@ -556,20 +556,20 @@ static void test_asking(void) {
   for (int i = 0; i < 4; i++)
     CHECK(dit_status_name(unknown[i]) && *dit_status_name(unknown[i]), "dit_status_name(%d)", unknown[i]);
   CHECK(dit_model_info(NULL, &info) == DIT_ERROR_ARGUMENT && info.depth == 0, "dit_model_info(NULL)");
-  CHECK(!dit_model_label(NULL, 0) && !dit_model_label(tiny, -1) && !dit_model_label(tiny, 6) &&
-            !dit_model_label(tiny, INT32_MAX) && !dit_model_label(tiny, INT32_MIN),
+  CHECK(!dit_model_class_label(NULL, 0) && !dit_model_class_label(tiny, -1) && !dit_model_class_label(tiny, 6) &&
+            !dit_model_class_label(tiny, INT32_MAX) && !dit_model_class_label(tiny, INT32_MIN),
         "labels that are not there");
-  CHECK(dit_model_find(NULL, "red") == -1 && dit_model_find(tiny, NULL) == -1 && dit_model_find(tiny, "") == -1 &&
-            dit_model_find(tiny, " -_") == -1 && dit_model_find(tiny, "nothing") == -1 &&
-            dit_model_find(tiny, ",") == -1,
+  CHECK(dit_model_find_class(NULL, "red") == -1 && dit_model_find_class(tiny, NULL) == -1 &&
+            dit_model_find_class(tiny, "") == -1 && dit_model_find_class(tiny, " -_") == -1 &&
+            dit_model_find_class(tiny, "nothing") == -1 && dit_model_find_class(tiny, ",") == -1,
         "finding what is not there");
-  CHECK(dit_model_find(tiny, "RED apple") == 0 && dit_model_find(tiny, "red_apple") == 0 &&
-            dit_model_find(tiny, "RedApple") == 0 && dit_model_find(tiny, "pomme") == 0 &&
-            dit_model_find(tiny, "red apple, Pomme") == 0 && dit_model_find(tiny, "pear") == 1 &&
-            dit_model_find(tiny, "poire") == 1 && dit_model_find(tiny, "pom") == -1,
+  CHECK(dit_model_find_class(tiny, "RED apple") == 0 && dit_model_find_class(tiny, "red_apple") == 0 &&
+            dit_model_find_class(tiny, "RedApple") == 0 && dit_model_find_class(tiny, "pomme") == 0 &&
+            dit_model_find_class(tiny, "red apple, Pomme") == 0 && dit_model_find_class(tiny, "pear") == 1 &&
+            dit_model_find_class(tiny, "poire") == 1 && dit_model_find_class(tiny, "pom") == -1,
         "finding in other spellings");
-  CHECK(dit_model_find(tiny, "kiwi") == 4 && !dit_model_label(tiny, 3) &&
-            !strcmp(dit_model_label(tiny, 5), "\xc3\xa9t\xc3\xa9"),
+  CHECK(dit_model_find_class(tiny, "kiwi") == 4 && !dit_model_class_label(tiny, 3) &&
+            !strcmp(dit_model_class_label(tiny, 5), "\xc3\xa9t\xc3\xa9"),
         "whole names before synonyms");
   dit_model_close(NULL);
 }

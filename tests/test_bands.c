@@ -144,8 +144,12 @@ static void test_job(void) {
   enum { WIDTH = 24, HEIGHT = 600, SIZE = WIDTH * HEIGHT * 3 };
   static uint8_t expected[SIZE], pixels[SIZE];
   const int32_t class_id = 3;
-  const dit_params params = {
-      .struct_size = sizeof params, .classes = &class_id, .width = WIDTH, .height = HEIGHT, .steps = 2, .guidance = 2};
+  const dit_params params = {.struct_size = sizeof params,
+                             .classes = &class_id,
+                             .width = WIDTH,
+                             .height = HEIGHT,
+                             .steps = 2,
+                             .guidance_scale = 2};
   dit_error error = {0};
   char path[512];
   size_t size = 0, least = 0, all = 0;
@@ -185,7 +189,8 @@ static void test_job(void) {
 
 /* Memory of a job and of dit_vae_decode, whose allocator refuses, so that nothing is computed. */
 static void check_megabytes(dit_model *model, int32_t size, double most) {
-  const dit_params params = {.struct_size = sizeof params, .width = size, .height = size, .steps = 50, .guidance = 4};
+  const dit_params params = {
+      .struct_size = sizeof params, .width = size, .height = size, .steps = 50, .guidance_scale = 4};
   const float latent = 0;
   float image;
   size_t bytes = 0;

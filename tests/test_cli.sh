@@ -65,7 +65,7 @@ refused 2 'ddpm, ddim or dpm++' --sampler euler
 refused 2 'trailing or linspace' --spacing karras
 refused 2 'avx2, avxvnni, avx512' --isa mmx
 refused 2 'did you mean --threads' --thread 2
-refused 2 'did you mean --guidance' --guidence 2
+refused 2 'did you mean --guidance-scale' --guidence-scale 2
 refused 2 'no such option' -Z
 refused 2 'no such option' --frobnicate
 refused 2 'value is missing' -s
@@ -101,8 +101,8 @@ refused 2 'a class is needed' --mix none:0.5
 refused 2 'number from 0.001' -i x.png --strength 0
 refused 2 'start picture is needed' --strength 0.5
 refused 2 'start picture is needed' --mask x.png
-refused 2 'lies behind' --guidance-from 0.6 --guidance-to 0.4
-refused 2 '0 to 1' --guidance-from -1
+refused 2 'lies behind' --guidance-start 0.6 --guidance-end 0.4
+refused 2 '0 to 1' --guidance-start -1
 refused 2 'f32, int8 or bf16' --compute f16
 refused 2 'would write to the standard output' --json -o -
 refused 2 'the picture says this' --again x.png -s 5
@@ -219,9 +219,9 @@ other --guidance-channels 3
 other --width 64
 other --scale 2
 other --mix sword:0.5
-other --guidance-to 0.5
-other --guidance-from 0.5
-same -c potion --guidance-from 0 --guidance-to 1 --compute int8
+other --guidance-end 0.5
+other --guidance-start 0.5
+same -c potion --guidance-start 0 --guidance-end 1 --compute int8
 other --compute f32
 run 0 -q -c potion -s 2 -o other.png
 check "--quiet: silent" [ ! -s err ]
@@ -235,7 +235,7 @@ check "the file behind the link is written" differ base.png kept.png
 mv kept.png base.png
 run 0 -c potion -s 2 -o /dev/null
 check "/dev/null stays a device" [ -c /dev/null ]
-for word in Software Model License Class.potion Seed.0 Steps.2 Sampler.dpm.. Guidance.1.25 Guidance.channels.8 Width.32 Height.32 \
+for word in Software Model License Class.potion Seed.0 Steps.2 Sampler.dpm.. Guidance.scale.1.25 Guidance.channels.8 Width.32 Height.32 \
   Compute.int8 DIT_NUMERICS.[1-9]; do
   check "the PNG says $word" has "$word" base.png
 done
@@ -314,7 +314,7 @@ run 0 -c potion -S 3 -s 2 -o one.png
 again one.png
 again one.png --threads 1 --isa scalar -m "$root/weights/sprites/sprites.gguf"
 run 0 -c potion,none,sword,sword -n 2 -S 18446744073709551615 -s 2 --scale 3 --sampler ddpm -g 3.3 --guidance-channels all \
-  --guidance-from 0.1 --guidance-to 0.7 --mix key:0.3 --width 64 -o sheet.png
+  --guidance-start 0.1 --guidance-end 0.7 --mix key:0.3 --width 64 -o sheet.png
 again sheet.png
 run 0 -c potion,key -n 2 -s 4 --sampler dpm++ --spacing trailing --generator philox -o solver.png
 again solver.png
@@ -325,16 +325,16 @@ run 0 -c potion -s 3 --diffusers --sampler ddpm -o diffusers.png
 again diffusers.png
 run 0 -c key -s 3 --eta 0.123456789 -o eta.png
 again eta.png
-run 0 -c 1 -s 4 --reuse 2 -o reuse.png
-check "--reuse is told in the PNG" has 'Reuse.2' reuse.png
+run 0 -c 1 -s 4 --cache-interval 2 -o reuse.png
+check "--cache-interval is told in the PNG" has 'Cache.interval.2' reuse.png
 again reuse.png
 run 0 -c 1 --fast -o fast.png
 check "--fast: dpm++" has 'Sampler.dpm' fast.png
 again fast.png
-run 0 -c 1 -s 6 --sampler dpm++ --spacing even --guidance-from 0.4 --guidance-to 0.9 -o kept.png
+run 0 -c 1 -s 6 --sampler dpm++ --spacing even --guidance-start 0.4 --guidance-end 0.9 -o kept.png
 check "--fast is 6 steps of dpm++, of a model that takes 10" cmp -s fast.png kept.png
-run 0 -c 1 --fast --guidance-to 1 -o guided.png
-run 0 -c 1 -s 6 --sampler dpm++ --spacing even --guidance-to 1 -o kept.png
+run 0 -c 1 --fast --guidance-end 1 -o guided.png
+run 0 -c 1 -s 6 --sampler dpm++ --spacing even --guidance-end 1 -o kept.png
 check "--fast leaves guidance where it is asked for" cmp -s guided.png kept.png
 check "reals have all their digits" has 'Eta.0\.123456791' eta.png
 run 0 -c potion,key -n 2 -s 2 --scale 2 -o '%c-%s.png'

@@ -207,7 +207,7 @@ static void test_mix(void) {
     for (int i = 0; i < COUNT; i++) {
       dit_params p = one_of(&a[row], 5);
       p.classes_b = &b[row];
-      p.mix = (float)i / (COUNT - 1);
+      p.class_mix = (float)i / (COUNT - 1);
       make(&p, first + i * PICTURE, PICTURE);
     }
     for (int i = 0; i < 2; i++) {
@@ -229,9 +229,9 @@ static void test_guidance(void) {
   static uint8_t out[2 * 7 * PICTURE];
   for (int i = 0; i < 14; i++) {
     dit_params p = one_of(&classes[i / 7], 9);
-    p.guidance = intervals[i % 7][0];
-    p.guidance_from = intervals[i % 7][1];
-    p.guidance_to = intervals[i % 7][2];
+    p.guidance_scale = intervals[i % 7][0];
+    p.guidance_start = intervals[i % 7][1];
+    p.guidance_end = intervals[i % 7][2];
     make(&p, out + i * PICTURE, PICTURE);
   }
   for (int row = 0; row < 2; row++) {
@@ -242,8 +242,8 @@ static void test_guidance(void) {
             "guidance from %.2f to %.2f is like none, or like all", (double)intervals[i][1], (double)intervals[i][2]);
     static uint8_t none[PICTURE];
     dit_params p = one_of(&classes[row], 9);
-    p.guidance = 5;
-    p.guidance_from = p.guidance_to = 1.0f / (float)steps; /* between the first step and the second */
+    p.guidance_scale = 5;
+    p.guidance_start = p.guidance_end = 1.0f / (float)steps; /* between the first step and the second */
     make(&p, none, sizeof none);
     CHECK(!memcmp(none, first, PICTURE), "an interval without a step is not guidance 1");
   }
@@ -260,7 +260,7 @@ static void test_channels(void) {
   for (int i = 0; i < 4; i++) {
     dit_params p = one_of(classes, 60);
     p.count = COUNT;
-    p.guidance = 4;
+    p.guidance_scale = 4;
     p.guidance_channels = channels[i];
     make(&p, i < 2 ? out + i * COUNT * PICTURE : own, sizeof own);
     CHECK(i < 2 || !memcmp(own, out + COUNT * PICTURE, sizeof own), "guidance_channels %d is not all", channels[i]);

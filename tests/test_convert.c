@@ -638,7 +638,8 @@ static void test_impossible(void) {
   refused("kinds", RUN("--vae", CHECKPOINTS "dit_f32.pt", "--heads", "2", "-o", out), "no autoencoder");
   refused("pair", RUN("--synthetic", SMALL_DIT, "--synthetic", "vae:blocks=8,groups=4,latent=8", "-o", out), "8");
   refused("steps", RUN("--synthetic", SMALL_DIT, "--spacing", "ddim", "--steps", "999", "-o", out), "999");
-  refused("null class", RUN("--synthetic", SMALL_DIT, "--no-null-class", "--guidance", "2", "-o", out), "null class");
+  refused("null class", RUN("--synthetic", SMALL_DIT, "--no-null-class", "--guidance-scale", "2", "-o", out),
+          "null class");
   refused("channels", RUN("--synthetic", SMALL_DIT, "--guidance-channels", "5", "-o", out), "5");
   refused("preview", RUN("--synthetic", SMALL_DIT, "--fit-preview", "-o", out), "autoencoder");
   save(labels, "one\ntwo\n", 8);
@@ -648,9 +649,9 @@ static void test_impossible(void) {
   save(labels, "one\ntw\xff\nthree\n", 14);
   refused("not UTF-8", RUN("--synthetic", SMALL_DIT, "--labels", labels, "-o", out), "UTF-8");
   CHECK(count_files(1) == 1, "files are left");
-  static const char *const wrong[][2] = {{"--type", "f8"},    {"--steps", "0"},       {"--steps", "1001"},
-                                         {"--steps", "5x"},   {"--guidance", "-1"},   {"--guidance", "nan"},
-                                         {"--heads", "1e9"},  {"--sampler", "euler"}, {"--name", "\xff"},
+  static const char *const wrong[][2] = {{"--type", "f8"},    {"--steps", "0"},           {"--steps", "1001"},
+                                         {"--steps", "5x"},   {"--guidance-scale", "-1"}, {"--guidance-scale", "nan"},
+                                         {"--heads", "1e9"},  {"--sampler", "euler"},     {"--name", "\xff"},
                                          {"--nonsense", "1"}, {"--spacing", ""}};
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
     CHECK(RUN("--synthetic", SMALL_DIT, wrong[i][0], wrong[i][1], "-o", out) == 2 && strstr(output, wrong[i][0]),

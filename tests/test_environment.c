@@ -128,10 +128,10 @@ static void calls_of_job(const dit_model *model, const inputs *in, results *r) {
   p.count = 2;
   p.classes = in->classes;
   p.classes_b = in->classes_b;
-  p.mix = 0.25f;
+  p.class_mix = 0.25f;
   p.steps = 4;
-  p.guidance = 2;
-  p.guidance_to = 0.8f;
+  p.guidance_scale = 2;
+  p.guidance_end = 0.8f;
   p.sampler = DIT_SAMPLER_DDIM;
   p.eta = 0.7f;
   memset(&r->params, 0, sizeof r->params);

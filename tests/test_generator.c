@@ -181,7 +181,7 @@ static void test_jobs(const dit_model *model, const char *group) {
                             .steps = STEPS,
                             .sampler = DIT_SAMPLER_DDPM,
                             .generator = generator,
-                            .guidance = 2};
+                            .guidance_scale = 2};
     dit_params given = own, mine;
     if (!draw(generator, seeds, 0, &d)) return;
     given.noise = d.noise[0];
@@ -213,7 +213,7 @@ static void test_batch(const dit_model *model) {
                     .steps = 2,
                     .sampler = DIT_SAMPLER_DDPM,
                     .generator = generator,
-                    .guidance = 3};
+                    .guidance_scale = 3};
     dit_job *job;
     for (int i = 0; i < BATCH; i++) classes[i] = i % 4 - 1;
     if (!CHECK(dit_job_start(model, &p, &job, NULL) == DIT_OK, "64 pictures")) return;

@@ -368,7 +368,7 @@ static void open_damaged(const uint8_t *bytes, size_t size, const char *what) {
     CHECK(dit_model_info(model, &info) == DIT_OK &&
               dit_params_resolve(model, NULL, &(dit_params){.struct_size = sizeof(dit_params)}, &error) == DIT_OK,
           "%s: opened, but %s", what, error.message);
-    dit_model_find(model, "x");
+    dit_model_find_class(model, "x");
     dit_model_close(model);
   }
   CHECK(hostile_host.count == 0 && hostile_host.wrong == 0, "%s: %d blocks left", what, hostile_host.count);

@@ -60,7 +60,7 @@ static dit_params base_params(void) {
   p.classes = classes;
   p.seeds = seeds;
   p.steps = STEPS;
-  p.guidance = 3;
+  p.guidance_scale = 3;
   return p;
 }
 
@@ -132,7 +132,7 @@ static void test_memory(void) {
   p.noise = (float *)calloc(COUNT * LATENT, sizeof(float));
   p.step_noise = (float *)calloc(STEPS * COUNT * LATENT, sizeof(float));
   p.classes_b = classes;
-  p.mix = 0.5f;
+  p.class_mix = 0.5f;
   calls = h.calls;
   CHECK(dit_job_memory(model, &p, &bytes, NULL) == DIT_OK && dit_job_start(model, &p, &job, NULL) == DIT_OK,
         "a job with arrays");
@@ -484,8 +484,11 @@ static double reference_step(const reference *r, const dit_schedule_row *row, in
 /* The final latent of one picture. */
 static void reference_run(const dit_model *model, const reference *r, float *x) {
   dit_schedule_row rows[64];
-  dit_params p = {
-      .struct_size = sizeof p, .steps = r->steps, .sampler = r->sampler, .spacing = r->spacing, .eta = (float)r->eta};
+  dit_params p = {.struct_size = sizeof p,
+                  .steps = r->steps,
+                  .sampler = r->sampler,
+                  .timestep_spacing = r->spacing,
+                  .eta = (float)r->eta};
   float both[2 * LATENT], out[2][2 * LATENT], z[LATENT];
   dit_rng *rng;
   int32_t count = 0;
@@ -512,14 +515,14 @@ static void reference_run(const dit_model *model, const reference *r, float *x) 
 
 static void test_sampler(const dit_model *model) {
   static const reference cases[] = {
-      {9, DIT_SAMPLER_DDPM, DIT_SPACING_EVEN, 3, DIT_VARIANCE_LEARNED, DIT_CLIP_OFF, 2, 3, 0, 1, 0, 5},
+      {9, DIT_SAMPLER_DDPM, DIT_SPACING_EVEN, 3, DIT_VARIANCE_LEARNED_RANGE, DIT_CLIP_OFF, 2, 3, 0, 1, 0, 5},
       {9, DIT_SAMPLER_DDPM, DIT_SPACING_EVEN, 4, DIT_VARIANCE_FIXED_LARGE, DIT_CLIP_OFF, 1, 1.5, 0, 1, 0, 6},
       {8, DIT_SAMPLER_DDPM, DIT_SPACING_DDIM, 1, DIT_VARIANCE_FIXED_SMALL, DIT_CLIP_ON, 0, 4, 0.3, 0.7, 0, 7},
-      {10, DIT_SAMPLER_DDIM, DIT_SPACING_DDIM, 3, DIT_VARIANCE_LEARNED, DIT_CLIP_OFF, 5, 2, 0, 1, 0, 8},
-      {10, DIT_SAMPLER_DDIM, DIT_SPACING_DDIM, 2, DIT_VARIANCE_LEARNED, DIT_CLIP_OFF, 5, 2, 0.5, 0.6, 0.5, 9},
-      {7, DIT_SAMPLER_DDIM, DIT_SPACING_EVEN, 3, DIT_VARIANCE_LEARNED, DIT_CLIP_ON, 3, 2, 0, 0.5, 1, 10},
-      {10, DIT_SAMPLER_DDIM, DIT_SPACING_DDIM, 3, DIT_VARIANCE_LEARNED, DIT_CLIP_OFF, 4, 1, 0, 1, 0, 11},
-      {1, DIT_SAMPLER_DDPM, DIT_SPACING_EVEN, 3, DIT_VARIANCE_LEARNED, DIT_CLIP_OFF, 4, 3, 0, 1, 0, 12},
+      {10, DIT_SAMPLER_DDIM, DIT_SPACING_DDIM, 3, DIT_VARIANCE_LEARNED_RANGE, DIT_CLIP_OFF, 5, 2, 0, 1, 0, 8},
+      {10, DIT_SAMPLER_DDIM, DIT_SPACING_DDIM, 2, DIT_VARIANCE_LEARNED_RANGE, DIT_CLIP_OFF, 5, 2, 0.5, 0.6, 0.5, 9},
+      {7, DIT_SAMPLER_DDIM, DIT_SPACING_EVEN, 3, DIT_VARIANCE_LEARNED_RANGE, DIT_CLIP_ON, 3, 2, 0, 0.5, 1, 10},
+      {10, DIT_SAMPLER_DDIM, DIT_SPACING_DDIM, 3, DIT_VARIANCE_LEARNED_RANGE, DIT_CLIP_OFF, 4, 1, 0, 1, 0, 11},
+      {1, DIT_SAMPLER_DDPM, DIT_SPACING_EVEN, 3, DIT_VARIANCE_LEARNED_RANGE, DIT_CLIP_OFF, 4, 3, 0, 1, 0, 12},
   };
   double worst = 0;
   for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
@@ -530,13 +533,13 @@ static void test_sampler(const dit_model *model) {
     dit_job *job;
     dit_error error = {0};
     double off = 0, size = 0;
-    p.spacing = r->spacing;
+    p.timestep_spacing = r->spacing;
     p.guidance_channels = r->channels == 4 ? -1 : r->channels;
-    p.variance = r->variance;
-    p.clip = r->clip;
-    p.guidance = (float)r->guidance;
-    p.guidance_from = (float)r->from;
-    p.guidance_to = (float)r->to;
+    p.variance_type = r->variance;
+    p.clip_sample = r->clip;
+    p.guidance_scale = (float)r->guidance;
+    p.guidance_start = (float)r->from;
+    p.guidance_end = (float)r->to;
     p.eta = (float)r->eta;
     reference_run(model, r, truth);
     CHECK(dit_job_start(model, &p, &job, &error) == DIT_OK, "case %d: %s", (int)c, error.message);
@@ -572,39 +575,39 @@ static int same_latents(const dit_model *model, const dit_params *a, const dit_p
 static void test_meanings(const dit_model *model) {
   static const int32_t other[COUNT] = {4, 1, 0, 3, 3}, none[COUNT] = {-1, -1, -1, -1, -1};
   dit_params p = base_params(), q = p;
-  q.guidance_to = 1;
+  q.guidance_end = 1;
   CHECK(same_latents(model, &p, &q) == 1, "guidance from 0 to 1 is not the default");
-  q.guidance_from = 0.5f;
-  q.guidance_to = 0.6f;
+  q.guidance_start = 0.5f;
+  q.guidance_end = 0.6f;
   CHECK(same_latents(model, &p, &q) == 0, "guidance from 0.5 to 0.6 changes nothing");
   q = p;
   q.classes_b = other;
   CHECK(same_latents(model, &p, &q) == 1, "mix 0 is not the class");
-  q.mix = 0.5f;
+  q.class_mix = 0.5f;
   CHECK(same_latents(model, &p, &q) == 0, "mix 0.5 changes nothing");
-  q.mix = 1;
+  q.class_mix = 1;
   p.classes = other;
   CHECK(same_latents(model, &p, &q) == 1, "mix 1 is not class_b");
   p = q = base_params();
-  p.mix = q.mix = 0.25f;
+  p.class_mix = q.class_mix = 0.25f;
   p.classes = other;
   p.classes_b = classes;
   q.classes_b = other;
-  q.mix = 0.75f;
+  q.class_mix = 0.75f;
   CHECK(same_latents(model, &p, &q) == 1, "a mix is not symmetric where its factors are exact");
   q.classes_b = none;
   p = q;
-  p.mix = 0;
+  p.class_mix = 0;
   CHECK(same_latents(model, &p, &q) == 0, "a mix with no class changes nothing");
   p = q = base_params();
   p.classes = none;
   q.classes = NULL;
   CHECK(same_latents(model, &p, &q) == 1, "classes -1 are not classes NULL");
-  q.guidance = 1;
+  q.guidance_scale = 1;
   CHECK(same_latents(model, &p, &q) == 1, "guidance matters without a class");
   p = q = base_params();
-  p.guidance = 1;
-  q.guidance = 0.99999994f;
+  p.guidance_scale = 1;
+  q.guidance_scale = 0.99999994f;
   dit_job *job;
   float a[LATENT], b[LATENT];
   double off = 0;
@@ -764,8 +767,8 @@ static void test_totals(void) {
   for (int part = 2; part < 8; part++) {
     dit_job *job;
     options.memory_limit = all * (unsigned)part / 8;
-    p.guidance_from = part % 2 ? 0.5f : 0;
-    p.guidance_to = part % 2 ? 0.8f : 0;
+    p.guidance_start = part % 2 ? 0.5f : 0;
+    p.guidance_end = part % 2 ? 0.8f : 0;
     model = open_tiny(&options);
     if (dit_job_start(model, &p, &job, NULL) == DIT_OK) {
       finish(job, -1);
@@ -1008,9 +1011,10 @@ static void test_parts(void) {
   dit_job *job;
   float latent[LATENT];
   dit_model_info(model, &info);
-  CHECK(info.width == 8 && info.factor == 0 && info.image_channels == 0 && !info.has_decoder && info.label_count == 0,
+  CHECK(info.width == 8 && info.vae_scale_factor == 0 && info.image_channels == 0 && !info.has_decoder &&
+            info.label_count == 0,
         "info without an autoencoder");
-  CHECK(!dit_model_label(model, 0) && dit_model_find(model, "a") == -1, "labels of a model without labels");
+  CHECK(!dit_model_class_label(model, 0) && dit_model_find_class(model, "a") == -1, "labels of a model without labels");
   CHECK(dit_generate(model, &p, 0, pixels, sizeof pixels, &error) == DIT_ERROR_UNSUPPORTED &&
             strstr(error.message, "decoder"),
         "pictures without a decoder");
@@ -1025,20 +1029,21 @@ static void test_parts(void) {
   CHECK(dit_job_latent(job, 1, latent, &error) == DIT_OK && isfinite(latent[0]), "latents alone");
   CHECK(dit_job_pixels(job, 0, 0, pixels, 0, &error) == DIT_ERROR_UNSUPPORTED, "pixels without a decoder");
   dit_job_end(job);
-  p.variance = DIT_VARIANCE_LEARNED;
+  p.variance_type = DIT_VARIANCE_LEARNED_RANGE;
   CHECK(dit_job_start(model, &p, &job, &error) == DIT_ERROR_UNSUPPORTED && strstr(error.message, "variance"),
         "a variance that the model has not");
   dit_model_close(model);
   free(bytes);
   bytes = file_bytes(TINY_VAE, NULL, &size);
   model = open_bytes(bytes, size, &options);
-  p.variance = 0;
+  p.variance_type = 0;
   CHECK(dit_job_start(model, &p, &job, &error) == DIT_ERROR_UNSUPPORTED && strstr(error.message, "transformer"),
         "a job without a transformer");
   CHECK(dit_denoise(model, 1, 8, 8, latent, latent, NULL, latent, &error) == DIT_ERROR_UNSUPPORTED,
         "a pass without a transformer");
   dit_model_info(model, &info);
-  CHECK(!info.has_transformer && info.has_decoder && info.width == 0 && info.class_count == 0 && info.factor == 2,
+  CHECK(!info.has_transformer && info.has_decoder && info.width == 0 && info.class_count == 0 &&
+            info.vae_scale_factor == 2,
         "info without a transformer");
   dit_model_close(model);
   free(bytes);
@@ -1066,15 +1071,15 @@ static void test_no_null_class(void) {
   CHECK(dit_model_open(path, &options, &opened, &error) == DIT_OK, "%s", error.message);
   remove(path);
   dit_model_info(opened, &info);
-  CHECK(info.null_class == -1 && info.class_count == 7 && info.guidance == 1, "info without a null class: %d, %d",
+  CHECK(info.null_class == -1 && info.class_count == 7 && info.guidance_scale == 1, "info without a null class: %d, %d",
         info.null_class, info.class_count);
   CHECK(dit_job_start(opened, &p, &job, &error) == DIT_OK, "a class without a null class: %s", error.message);
   finish(job, -1);
   dit_job_end(job);
-  p.guidance = 2;
+  p.guidance_scale = 2;
   CHECK(dit_job_start(opened, &p, &job, &error) == DIT_ERROR_UNSUPPORTED && strstr(error.message, "null class"),
         "guidance without a null class");
-  p.guidance = 1;
+  p.guidance_scale = 1;
   p.classes = NULL;
   CHECK(dit_job_start(opened, &p, &job, &error) == DIT_ERROR_UNSUPPORTED && strstr(error.message, "null class"),
         "no class without a null class");
@@ -1177,7 +1182,7 @@ static void test_sprites_bits(const dit_model *model) {
   static const int32_t isas[] = {DIT_ISA_SCALAR, DIT_ISA_AVX2, DIT_ISA_NEON};
   static uint8_t truth[32 * 32 * 4], pixels[32 * 32 * 4];
   const int32_t class_id = 1;
-  dit_params p = {.struct_size = sizeof p, .classes = &class_id, .steps = 1, .guidance = 1};
+  dit_params p = {.struct_size = sizeof p, .classes = &class_id, .steps = 1, .guidance_scale = 1};
   CHECK(dit_generate(model, &p, 0, truth, sizeof truth, NULL) == DIT_OK, "dit_generate");
   for (int i = 0; i < 4; i++) {
     static host h;

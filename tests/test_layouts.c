@@ -393,9 +393,9 @@ static void test_pipeline(void) {
   dit_error error = {0, ""};
   dit_info info = {.struct_size = sizeof info};
   if (CHECK(!dit_model_open(a, NULL, &model, &error) && !dit_model_info(model, &info), "%s", error.message))
-    CHECK(info.sampler == DIT_SAMPLER_DDIM && info.spacing == DIT_SPACING_LEADING && info.steps == 50 &&
-              info.guidance_channels == 4 && dit_model_find(model, "first") == 0 && info.label_count == 3,
-          "sampler %d, spacing %d, %d steps, %d channels", info.sampler, info.spacing, info.steps,
+    CHECK(info.sampler == DIT_SAMPLER_DDIM && info.timestep_spacing == DIT_SPACING_LEADING && info.steps == 50 &&
+              info.guidance_channels == 4 && dit_model_find_class(model, "first") == 0 && info.label_count == 3,
+          "sampler %d, spacing %d, %d steps, %d channels", info.sampler, info.timestep_spacing, info.steps,
           info.guidance_channels);
   dit_model_close(model);
   CHECK(RUN("--check", p, a) == 0 && strstr(output, "all equal"), "%s", output);
@@ -676,8 +676,8 @@ static void test_labels(void) {
   CHECK(RUN("--synthetic", "dit:hidden=16,depth=1,heads=2,latent=4,classes=1000", "-o", a) == 0, "%s", output);
   if (CHECK(!dit_model_open(a, NULL, &model, &error), "%s", error.message))
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-      CHECK(dit_model_find(model, known[i].name) == known[i].id, "%s is class %d", known[i].name,
-            dit_model_find(model, known[i].name));
+      CHECK(dit_model_find_class(model, known[i].name) == known[i].id, "%s is class %d", known[i].name,
+            dit_model_find_class(model, known[i].name));
   dit_model_close(model);
   for (int i = 0; i < IMAGENET_CLASSES; i++) CHECK(imagenet_names[i] && *imagenet_names[i], "class %d has no name", i);
   static const char *const without[][2] = {{"1000", "--no-labels"}, {"999", "--quiet"}};

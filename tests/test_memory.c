@@ -147,7 +147,7 @@ static void test_windows(void) {
   remove(path);
   if (!CHECK(status == DIT_OK, "%s", error.message)) return;
   for (int i = 0; i < 3; i++) {
-    const dit_params p = {.struct_size = sizeof p, .classes = &class_id, .steps = steps[i], .guidance = 4};
+    const dit_params p = {.struct_size = sizeof p, .classes = &class_id, .steps = steps[i], .guidance_scale = 4};
     CHECK(dit_job_memory(model, &p, &told[i], &error) == DIT_OK, "%s", error.message);
     printf("  %d steps: %.3f MB\n", steps[i], (double)told[i] / 1e6);
     CHECK(told[i] <= told[0], "%d steps need %zu bytes, 50 need %zu", steps[i], told[i], told[0]);

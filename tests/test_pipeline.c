@@ -116,8 +116,8 @@ static void test_latents(const dit_model *model, const run *r) {
                                .step_noise = step_noise,
                                .steps = STEPS,
                                .sampler = r->sampler,
-                               .spacing = r->spacing,
-                               .guidance = r->guidance,
+                               .timestep_spacing = r->spacing,
+                               .guidance_scale = r->guidance,
                                .guidance_channels = r->guidance_channels,
                                .eta = r->eta};
     dit_job *job;

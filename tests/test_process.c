@@ -89,7 +89,7 @@ static dit_model *open_with(const char *base, const keys *k, dit_error *error) {
 static void by_hand(const dit_model *model, const dit_params *p, const dit_schedule_row *rows, float *x) {
   float out[2 * LATENT], clean[LATENT], noise[LATENT];
   dit__normal(p->seed, 0, LATENT, x);
-  dit__step step = {rows, 0, 0, p->steps, p->sampler, p->spacing, p->variance, p->clip};
+  dit__step step = {rows, 0, 0, p->steps, p->sampler, p->timestep_spacing, p->variance_type, p->clip_sample};
   for (; step.index < p->steps; step.index++) {
     const float time = (float)rows[step.index].timestep;
     dit_error error = {0};
@@ -103,19 +103,21 @@ static void compare(const char *base, const keys *k, const dit__process *process
   static const int32_t classes[1] = {1};
   dit_error error;
   dit_model *model = open_with(base, k, &error);
-  dit_params p = {.struct_size = sizeof p, .classes = classes, .seed = 77, .guidance = 1, .eta = 0.5f}, resolved = p;
+  dit_params p = {.struct_size = sizeof p, .classes = classes, .seed = 77, .guidance_scale = 1, .eta = 0.5f},
+             resolved = p;
   dit_schedule_row rows[MOST], wanted[MOST];
   float latent[LATENT], hand[LATENT];
   int32_t count = 0;
   if (!CHECK(model != NULL, "%s", error.message)) return;
   CHECK(!dit_params_resolve(model, &p, &resolved, &error), "%s", error.message);
   CHECK(resolved.steps == expected->steps && resolved.sampler == expected->sampler &&
-            resolved.spacing == expected->spacing && resolved.variance == expected->variance &&
-            resolved.clip == expected->clip,
+            resolved.timestep_spacing == expected->timestep_spacing &&
+            resolved.variance_type == expected->variance_type && resolved.clip_sample == expected->clip_sample,
         "steps %d, sampler %d, spacing %d, variance %d, clip %d", (int)resolved.steps, (int)resolved.sampler,
-        (int)resolved.spacing, (int)resolved.variance, (int)resolved.clip);
+        (int)resolved.timestep_spacing, (int)resolved.variance_type, (int)resolved.clip_sample);
   CHECK(!dit_model_schedule(model, &p, MOST, rows, &count, &error) && count == resolved.steps, "%s", error.message);
-  dit__schedule(process, expected->steps, expected->spacing, expected->sampler, p.eta, DIT__STEPS_MOST, wanted, NULL);
+  dit__schedule(process, expected->steps, expected->timestep_spacing, expected->sampler, p.eta, DIT__STEPS_MOST, wanted,
+                NULL);
   CHECK(!memcmp(rows, wanted, (size_t)count * sizeof *rows), "another schedule than that of the keys");
   dit_job *job;
   if (CHECK(!dit_job_start(model, &p, &job, &error), "%s", error.message)) {
@@ -123,7 +125,7 @@ static void compare(const char *base, const keys *k, const dit__process *process
     dit_job_end(job);
     by_hand(model, &resolved, wanted, hand);
     CHECK(!memcmp(latent, hand, sizeof hand), "spacing %d, sampler %d: other latents than by hand",
-          (int)resolved.spacing, (int)resolved.sampler);
+          (int)resolved.timestep_spacing, (int)resolved.sampler);
   }
   dit_model_close(model);
 }
@@ -131,7 +133,7 @@ static void compare(const char *base, const keys *k, const dit__process *process
 static void test_keys(const char *base) {
   const keys plain = {.steps = 5};
   compare(base, &plain, &dit__process_usual,
-          &(dit_params){.steps = 5, .sampler = 2, .spacing = 2, .variance = 1, .clip = 1});
+          &(dit_params){.steps = 5, .sampler = 2, .timestep_spacing = 2, .variance_type = 1, .clip_sample = 1});
   const keys sd = {.schedule = "scaled_linear",
                    .start = 0.00085,
                    .end = 0.012,
@@ -140,14 +142,17 @@ static void test_keys(const char *base) {
                    .spacing = "leading",
                    .clip = "on"};
   const dit__process of_sd = {1, 1000, 0.00085, 0.012, 1, 0};
-  compare(base, &sd, &of_sd, &(dit_params){.steps = 5, .sampler = 2, .spacing = 3, .variance = 1, .clip = 2});
+  compare(base, &sd, &of_sd,
+          &(dit_params){.steps = 5, .sampler = 2, .timestep_spacing = 3, .variance_type = 1, .clip_sample = 2});
   const keys few = {
       .timesteps = 40, .end = 0.3, .sampler = "ddpm", .spacing = "trailing", .variance = "fixed_small", .steps = 7};
   const dit__process of_few = {0, 40, 0.0001, 0.3, 0, 1};
-  compare(base, &few, &of_few, &(dit_params){.steps = 7, .sampler = 1, .spacing = 4, .variance = 3, .clip = 1});
+  compare(base, &few, &of_few,
+          &(dit_params){.steps = 7, .sampler = 1, .timestep_spacing = 4, .variance_type = 3, .clip_sample = 1});
   const keys solver = {.timesteps = 2000, .sampler = "dpm++", .end = 0.01, .variance = "fixed_large"};
   const dit__process of_solver = {0, 2000, 0.0001, 0.01, 0, 1};
-  compare(base, &solver, &of_solver, &(dit_params){.steps = 5, .sampler = 3, .spacing = 5, .variance = 2, .clip = 1});
+  compare(base, &solver, &of_solver,
+          &(dit_params){.steps = 5, .sampler = 3, .timestep_spacing = 5, .variance_type = 2, .clip_sample = 1});
 }
 
 /* A spacing of diffusers' holds for every sampler, an official one for its own. */
@@ -160,8 +165,9 @@ static void test_choices(const char *base) {
     for (int32_t sampler = DIT_SAMPLER_DDPM; sampler <= DIT_SAMPLER_DPMPP; sampler++) {
       static const int32_t wanted[2][3] = {{3, 3, 3}, {DIT_SPACING_EVEN, DIT_SPACING_EVEN, DIT_SPACING_LINSPACE}};
       dit_params p = {.struct_size = sizeof p, .sampler = sampler}, out = p;
-      CHECK(!dit_params_resolve(model, &p, &out, &error) && out.spacing == wanted[i][sampler - 1],
-            "sampler %d of a model with %s: spacing %d", (int)sampler, i ? "even" : "leading", (int)out.spacing);
+      CHECK(!dit_params_resolve(model, &p, &out, &error) && out.timestep_spacing == wanted[i][sampler - 1],
+            "sampler %d of a model with %s: spacing %d", (int)sampler, i ? "even" : "leading",
+            (int)out.timestep_spacing);
     }
     dit_model_close(model);
   }

@@ -22,10 +22,10 @@ static dit_params reusing(int32_t reuse) {
                         .seed = 40,
                         .steps = 9,
                         .sampler = DIT_SAMPLER_DDIM,
-                        .guidance = 3,
-                        .guidance_from = 0.2f, /* from step 2 on, */
-                        .guidance_to = 0.8f,   /* up to step 6 */
-                        .reuse = reuse};
+                        .guidance_scale = 3,
+                        .guidance_start = 0.2f, /* from step 2 on, */
+                        .guidance_end = 0.8f,   /* up to step 6 */
+                        .cache_interval = reuse};
   return p;
 }
 
@@ -133,13 +133,14 @@ static void test_values(const dit_model *model) {
   static const int32_t bad[] = {-1, 1001, INT32_MIN, INT32_MAX};
   dit_params p = reusing(0), out = p;
   dit_error error = {0};
-  CHECK(dit_params_resolve(model, &p, &out, NULL) == DIT_OK && out.reuse == 1, "0 becomes %d", out.reuse);
+  CHECK(dit_params_resolve(model, &p, &out, NULL) == DIT_OK && out.cache_interval == 1, "0 becomes %d",
+        out.cache_interval);
   for (int i = 0; i < 4; i++) {
-    p.reuse = bad[i];
-    CHECK(dit_params_resolve(model, &p, &out, &error) == DIT_ERROR_ARGUMENT && strstr(error.message, "reuse"), "%d: %s",
-          bad[i], error.message);
+    p.cache_interval = bad[i];
+    CHECK(dit_params_resolve(model, &p, &out, &error) == DIT_ERROR_ARGUMENT && strstr(error.message, "cache_interval"),
+          "%d: %s", bad[i], error.message);
   }
-  p.reuse = 0;
+  p.cache_interval = 0;
   p.reserved3 = 1;
   CHECK(dit_params_resolve(model, &p, &out, &error) == DIT_ERROR_ARGUMENT, "reserved3 is not looked at");
 }

@@ -89,7 +89,7 @@ static double run_trajectory(const trajectory *run, const float *noise, const do
     const int32_t noisy = dit__step_needs_noise(&step), expected = run_noisy(run, k);
     CHECK(noisy == expected, "%s: step %d says it %s noise", run->name, (int)k, noisy ? "needs" : "needs no");
     mock_pass(run, rows[k].timestep, x, eps, v);
-    dit__step_take(&step, NUMBERS, x, eps, run->variance == DIT_VARIANCE_LEARNED ? v : NULL,
+    dit__step_take(&step, NUMBERS, x, eps, run->variance == DIT_VARIANCE_LEARNED_RANGE ? v : NULL,
                    noisy ? noise + k * NUMBERS : NULL, clean);
     if (wanted && k + 1 == run->after[state]) {
       double error = relative_l2(x, wanted + state * NUMBERS);
@@ -215,7 +215,7 @@ static void test_ddim_is_ddpm(const float *start, const float *noise) {
 /* One step is a process of its own: x0 is the answer, whatever the sampler and variance. */
 static void test_single_step(const float *start) {
   for (int32_t sampler = DIT_SAMPLER_DDPM; sampler <= DIT_SAMPLER_DPMPP; sampler++) {
-    for (int32_t variance = DIT_VARIANCE_LEARNED; variance <= DIT_VARIANCE_DIRECT; variance++) {
+    for (int32_t variance = DIT_VARIANCE_LEARNED_RANGE; variance <= DIT_VARIANCE_LEARNED; variance++) {
       float x[NUMBERS], eps[NUMBERS], v[NUMBERS], clean[NUMBERS];
       const dit__step step = {rows, 0, 0, 1, sampler, DIT_SPACING_EVEN, variance, DIT_CLIP_OFF};
       int32_t count = dit__schedule(&dit__process_usual, 1, DIT_SPACING_EVEN, sampler, 1, DIT__STEPS_MOST, rows, NULL);
@@ -242,7 +242,7 @@ static void test_not_finite(void) {
         float in[4][5], clean[4][5];
         for (int k = 0; k < 20; k++)
           in[k / 5][k % 5] = k / 5 == which ? bad[k % 5] : 0.25f, clean[k / 5][k % 5] = 0.25f;
-        const dit__step step = {rows, 20, 0, 50, sampler, DIT_SPACING_EVEN, DIT_VARIANCE_LEARNED, clip};
+        const dit__step step = {rows, 20, 0, 50, sampler, DIT_SPACING_EVEN, DIT_VARIANCE_LEARNED_RANGE, clip};
         for (int k = 0; k < 5; k++) held[k] = 0;
         dit__step_take(&step, 5, in[0], in[1], in[2], in[3], held);
         for (int k = 0; k < 5; k++) held[k] = 0;
@@ -265,7 +265,7 @@ static void test_first_order(const float *start) {
     eps[k] = start[NUMBERS - 1 - k];
     clean[k] = (float)NAN;
   }
-  dit__step step = {rows, 7, 7, 20, DIT_SAMPLER_DPMPP, DIT_SPACING_LINSPACE, DIT_VARIANCE_LEARNED, DIT_CLIP_OFF};
+  dit__step step = {rows, 7, 7, 20, DIT_SAMPLER_DPMPP, DIT_SPACING_LINSPACE, DIT_VARIANCE_LEARNED_RANGE, DIT_CLIP_OFF};
   dit__step_take(&step, NUMBERS, x, eps, NULL, NULL, clean);
   step.sampler = DIT_SAMPLER_DDIM;
   dit__step_take(&step, NUMBERS, other, eps, NULL, NULL, clean);
@@ -280,7 +280,7 @@ static void test_direct(void) {
     float x[3] = {0.5f, 0.5f, 0.5f}, plain[3] = {0.5f, 0.5f, 0.5f}, clean[3];
     const float eps[3] = {0, 0, 0}, noise[3] = {1, 1, 1}, none[3] = {0, 0, 0};
     dit__schedule(&dit__process_usual, 50, spacing, DIT_SAMPLER_DDPM, 0, DIT__STEPS_MOST, rows, NULL);
-    const dit__step step = {rows, 9, 0, 50, DIT_SAMPLER_DDPM, spacing, DIT_VARIANCE_DIRECT, DIT_CLIP_OFF};
+    const dit__step step = {rows, 9, 0, 50, DIT_SAMPLER_DDPM, spacing, DIT_VARIANCE_LEARNED, DIT_CLIP_OFF};
     dit__step_take(&step, 3, x, eps, v, noise, clean);
     dit__step_take(&step, 3, plain, eps, v, none, clean);
     for (int k = 0; k < 3; k++) {

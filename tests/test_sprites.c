@@ -130,8 +130,8 @@ static void test_trajectory(const dit_model *model, const char *name, int32_t st
       .struct_size = sizeof params, .count = PATHS, .classes = classes, .noise = noise, .step_noise = step_noise};
   params.steps = steps;
   params.sampler = sampler;
-  params.spacing = spacing;
-  params.guidance = 2;
+  params.timestep_spacing = spacing;
+  params.guidance_scale = 2;
   params.guidance_channels = -1;
   test_timesteps(name, &params);
   CHECK(dit_job_start(model, &params, &job, &error) == DIT_OK, "%s: %s", name, error.message);
@@ -163,13 +163,13 @@ static void test_embedded(const dit_model *model) {
         "the embedded model is not the file");
   CHECK(ours.width == 32 && ours.height == 32 && ours.image_channels == 4 && ours.class_count == 16 &&
             ours.label_count == 16 && ours.null_class == 16 && ours.has_preview && ours.has_decoder &&
-            ours.has_encoder && ours.factor == 4,
+            ours.has_encoder && ours.vae_scale_factor == 4,
         "the embedded model is another than expected");
   for (int32_t i = 0; i < 16; i++) {
-    const char *label = dit_model_label(model, i);
-    CHECK(label && dit_model_find(model, label) == i, "class %d is not found by its name", i);
+    const char *label = dit_model_class_label(model, i);
+    CHECK(label && dit_model_find_class(model, label) == i, "class %d is not found by its name", i);
   }
-  const int32_t potion = dit_model_find(model, "potion");
+  const int32_t potion = dit_model_find_class(model, "potion");
   dit_params params = {.struct_size = sizeof params, .classes = &potion, .seed = 7, .steps = 3};
   static uint8_t a[PICTURE], b[PICTURE];
   CHECK(potion >= 0 && dit_generate(model, &params, DIT_PIXELS_RGBA, a, sizeof a, &error) == DIT_OK, "%s",

@@ -162,7 +162,7 @@ static const int32_t no_classes[64] = {0};
 static dit_params make(int32_t count_, int32_t width, int32_t height, int32_t steps) {
   dit_params p = {.struct_size = sizeof p, .count = count_, .width = width, .height = height, .steps = steps};
   p.classes = no_classes;
-  p.guidance = 2;
+  p.guidance_scale = 2;
   return p;
 }
 
@@ -189,7 +189,7 @@ static void test_sprites(void) {
       measure(model, "sprites", &p, 0.05e9);
     }
   dit_params p = make(1, 32, 32, 1);
-  p.guidance = 1;
+  p.guidance_scale = 1;
   measure(model, "sprites", &p, 0.05e9);
   CHECK(useful > 0.11e9 && useful < 0.5e9, "a pass and a decoding ask for %.3f GFLOP", useful / 1e9);
   dit_model_close(model);

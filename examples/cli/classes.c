@@ -11,7 +11,7 @@
 enum { CLASSES_UNASKED = 32, LABEL_LIMIT = 256 };
 
 const char *class_name(const dit_model *model, int32_t id, char text[16]) {
-  const char *label = id < 0 ? "none" : dit_model_label(model, id);
+  const char *label = id < 0 ? "none" : dit_model_class_label(model, id);
   if (label && *label) return label;
   snprintf(text, 16, "%d", id);
   return text;
@@ -41,7 +41,7 @@ static int unknown_class(const dit_model *model, const dit_info *info, const cha
     return fail(EXIT_USAGE, "%s %s: the classes of this model have no names; use numbers", option, name);
   }
   for (int32_t id = 0; id < info->class_count; id++) {
-    const char *label = dit_model_label(model, id);
+    const char *label = dit_model_class_label(model, id);
     if (label) closest_offer(&near_names, name, strlen(name), label);
   }
   return fail(EXIT_USAGE, "%s %s: no such class%s; dit --list lists them", option, name,
@@ -64,7 +64,7 @@ int class_parse(const dit_model *model, const dit_info *info, const char *option
       return *id = (int32_t)number, EXIT_OK;
     return fail(EXIT_USAGE, "%s %s: the classes of this model are 0 to %d", option, name, info->class_count - 1);
   }
-  *id = dit_model_find(model, name);
+  *id = dit_model_find_class(model, name);
   return *id < 0 ? unknown_class(model, info, option, name) : EXIT_OK;
 }
 

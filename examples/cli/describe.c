@@ -31,7 +31,7 @@ const char *describe_type(int32_t type) {
 
 static void transformer(const dit_info *i) {
   printf("transformer   %s: hidden size %d, depth %d, heads %d, patch %d, %s variance\n", i->variant, i->hidden_size,
-         i->depth, i->heads, i->patch, i->learned_sigma ? "learned" : "fixed");
+         i->depth, i->heads, i->patch_size, i->learned_sigma ? "learned" : "fixed");
   printf("latent        %d x %d x %d, scaling factor %g\n", i->latent_channels, i->latent_size, i->latent_size,
          (double)i->scaling_factor);
   printf("classes       %d, %d with a name, %s\n", i->class_count, i->label_count,
@@ -45,8 +45,8 @@ static const char *spacing(int32_t spacing) {
 
 static void recommendation(const dit_info *i) {
   printf("recommended   %s, ", describe_sampler(i->sampler));
-  if (i->spacing) printf("timesteps %s, ", spacing(i->spacing));
-  printf("%d steps, guidance %g on ", i->steps, (double)i->guidance);
+  if (i->timestep_spacing) printf("timesteps %s, ", spacing(i->timestep_spacing));
+  printf("%d steps, guidance %g on ", i->steps, (double)i->guidance_scale);
   if (i->guidance_channels < 0 || i->guidance_channels >= i->latent_channels)
     printf("all channels\n");
   else
@@ -78,7 +78,7 @@ void describe_model(const dit_info *i) {
 
 void describe_classes(const dit_model *model, const dit_info *info) {
   for (int32_t id = 0; id < info->class_count; id++) {
-    const char *label = dit_model_label(model, id);
+    const char *label = dit_model_class_label(model, id);
     printf("%4d  ", id);
     print_foreign(stdout, label ? label : "");
     printf("\n");

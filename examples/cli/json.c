@@ -70,7 +70,7 @@ static void print_class(const json_facts *f, int32_t id) {
   else
     printf("%d", id);
   putchar(',');
-  print_text("label", id < 0 ? NULL : dit_model_label(f->model, id));
+  print_text("label", id < 0 ? NULL : dit_model_class_label(f->model, id));
   putchar('}');
 }
 

@@ -160,7 +160,7 @@ static int describe_made(making *m) {
   r->numerics = m->info->numerics;
   r->compute = m->info->compute;
   r->params = m->params;
-  r->has_reuse = m->params.reuse > 1;
+  r->has_reuse = m->params.cache_interval > 1;
   r->has_start = m->start.images != NULL;
   r->has_mask = m->start.masks != NULL;
   r->start_hash = m->start.image_hash;
@@ -181,11 +181,11 @@ static void choose_fast(making *m) {
   const int32_t most = m->info->steps * 3 / 5;
   if (!m->options->fast) return;
   m->params.sampler = DIT_SAMPLER_DPMPP;
-  m->params.spacing = DIT_SPACING_EVEN;
+  m->params.timestep_spacing = DIT_SPACING_EVEN;
   m->params.steps = most < 1 ? 1 : most < 20 ? most : 20;
-  if (m->params.guidance_from > 0 || m->params.guidance_to > 0) return;
-  m->params.guidance_from = 0.4f;
-  m->params.guidance_to = 0.9f;
+  if (m->params.guidance_start > 0 || m->params.guidance_end > 0) return;
+  m->params.guidance_start = 0.4f;
+  m->params.guidance_end = 0.9f;
 }
 
 /* What is to be made. Everything that can be wrong is found before the work begins. */

@@ -69,7 +69,7 @@ static int parse_mix(const char *option, const char *value, cli_options *o) {
     return fail(EXIT_USAGE, "%s %s: a class and a number are needed, as in sword:0.5", option, value);
   o->mix = value;
   o->mix_length = (size_t)(colon - value);
-  return number_float(option, colon + 1, 0, 1, &o->make.mix);
+  return number_float(option, colon + 1, 0, 1, &o->make.class_mix);
 }
 
 static int parse_megabytes(const char *option, const char *value, uint64_t *bytes) {
@@ -90,14 +90,14 @@ static int set_option(cli_options *o, int id, const char *option, const char *va
     case OPTION_SCALE: return number_int(option, value, 1, 64, &o->scale);
     case OPTION_STEPS: return number_int(option, value, 1, 1000, &o->make.steps);
     case OPTION_SAMPLER: return parse_sampler(option, value, &o->make.sampler);
-    case OPTION_SPACING: return parse_spacing(option, value, &o->make.spacing);
+    case OPTION_SPACING: return parse_spacing(option, value, &o->make.timestep_spacing);
     case OPTION_GENERATOR: return parse_generator(option, value, &o->make.generator);
     case OPTION_REFERENCE: o->program = PROGRAM_OFFICIAL; return EXIT_OK;
     case OPTION_DIFFUSERS: o->program = PROGRAM_DIFFUSERS; return EXIT_OK;
-    case OPTION_REUSE: return number_int(option, value, 1, 1000, &o->make.reuse);
+    case OPTION_REUSE: return number_int(option, value, 1, 1000, &o->make.cache_interval);
     case OPTION_FAST: o->fast = 1; return EXIT_OK;
     case OPTION_ETA: return number_float(option, value, 0, 1, &o->make.eta);
-    case OPTION_GUIDANCE: return number_float(option, value, 0.01, 1000, &o->make.guidance);
+    case OPTION_GUIDANCE: return number_float(option, value, 0.01, 1000, &o->make.guidance_scale);
     case OPTION_GUIDANCE_CHANNELS:
       if (strcmp(value, "all") == 0) return o->make.guidance_channels = -1, EXIT_OK;
       return number_int(option, value, 1, 65536, &o->make.guidance_channels);
@@ -106,9 +106,9 @@ static int set_option(cli_options *o, int id, const char *option, const char *va
     case OPTION_THREADS: return number_int(option, value, 1, 1024, &o->run.threads);
     case OPTION_ISA: return parse_isa(option, value, &o->run.isa);
     case OPTION_MIX: return parse_mix(option, value, o);
-    case OPTION_GUIDANCE_FROM: return number_float(option, value, 0, 1, &o->make.guidance_from);
+    case OPTION_GUIDANCE_FROM: return number_float(option, value, 0, 1, &o->make.guidance_start);
     /* Not 0, which the library takes as its choice: 1. */
-    case OPTION_GUIDANCE_TO: return number_float(option, value, 0.001, 1, &o->make.guidance_to);
+    case OPTION_GUIDANCE_TO: return number_float(option, value, 0.001, 1, &o->make.guidance_end);
     case OPTION_STRENGTH: return number_float(option, value, 0.001, 1, &o->make.strength);
     case OPTION_COMPUTE: return parse_compute(option, value, &o->run.compute);
     case OPTION_START: o->start = value; return EXIT_OK;
@@ -181,9 +181,9 @@ static int check_together(cli_options *o, const unsigned char *seen) {
   }
   if (o->mask && !o->start) return fail(EXIT_USAGE, "--mask: a start picture is needed: -i PNG");
   if (seen[OPTION_STRENGTH] && !o->start) return fail(EXIT_USAGE, "--strength: a start picture is needed: -i PNG");
-  if (seen[OPTION_GUIDANCE_FROM] && !seen[OPTION_GUIDANCE_TO]) o->make.guidance_to = 1;
-  if (o->make.guidance_from > o->make.guidance_to) {
-    return fail(EXIT_USAGE, "--guidance-from lies behind --guidance-to");
+  if (seen[OPTION_GUIDANCE_FROM] && !seen[OPTION_GUIDANCE_TO]) o->make.guidance_end = 1;
+  if (o->make.guidance_start > o->make.guidance_end) {
+    return fail(EXIT_USAGE, "--guidance-start lies behind --guidance-end");
   }
   if (!o->output) o->output = o->again ? "again.png" : "dit.png";
   if (o->json && strcmp(o->output, "-") == 0) {

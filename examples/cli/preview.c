@@ -22,7 +22,7 @@ int preview_begin(preview *p, int wanted, const dit_info *info, const dit_params
     return fail(EXIT_FAILED, "--preview: the model has no preview map; dit-convert --fit-preview makes one");
   terminal_size(stderr, &screen_columns, &screen_rows);
   int32_t room = 2 * (screen_rows - 2); /* pixels; a line is for the progress */
-  p->factor = info->factor;
+  p->factor = info->vae_scale_factor;
   p->width = params->width / p->factor;
   p->height = params->height / p->factor;
   p->scale = p->factor; /* the sheet's size, or half of it, ... as the screen allows */

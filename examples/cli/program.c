@@ -7,24 +7,26 @@
 #include "message.h"
 
 int program_defaults(int program, const dit_info *info, dit_params *p) {
-  const int official = program == PROGRAM_OFFICIAL, pipeline = info->spacing >= DIT_SPACING_LEADING;
+  const int official = program == PROGRAM_OFFICIAL, pipeline = info->timestep_spacing >= DIT_SPACING_LEADING;
   if (!p->sampler) p->sampler = official ? DIT_SAMPLER_DDPM : pipeline ? info->sampler : DIT_SAMPLER_DDIM;
   if (official && p->sampler == DIT_SAMPLER_DPMPP)
     return fail(EXIT_USAGE, "--reference: the official code samples with ddpm and ddim only");
-  if (!p->spacing && official) p->spacing = DIT_SPACING_EVEN;
-  if (!p->spacing && !pipeline)
-    p->spacing = p->sampler == DIT_SAMPLER_DPMPP ? DIT_SPACING_LINSPACE : DIT_SPACING_LEADING;
-  if (official != (p->spacing == DIT_SPACING_EVEN || p->spacing == DIT_SPACING_DDIM))
+  if (!p->timestep_spacing && official) p->timestep_spacing = DIT_SPACING_EVEN;
+  if (!p->timestep_spacing && !pipeline)
+    p->timestep_spacing = p->sampler == DIT_SAMPLER_DPMPP ? DIT_SPACING_LINSPACE : DIT_SPACING_LEADING;
+  if (official != (p->timestep_spacing == DIT_SPACING_EVEN || p->timestep_spacing == DIT_SPACING_DDIM))
     return fail(EXIT_USAGE, "--spacing: %s",
                 official ? "with --reference, even or ddim" : "with --diffusers, leading, trailing or linspace");
   if (!p->steps) p->steps = official ? 250 : 50;
-  if (p->guidance == 0 && info->null_class >= 0) p->guidance = 4;
-  if (!official && p->guidance < 1) p->guidance = 1; /* DiTPipeline guides above 1 only */
+  if (p->guidance_scale == 0 && info->null_class >= 0) p->guidance_scale = 4;
+  if (!official && p->guidance_scale < 1) p->guidance_scale = 1; /* DiTPipeline guides above 1 only */
   if (!p->guidance_channels) p->guidance_channels = official && info->latent_channels > 3 ? 3 : -1;
-  if (official && !p->variance) p->variance = info->learned_sigma ? DIT_VARIANCE_LEARNED : DIT_VARIANCE_FIXED_LARGE;
-  if (official && !p->clip) p->clip = DIT_CLIP_OFF;
-  if (!official && !p->variance) /* its scheduler does not get to see the learned one */
-    p->variance = info->variance == DIT_VARIANCE_FIXED_LARGE ? DIT_VARIANCE_FIXED_LARGE : DIT_VARIANCE_FIXED_SMALL;
+  if (official && !p->variance_type)
+    p->variance_type = info->learned_sigma ? DIT_VARIANCE_LEARNED_RANGE : DIT_VARIANCE_FIXED_LARGE;
+  if (official && !p->clip_sample) p->clip_sample = DIT_CLIP_OFF;
+  if (!official && !p->variance_type) /* its scheduler does not get to see the learned one */
+    p->variance_type =
+        info->variance_type == DIT_VARIANCE_FIXED_LARGE ? DIT_VARIANCE_FIXED_LARGE : DIT_VARIANCE_FIXED_SMALL;
   p->generator = DIT_GENERATOR_TORCH;
   return EXIT_OK;
 }
@@ -35,13 +37,13 @@ const char *program_classes(int program, const dit_info *info) {
 
 int program_draw(int program, const program_batch *batch, const dit_info *info, const dit_params *p, float **noise,
                  float **step_noise) {
-  const int32_t factor = info->factor ? info->factor : 1;
+  const int32_t factor = info->vae_scale_factor ? info->vae_scale_factor : 1;
   const size_t latent = (size_t)info->latent_channels * (size_t)(p->height / factor) * (size_t)(p->width / factor);
   const size_t wanted = (size_t)p->count * latent, first = (size_t)batch->first * latent;
   const size_t all = (size_t)batch->size * latent;
   /* Each step draws for the batch of both passes, of which the first half is kept. Where no noise is added, nothing
    * can be seen of what is drawn. */
-  const size_t doubled = program == PROGRAM_OFFICIAL || p->guidance > 1 ? 2 : 1;
+  const size_t doubled = program == PROGRAM_OFFICIAL || p->guidance_scale > 1 ? 2 : 1;
   const int noisy = p->sampler == DIT_SAMPLER_DDPM || (p->sampler == DIT_SAMPLER_DDIM && p->eta > 0);
   dit_rng *rng = NULL;
   float *drawn = (float *)calloc(all, 2 * sizeof *drawn);

@@ -15,8 +15,8 @@ static const char HASH_PREFIX[] = "fnv1a64:";
 static const char *const sampler_words[] = {"ddpm", "ddim", "dpm++", NULL};
 static const char *const spacing_words[] = {"even", "ddim", "leading", "trailing", "linspace", NULL};
 static const char *const generator_words[] = {"dit", "torch", "philox", NULL};
-static const char *const variance_words[] = {"learned", "fixed large", "fixed small", "direct", NULL};
-static const char *const clip_words[] = {"off", "on", "derived", NULL};
+static const char *const variance_words[] = {"learned_range", "fixed_large", "fixed_small", "learned", NULL};
+static const char *const clip_words[] = {"off", "on", "model_output", NULL};
 static const char *const program_words[] = {"sample.py", "DiTPipeline", NULL};
 static const char *const compute_words[] = {"f32", "int8", NULL};
 
@@ -30,21 +30,21 @@ const record_field record_fields[] = {
     {"Scale", "scale", FIELD_INT, AT(scale), 0, 1, 64, NULL},
     {"Steps", "steps", FIELD_INT, AT(params.steps), 0, 1, 1000, NULL},
     {"Sampler", "sampler", FIELD_WORD, AT(params.sampler), 0, 1, 0, sampler_words},
-    {"Spacing", "spacing", FIELD_WORD, AT(params.spacing), 0, 1, 0, spacing_words},
+    {"Timestep spacing", "timestep_spacing", FIELD_WORD, AT(params.timestep_spacing), 0, 1, 0, spacing_words},
     {"Generator", "generator", FIELD_WORD, AT(params.generator), 0, 1, 0, generator_words},
     {"Noise as of", "program", FIELD_WORD, AT(program), AT(has_program), PROGRAM_OFFICIAL, 0, program_words},
     {"Batch", "batch", FIELD_INT, AT(batch), AT(has_program), 1, PICTURE_LIMIT, NULL},
     {"Place in batch", "batch_first", FIELD_INT, AT(batch_first), AT(has_program), 0, PICTURE_LIMIT, NULL},
-    {"Variance", "variance", FIELD_WORD, AT(params.variance), 0, 1, 0, variance_words},
-    {"Clip", "clip", FIELD_WORD, AT(params.clip), 0, 1, 0, clip_words},
+    {"Variance type", "variance_type", FIELD_WORD, AT(params.variance_type), 0, 1, 0, variance_words},
+    {"Clip sample", "clip_sample", FIELD_WORD, AT(params.clip_sample), 0, 1, 0, clip_words},
     {"Eta", "eta", FIELD_REAL, AT(params.eta), 0, 0, 1, NULL},
-    {"Guidance", "guidance", FIELD_REAL, AT(params.guidance), 0, 1e-6, 1000, NULL},
+    {"Guidance scale", "guidance_scale", FIELD_REAL, AT(params.guidance_scale), 0, 1e-6, 1000, NULL},
     {"Guidance channels", "guidance_channels", FIELD_INT, AT(params.guidance_channels), 0, 1, 65536, NULL},
-    {"Guidance from", "guidance_from", FIELD_REAL, AT(params.guidance_from), 0, 0, 1, NULL},
-    {"Guidance to", "guidance_to", FIELD_REAL, AT(params.guidance_to), 0, 1e-6, 1, NULL},
-    {"Reuse", "reuse", FIELD_INT, AT(params.reuse), AT(has_reuse), 2, 1000, NULL},
+    {"Guidance start", "guidance_start", FIELD_REAL, AT(params.guidance_start), 0, 0, 1, NULL},
+    {"Guidance end", "guidance_end", FIELD_REAL, AT(params.guidance_end), 0, 1e-6, 1, NULL},
+    {"Cache interval", "cache_interval", FIELD_INT, AT(params.cache_interval), AT(has_reuse), 2, 1000, NULL},
     {"Mix class number", "mix_class", FIELD_INT, AT(mix_class), AT(has_mix), 0, INT32_MAX, NULL},
-    {"Mix", "mix", FIELD_REAL, AT(params.mix), AT(has_mix), 0, 1, NULL},
+    {"Class mix", "class_mix", FIELD_REAL, AT(params.class_mix), AT(has_mix), 0, 1, NULL},
     {"Start picture", "start", FIELD_HASH, AT(start_hash), AT(has_start), 0, 0, NULL},
     {"Strength", "strength", FIELD_REAL, AT(params.strength), AT(has_start), 1e-6, 1, NULL},
     {"Mask", "mask", FIELD_HASH, AT(mask_hash), AT(has_mask), 0, 0, NULL},
@@ -198,7 +198,7 @@ static int check_whole(const char *path, const record *r) {
   if (r->has_mask && !r->has_start) return bad(path, "Mask", "is there without a start picture");
   if (r->has_program && (r->columns > 1 || r->has_start || r->batch_first > r->batch - r->rows))
     return bad(path, "Noise as of", "does not go with the other texts");
-  if (r->params.guidance_from > r->params.guidance_to) return bad(path, "Guidance from", "lies behind its end");
+  if (r->params.guidance_start > r->params.guidance_end) return bad(path, "Guidance start", "lies behind its end");
   return EXIT_OK;
 }
 

@@ -16,7 +16,7 @@ float *dit__job_floats(dit_job *job, size_t place) { return (float *)dit__job_at
 
 int32_t dit__job_guided_at(const dit_params *p, int32_t step) {
   const double at = (step + 0.5) / p->steps;
-  return at >= (double)p->guidance_from && at <= (double)p->guidance_to;
+  return at >= (double)p->guidance_start && at <= (double)p->guidance_end;
 }
 
 /* ---- Plans ---- */
@@ -98,8 +98,8 @@ static dit__job_needs job_measure(const dit_model *model, const dit_params *p, c
   }
   for (int i = 0; i < 2; i++)
     for (int32_t guided = 0; groups[i] && guided <= shape->guided; guided++) {
-      dit__job_plan_pass(&plan, &engine, model, shape, groups[i], guided, p->reuse > 1 ? DIT__KEEP : DIT__WHOLE,
-                         &buffers);
+      dit__job_plan_pass(&plan, &engine, model, shape, groups[i], guided,
+                         p->cache_interval > 1 ? DIT__KEEP : DIT__WHOLE, &buffers);
       job_needs_add(&needs, &plan);
     }
   if (p->init_image) {
@@ -137,7 +137,7 @@ static void job_lay_out(const dit_model *model, const dit_params *p, dit__job_sh
   shape->clean = dit__layout_add(&l, count * latent, sizeof(float));
   shape->fresh = dit__layout_add(&l, latent, sizeof(float));
   shape->output = dit__layout_add(&l, group * passes * out, sizeof(float));
-  shape->kept = dit__layout_add(&l, p->reuse > 1 ? group * passes * (uint64_t)shape->tokens : 0,
+  shape->kept = dit__layout_add(&l, p->cache_interval > 1 ? group * passes * (uint64_t)shape->tokens : 0,
                                 (size_t)model->dit.hidden * sizeof(float));
   shape->image = dit__layout_add(&l, decodes || p->init_image ? picture : 0, sizeof(float));
   shape->pixels = dit__layout_add(&l, decodes ? count * picture : 0, 1);
@@ -190,11 +190,11 @@ dit_status dit__job_shape_choose(const dit_model *model, const dit_params *p, di
   shape->latent = (int64_t)dit->channels * shape->height * shape->width;
   shape->picture = (int64_t)model->vae.image_channels * p->height * p->width;
   if (p->init_image) shape->first_step = p->steps - job_strength_steps(p);
-  for (int32_t i = 0; p->guidance != 1 && p->classes && i < p->count;
+  for (int32_t i = 0; p->guidance_scale != 1 && p->classes && i < p->count;
        i++) /* without a class both passes are the same */
     if (p->classes[i] != -1 || p->classes_b) shape->guided = 1;
   shape->first_guided = shape->first_step;
-  for (int32_t i = shape->first_step; p->guidance != 1 && i < p->steps && !dit__job_guided_at(p, i); i++)
+  for (int32_t i = shape->first_step; p->guidance_scale != 1 && i < p->steps && !dit__job_guided_at(p, i); i++)
     shape->first_guided = i + 1 < p->steps ? i + 1 : shape->first_step; /* whatever the classes: of every batch */
   shape->tokens = (int64_t)(shape->height / dit->patch) * (shape->width / dit->patch);
   const uint64_t limit = model->options.memory_limit ? model->options.memory_limit : UINT64_MAX;

@@ -24,20 +24,20 @@ static dit_status params_ranges(const dit_params *p, dit_error *error) {
   dit_status status = params_range("count", p->count, 0, 65536, error);
   if (!status) status = params_range("steps", p->steps, 0, DIT__STEPS_MOST, error);
   if (!status) status = params_range("sampler", p->sampler, 0, DIT_SAMPLER_DPMPP, error);
-  if (!status) status = params_range("spacing", p->spacing, 0, DIT_SPACING_LINSPACE, error);
+  if (!status) status = params_range("timestep_spacing", p->timestep_spacing, 0, DIT_SPACING_LINSPACE, error);
   if (!status) status = params_range("generator", p->generator, 0, DIT_GENERATOR_PHILOX, error);
-  if (!status) status = params_range("variance", p->variance, 0, DIT_VARIANCE_DIRECT, error);
-  if (!status) status = params_range("clip", p->clip, 0, DIT_CLIP_DERIVED, error);
-  if (!status) status = params_range("reuse", p->reuse, 0, DIT__STEPS_MOST, error);
+  if (!status) status = params_range("variance_type", p->variance_type, 0, DIT_VARIANCE_LEARNED, error);
+  if (!status) status = params_range("clip_sample", p->clip_sample, 0, DIT_CLIP_MODEL_OUTPUT, error);
+  if (!status) status = params_range("cache_interval", p->cache_interval, 0, DIT__STEPS_MOST, error);
   if (!status) status = params_range("threads", p->threads, 0, 1024, error);
-  if (!status) status = params_real("guidance", p->guidance, 0, 1000, error);
-  if (!status) status = params_real("guidance_from", p->guidance_from, 0, 1, error);
-  if (!status) status = params_real("guidance_to", p->guidance_to, 0, 1, error);
+  if (!status) status = params_real("guidance_scale", p->guidance_scale, 0, 1000, error);
+  if (!status) status = params_real("guidance_start", p->guidance_start, 0, 1, error);
+  if (!status) status = params_real("guidance_end", p->guidance_end, 0, 1, error);
   if (!status) status = params_real("eta", p->eta, 0, 1, error);
-  if (!status) status = params_real("mix", p->mix, 0, 1, error);
+  if (!status) status = params_real("class_mix", p->class_mix, 0, 1, error);
   if (!status) status = params_real("strength", p->strength, 0, 1, error);
-  if (!status && p->guidance_from > p->guidance_to)
-    status = dit__fail(error, DIT_ERROR_ARGUMENT, "dit_params: guidance_from lies behind guidance_to");
+  if (!status && p->guidance_start > p->guidance_end)
+    status = dit__fail(error, DIT_ERROR_ARGUMENT, "dit_params: guidance_start lies behind guidance_end");
   if (!status && (p->reserved != 0 || p->reserved2 != 0 || p->reserved3 != 0))
     status = dit__fail(error, DIT_ERROR_ARGUMENT, "dit_params: reserved members must be 0");
   return status;
@@ -82,8 +82,8 @@ static dit_status params_classes(const dit_model *model, const dit_params *p, di
 
 /* The model's spacing, as far as it is one for this sampler. */
 static int32_t params_spacing(const dit_model *model, const dit_params *p) {
-  const int32_t models = model->info.spacing;
-  if (p->spacing || dit__spacing_diffusers(models)) return p->spacing ? p->spacing : models;
+  const int32_t models = model->info.timestep_spacing;
+  if (p->timestep_spacing || dit__spacing_diffusers(models)) return p->timestep_spacing ? p->timestep_spacing : models;
   if (p->sampler != model->info.sampler || !models)
     return dit__spacing_choice(&model->dit.process, p->steps, 0, p->sampler);
   if (models == DIT_SPACING_EVEN) return models;
@@ -95,25 +95,26 @@ static dit_status params_sampler(const dit_model *model, dit_params *p, dit_erro
   const dit_info *info = &model->info;
   if (!p->steps) p->steps = info->steps;
   if (!p->sampler) p->sampler = info->sampler;
-  p->spacing = params_spacing(model, p);
+  p->timestep_spacing = params_spacing(model, p);
   if (!p->generator) p->generator = DIT_GENERATOR_DIT;
-  if (!p->variance) p->variance = info->variance;
-  if (!p->clip) p->clip = info->clip;
-  if ((p->variance == DIT_VARIANCE_LEARNED || p->variance == DIT_VARIANCE_DIRECT) && !info->learned_sigma)
-    return dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_params: variance is %s, but the model does not predict it",
-                     p->variance == DIT_VARIANCE_LEARNED ? "LEARNED" : "DIRECT");
+  if (!p->variance_type) p->variance_type = info->variance_type;
+  if (!p->clip_sample) p->clip_sample = info->clip_sample;
+  if ((p->variance_type == DIT_VARIANCE_LEARNED_RANGE || p->variance_type == DIT_VARIANCE_LEARNED) &&
+      !info->learned_sigma)
+    return dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_params: variance_type is %s, but the model does not predict it",
+                     p->variance_type == DIT_VARIANCE_LEARNED_RANGE ? "LEARNED_RANGE" : "LEARNED");
   return DIT_OK;
 }
 
 static dit_status params_guidance(const dit_model *model, dit_params *p, dit_error *error) {
   const dit_info *info = &model->info;
-  if (p->guidance == 0) p->guidance = info->guidance;
+  if (p->guidance_scale == 0) p->guidance_scale = info->guidance_scale;
   if (!p->guidance_channels) p->guidance_channels = info->guidance_channels;
   if (p->guidance_channels == -1) p->guidance_channels = info->latent_channels;
-  if (p->guidance_from == 0 && p->guidance_to == 0) p->guidance_to = 1;
-  if (p->guidance != 1 && model->dit.null_class < 0)
+  if (p->guidance_start == 0 && p->guidance_end == 0) p->guidance_end = 1;
+  if (p->guidance_scale != 1 && model->dit.null_class < 0)
     return dit__fail(error, DIT_ERROR_UNSUPPORTED,
-                     "dit_params: guidance needs a null class, and the model was trained without; use 1");
+                     "dit_params: guidance_scale needs a null class, and the model was trained without; use 1");
   return params_range("guidance_channels", p->guidance_channels, 1, info->latent_channels, error);
 }
 
@@ -126,7 +127,7 @@ dit_status dit__params_resolve(const dit_model *model, const dit_params *params,
   status = params_ranges(&p, error);
   if (status) return status;
   if (!p.count) p.count = 1;
-  if (!p.reuse) p.reuse = 1;
+  if (!p.cache_interval) p.cache_interval = 1;
   status = params_size(model, &p, error);
   if (!status) status = params_classes(model, &p, error);
   if (!status) status = params_sampler(model, &p, error);
@@ -134,7 +135,8 @@ dit_status dit__params_resolve(const dit_model *model, const dit_params *params,
   if (!status) status = params_edit(model, &p, error);
   if (status) return status;
   p.threads = p.threads && p.threads < model->options.threads ? p.threads : model->options.threads;
-  const int32_t count = dit__schedule(&model->dit.process, p.steps, p.spacing, p.sampler, p.eta, 0, NULL, error);
+  const int32_t count =
+      dit__schedule(&model->dit.process, p.steps, p.timestep_spacing, p.sampler, p.eta, 0, NULL, error);
   if (count < 0) return count;
   *out = p;
   return DIT_OK;

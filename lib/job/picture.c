@@ -19,8 +19,8 @@ int32_t dit__job_step_guided(const dit_job *job, int32_t step) {
 dit__reuse dit__job_step_reuse(const dit_job *job, int32_t step) {
   const dit__job_shape *shape = &job->shape;
   const int32_t from = step < shape->first_guided ? shape->first_step : shape->first_guided;
-  if (job->params.reuse < 2) return DIT__WHOLE;
-  return (step - from) % job->params.reuse ? DIT__REUSE : DIT__KEEP;
+  if (job->params.cache_interval < 2) return DIT__WHOLE;
+  return (step - from) % job->params.cache_interval ? DIT__REUSE : DIT__KEEP;
 }
 
 void dit__job_load(dit_job *job) {
@@ -88,9 +88,9 @@ void dit__job_update(dit_job *job) {
                           .first = shape->first_step,
                           .steps = p->steps,
                           .sampler = p->sampler,
-                          .spacing = p->spacing,
-                          .variance = p->variance,
-                          .clip = p->clip};
+                          .spacing = p->timestep_spacing,
+                          .variance = p->variance_type,
+                          .clip = p->clip_sample};
   const int64_t latent = shape->latent, out = latent / job->model->dit.channels * job->model->dit.out_channels;
   const int64_t guided_numbers = latent / job->model->dit.channels * p->guidance_channels;
   const int32_t guided = dit__job_step_guided(job, job->step);
@@ -98,7 +98,7 @@ void dit__job_update(dit_job *job) {
     float *eps = dit__job_floats(job, shape->output) + i * out, *noise = dit__job_floats(job, shape->fresh);
     float *x = dit__job_floats(job, shape->latents) + (job->first + i) * latent;
     const int32_t picture = job->first + i;
-    if (guided) dit__guide(guided_numbers, p->guidance, eps, eps + job->count * out);
+    if (guided) dit__guide(guided_numbers, p->guidance_scale, eps, eps + job->count * out);
     if (dit__step_needs_noise(&step)) job_step_noise(job, picture, noise);
     dit__step_take(&step, latent, x, eps, out > latent ? eps + latent : NULL, noise,
                    dit__job_floats(job, shape->clean) + picture * latent);

@@ -32,7 +32,8 @@ static dit__condition job_condition(const dit_model *model, const dit_params *p,
                                     const int32_t *classes_b, int32_t picture) {
   dit__condition condition = {model->dit.null_class, -1};
   if (classes && classes[picture] >= 0) condition.a = classes[picture];
-  if (classes_b && p->mix != 0) condition.b = classes_b[picture] >= 0 ? classes_b[picture] : model->dit.null_class;
+  if (classes_b && p->class_mix != 0)
+    condition.b = classes_b[picture] >= 0 ? classes_b[picture] : model->dit.null_class;
   if (condition.b == condition.a) condition.b = -1;
   return condition;
 }
@@ -191,9 +192,9 @@ dit_status dit__job_start(const dit_model *model, const dit_params *params, dit_
   dit__engine_open(&job->engine, model, p.threads);
   job->engine.packing = &job->packing;
   job_copy(job);
-  dit__schedule(&model->dit.process, p.steps, p.spacing, p.sampler, p.eta, p.steps,
+  dit__schedule(&model->dit.process, p.steps, p.timestep_spacing, p.sampler, p.eta, p.steps,
                 (dit_schedule_row *)dit__job_at(job, shape.schedule), NULL);
-  job->wanted.mix = p.mix;
+  job->wanted.mix = p.class_mix;
   job->wanted.timesteps = (double *)dit__job_at(job, shape.times);
   job->wanted.condition = (dit__condition *)dit__job_at(job, shape.condition);
   job->units_total = job_all_units(job);

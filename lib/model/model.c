@@ -495,25 +495,25 @@ static void model_recommendation(model_loader *loader) {
   info->steps = (int32_t)model_integer(loader, "dit.steps", 1, most, most < 250 ? most : 250, 0);
   info->sampler = model_choice(loader, "dit.sampler", "ddpm|ddim|dpm++");
   if (!info->sampler) info->sampler = DIT_SAMPLER_DDPM;
-  info->spacing = model_choice(loader, "dit.spacing", "even|ddim|leading|trailing|linspace");
-  info->guidance = (float)model_real(loader, "dit.guidance", dit->null_class >= 0 ? 4.0 : 1.0);
+  info->timestep_spacing = model_choice(loader, "dit.spacing", "even|ddim|leading|trailing|linspace");
+  info->guidance_scale = (float)model_real(loader, "dit.guidance", dit->null_class >= 0 ? 4.0 : 1.0);
   info->guidance_channels =
       (int32_t)model_integer(loader, "dit.guidance_channels", -1, dit->channels, dit->channels > 3 ? 3 : -1, 0);
-  if (!loader->status && !(info->guidance >= 0 && info->guidance <= 1000))
+  if (!loader->status && !(info->guidance_scale >= 0 && info->guidance_scale <= 1000))
     loader->status = dit__fail(loader->error, DIT_ERROR_FORMAT, "key dit.guidance must be 0 to 1000");
   if (!loader->status && info->guidance_channels == 0)
     loader->status =
         dit__fail(loader->error, DIT_ERROR_FORMAT, "key dit.guidance_channels must be 1 to %d, or -1", dit->channels);
   if (info->guidance_channels < 0) info->guidance_channels = dit->channels;
-  if (dit->null_class < 0) info->guidance = 1;
-  info->variance = model_choice(loader, "dit.variance", "learned|fixed_large|fixed_small");
-  if (!loader->status && info->variance == DIT_VARIANCE_LEARNED && dit->out_channels == dit->channels)
+  if (dit->null_class < 0) info->guidance_scale = 1;
+  info->variance_type = model_choice(loader, "dit.variance", "learned|fixed_large|fixed_small");
+  if (!loader->status && info->variance_type == DIT_VARIANCE_LEARNED_RANGE && dit->out_channels == dit->channels)
     loader->status = dit__fail(loader->error, DIT_ERROR_FORMAT,
                                "key dit.variance is 'learned', but by dit.learned_sigma the model does not predict it");
-  if (!info->variance)
-    info->variance = dit->out_channels > dit->channels ? DIT_VARIANCE_LEARNED : DIT_VARIANCE_FIXED_LARGE;
-  info->clip = model_choice(loader, "dit.clip", "off|on");
-  if (!info->clip) info->clip = DIT_CLIP_OFF;
+  if (!info->variance_type)
+    info->variance_type = dit->out_channels > dit->channels ? DIT_VARIANCE_LEARNED_RANGE : DIT_VARIANCE_FIXED_LARGE;
+  info->clip_sample = model_choice(loader, "dit.clip", "off|on");
+  if (!info->clip_sample) info->clip_sample = DIT_CLIP_OFF;
 }
 
 static void model_labels(model_loader *loader) {
@@ -575,12 +575,12 @@ static void model_variant(dit_info *info) {
   } sizes[] = {{"S", 12, 384, 6}, {"B", 12, 768, 12}, {"L", 24, 1024, 16}, {"XL", 28, 1152, 16}};
   for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
     if (info->depth == sizes[i].depth && info->hidden_size == sizes[i].hidden && info->heads == sizes[i].heads) {
-      snprintf(info->variant, sizeof info->variant, "DiT-%s/%d", sizes[i].name, info->patch);
+      snprintf(info->variant, sizeof info->variant, "DiT-%s/%d", sizes[i].name, info->patch_size);
       return;
     }
   if (info->has_transformer)
     snprintf(info->variant, sizeof info->variant, "DiT %dx%dx%d/%d", info->hidden_size, info->depth, info->heads,
-             info->patch);
+             info->patch_size);
   else
     snprintf(info->variant, sizeof info->variant, "AutoencoderKL");
 }
@@ -596,13 +596,13 @@ static void model_describe(model_loader *loader) {
   info->image_channels = vae->image_channels;
   info->latent_channels = vae->channels;
   info->scaling_factor = (float)vae->scaling;
-  info->factor = vae->factor;
+  info->vae_scale_factor = vae->factor;
   info->null_class = -1;
   if (dit->present) {
     info->hidden_size = dit->hidden;
     info->depth = dit->depth;
     info->heads = dit->heads;
-    info->patch = dit->patch;
+    info->patch_size = dit->patch;
     info->latent_size = dit->latent_size;
     info->latent_channels = dit->channels;
     info->out_channels = dit->out_channels;

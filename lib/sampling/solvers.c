@@ -60,7 +60,7 @@ static void step_ddpm(const dit__step *step, int64_t n, float *x, const float *e
                       float *clean) {
   const dit_schedule_row *row = &step->rows[step->index];
   const step_data data = step_data_of(step);
-  const int32_t noisy = dit__step_needs_noise(step), direct = step->variance == DIT_VARIANCE_DIRECT;
+  const int32_t noisy = dit__step_needs_noise(step), direct = step->variance == DIT_VARIANCE_LEARNED;
   const int32_t of_variance = direct && dit__spacing_diffusers(step->spacing); /* v is no logarithm */
   const double large = dit__log(row->beta), small = row->posterior_log_variance;
   double deviation = dit__exp(0.5 * (step->variance == DIT_VARIANCE_FIXED_LARGE ? large : small));
@@ -68,7 +68,7 @@ static void step_ddpm(const dit__step *step, int64_t n, float *x, const float *e
     const double x0 = step_x0(&data, x[i], eps[i], &clean[i]);
     double mean = row->posterior_mean_x0 * x0 + row->posterior_mean_x * x[i];
     if (noisy) {
-      if (step->variance == DIT_VARIANCE_LEARNED) {
+      if (step->variance == DIT_VARIANCE_LEARNED_RANGE) {
         const double fraction = (v[i] + 1.0) / 2;
         deviation = dit__exp(0.5 * (fraction * large + (1 - fraction) * small));
       } else if (direct) {
@@ -84,7 +84,7 @@ static void step_ddim(const dit__step *step, int64_t n, float *x, const float *e
   const dit_schedule_row *row = &step->rows[step->index];
   const step_data data = step_data_of(step);
   const int32_t noisy = dit__step_needs_noise(step);
-  const int32_t keeps_eps = dit__spacing_diffusers(step->spacing) && step->clip != DIT_CLIP_DERIVED;
+  const int32_t keeps_eps = dit__spacing_diffusers(step->spacing) && step->clip != DIT_CLIP_MODEL_OUTPUT;
   const double sigma = row->ddim_sigma, rest = 1 - row->alpha_cumprod_prev - sigma * sigma;
   const double from_x0 = sqrt(row->alpha_cumprod_prev), from_eps = rest > 0 ? sqrt(rest) : 0;
   for (int64_t i = 0; i < n; i++) {

@@ -14,7 +14,7 @@ static void job(const dit_model *model, int32_t count, int32_t latent, int32_t s
                              .width = latent,
                              .height = latent,
                              .steps = steps,
-                             .guidance = 4};
+                             .guidance_scale = 4};
   dit_job *job_ = NULL;
   dit_profile_row rows[32];
   int32_t kinds = 0;

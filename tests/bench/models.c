@@ -82,7 +82,7 @@ static taken steps(const dit_model *model, int32_t latent, int32_t count) {
                              .width = latent,
                              .height = latent,
                              .steps = count,
-                             .guidance = 4};
+                             .guidance_scale = 4};
   taken t = run(model, &params, 1);
   t.seconds /= count;
   t.gflop /= count;
@@ -264,7 +264,7 @@ static double job_megabytes(const dit_model *model, int32_t count, int32_t steps
                              .steps = steps_,
                              .width = latent * 8,
                              .height = latent * 8,
-                             .guidance = 4};
+                             .guidance_scale = 4};
   size_t bytes = 0;
   dit_job_memory(model, &params, &bytes, NULL);
   return (double)bytes / 1e6;
@@ -304,7 +304,7 @@ static void memory(void) {
   dit_model_close(model);
   if (bench.full) {
     const int32_t class_id = 207;
-    const dit_params params = {.struct_size = sizeof params, .classes = &class_id, .steps = 4, .guidance = 4};
+    const dit_params params = {.struct_size = sizeof params, .classes = &class_id, .steps = 4, .guidance_scale = 4};
     double seconds[2] = {0, 0};
     for (int i = 0; i < 2; i++) {
       model = open_file(&f, bench.isa, bench.threads, 0, i ? (uint64_t)110 << 20 : 0); /* the rest is the model's own */

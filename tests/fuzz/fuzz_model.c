@@ -21,10 +21,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   dit_info info = {.struct_size = sizeof info};
   if (dit_model_info(model, &info)) abort();
   for (int32_t i = 0; i < info.label_count; i++) {
-    const char *label = dit_model_label(model, i);
+    const char *label = dit_model_class_label(model, i);
     if (label && strlen(label) > size) abort();
   }
-  dit_model_find(model, "potion");
+  dit_model_find_class(model, "potion");
   const dit_params params = {.struct_size = sizeof params, .steps = 2};
   size_t bytes;
   if (info.parameters < WORK_LIMIT && info.width <= 64 && info.height <= 64 &&

@@ -17,28 +17,28 @@ import sprites
 from libdit import SAMPLERS, Model
 
 EVEN, TRAILING = 1, 4  # DIT_SPACING_*
-LATE = dict(guidance_from=0.4, guidance_to=0.9)
+LATE = dict(guidance_start=0.4, guidance_end=0.9)
 
 # Of the sprite model, which takes 10 steps of dpm++ by itself (linspace).
 SETTINGS = [
     ("recommended", dict()),
     ("guidance from 0.4 to 0.9", LATE),
-    ("guidance up to 0.7", dict(guidance_to=0.7)),
-    ("no guidance", dict(guidance=1.0)),
+    ("guidance up to 0.7", dict(guidance_end=0.7)),
+    ("no guidance", dict(guidance_scale=1.0)),
     ("7 steps", dict(steps=7)),
     ("5 steps", dict(steps=5)),
-    ("7 steps, trailing", dict(steps=7, spacing=TRAILING)),
-    ("10 steps, even", dict(spacing=EVEN)),
-    ("7 steps, even", dict(steps=7, spacing=EVEN)),
-    ("7 steps, even, guidance from 0.4 to 0.9", dict(steps=7, spacing=EVEN, **LATE)),
-    ("6 steps, even, guidance from 0.4 to 0.9 (--fast)", dict(steps=6, spacing=EVEN, **LATE)),
-    ("--reuse 2", dict(reuse=2)),
+    ("7 steps, trailing", dict(steps=7, timestep_spacing=TRAILING)),
+    ("10 steps, even", dict(timestep_spacing=EVEN)),
+    ("7 steps, even", dict(steps=7, timestep_spacing=EVEN)),
+    ("7 steps, even, guidance from 0.4 to 0.9", dict(steps=7, timestep_spacing=EVEN, **LATE)),
+    ("6 steps, even, guidance from 0.4 to 0.9 (--fast)", dict(steps=6, timestep_spacing=EVEN, **LATE)),
+    ("--cache-interval 2", dict(cache_interval=2)),
     ("20 steps", dict(steps=20)),
-    ("20 steps, even, guidance from 0.4 to 0.9", dict(steps=20, spacing=EVEN, **LATE)),
-    ("20 steps, --reuse 2", dict(steps=20, reuse=2)),
-    ("DDIM, 50 steps", dict(sampler=SAMPLERS["ddim"], spacing=2, steps=50)),
-    ("DDIM, 50 steps, --reuse 2", dict(sampler=SAMPLERS["ddim"], spacing=2, steps=50, reuse=2)),
-    ("DDIM, 50 steps, --reuse 3", dict(sampler=SAMPLERS["ddim"], spacing=2, steps=50, reuse=3)),
+    ("20 steps, even, guidance from 0.4 to 0.9", dict(steps=20, timestep_spacing=EVEN, **LATE)),
+    ("20 steps, --cache-interval 2", dict(steps=20, cache_interval=2)),
+    ("DDIM, 50 steps", dict(sampler=SAMPLERS["ddim"], timestep_spacing=2, steps=50)),
+    ("DDIM, 50 steps, --cache-interval 2", dict(sampler=SAMPLERS["ddim"], timestep_spacing=2, steps=50, cache_interval=2)),
+    ("DDIM, 50 steps, --cache-interval 3", dict(sampler=SAMPLERS["ddim"], timestep_spacing=2, steps=50, cache_interval=3)),
 ]
 
 

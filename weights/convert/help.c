@@ -37,7 +37,7 @@ const char options_help[] =
     "  --steps N               (250; with a scheduler 50)\n"
     "  --sampler ddpm|ddim|dpm++  (ddpm)\n"
     "  --spacing even|ddim|leading|trailing|linspace  (even; ddim for the sampler ddim)\n"
-    "  --guidance X            (4)\n"
+    "  --guidance-scale X            (4)\n"
     "\n"
     "What files do not tell:\n"
     "  --guidance-channels N|all  channels of the latent that guidance is for. The official code guides 3 of 4, which\n"

@@ -100,12 +100,34 @@ enum {
   SCALING_FACTOR,
   OPTIONS
 };
-static const char *const option_names[OPTIONS] = {
-    "--help",          "--version",   "--quiet",   "--fit-preview",   "--check",    "--null-class",
-    "--no-null-class", "--no-labels", "-o",        "--dit",           "--vae",      "--synthetic",
-    "--type",          "--name",      "--license", "--labels",        "--variant",  "--forward",
-    "--scheduler",     "--steps",     "--sampler", "--spacing",       "--guidance", "--guidance-channels",
-    "--heads",         "--latent",    "--groups",  "--scaling-factor"};
+static const char *const option_names[OPTIONS] = {"--help",
+                                                  "--version",
+                                                  "--quiet",
+                                                  "--fit-preview",
+                                                  "--check",
+                                                  "--null-class",
+                                                  "--no-null-class",
+                                                  "--no-labels",
+                                                  "-o",
+                                                  "--dit",
+                                                  "--vae",
+                                                  "--synthetic",
+                                                  "--type",
+                                                  "--name",
+                                                  "--license",
+                                                  "--labels",
+                                                  "--variant",
+                                                  "--forward",
+                                                  "--scheduler",
+                                                  "--steps",
+                                                  "--sampler",
+                                                  "--spacing",
+                                                  "--guidance-scale",
+                                                  "--guidance-channels",
+                                                  "--heads",
+                                                  "--latent",
+                                                  "--groups",
+                                                  "--scaling-factor"};
 
 static void take_switch(options *o, int option) {
   switch (option) {

@@ -21,7 +21,7 @@ SPACINGS = {"ddpm": 1, "ddim": 2, "dpm++": 5}  # the official ones, and linspace
 
 
 def generate(model, labels, sampler, steps, guidance):
-    return model.generate(labels, 1000, sampler=SAMPLERS[sampler], spacing=SPACINGS[sampler], steps=steps, guidance=guidance)
+    return model.generate(labels, 1000, sampler=SAMPLERS[sampler], timestep_spacing=SPACINGS[sampler], steps=steps, guidance_scale=guidance)
 
 
 # ----------------------------------------------------------------- classifier and Frechet distance
@@ -154,7 +154,7 @@ def evaluate(a):
     real_features = features(net, real)
     floor = frechet(real_features, features(net, other))
     recommended = model.resolved()
-    sampler, steps, guidance = {v: k for k, v in SAMPLERS.items()}[recommended.sampler], recommended.steps, recommended.guidance
+    sampler, steps, guidance = {v: k for k, v in SAMPLERS.items()}[recommended.sampler], recommended.steps, recommended.guidance_scale
     report, result = (lambda text: print(text, flush=True)), {}
 
     x = data.to_x(d["test_images"][:2000])

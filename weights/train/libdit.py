@@ -17,11 +17,11 @@ class Params(ctypes.Structure):
     _fields_ = ([("struct_size", ctypes.c_uint32), ("count", ctypes.c_int32)] +
                 [(n, ctypes.c_void_p) for n in ("classes", "classes_b", "seeds", "noise", "step_noise", "init_image", "mask")] +
                 [("seed", ctypes.c_uint64)] +
-                [(n, ctypes.c_int32) for n in ("width", "height", "steps", "sampler", "spacing", "generator", "variance",
-                                               "clip", "guidance_channels", "threads")] +
-                [(n, ctypes.c_float) for n in ("guidance", "guidance_from", "guidance_to", "eta", "mix", "strength",
+                [(n, ctypes.c_int32) for n in ("width", "height", "steps", "sampler", "timestep_spacing", "generator", "variance_type",
+                                               "clip_sample", "guidance_channels", "threads")] +
+                [(n, ctypes.c_float) for n in ("guidance_scale", "guidance_start", "guidance_end", "eta", "class_mix", "strength",
                                                "reserved", "reserved2")] +
-                [("reuse", ctypes.c_int32), ("reserved3", ctypes.c_int32)])
+                [("cache_interval", ctypes.c_int32), ("reserved3", ctypes.c_int32)])
 
 
 class Error(ctypes.Structure):

@@ -111,7 +111,7 @@ static void add_picture(regression *colours, regression *alpha, int side, int fa
 
 static dit_status run_decoder(const dit_model *network, const dit_info *info, int side, regression *colours,
                               regression *alpha, const progress *watch, dit_error *error) {
-  size_t numbers = (size_t)info->latent_channels * side * side, width = (size_t)side * info->factor;
+  size_t numbers = (size_t)info->latent_channels * side * side, width = (size_t)side * info->vae_scale_factor;
   float *latent = (float *)malloc(2 * numbers * sizeof(float));
   float *image = (float *)malloc((size_t)info->image_channels * width * width * sizeof(float));
   dit_rng *rng = NULL;
@@ -124,7 +124,7 @@ static dit_status run_decoder(const dit_model *network, const dit_info *info, in
       status = random_plane(rng, side, cells[k % 4], latent + (size_t)c * side * side);
     for (size_t i = 0; i < numbers; i++) latent[numbers + i] = latent[i] / info->scaling_factor;
     if (!status) status = dit_vae_decode(network, 1, side, side, latent + numbers, image, error);
-    if (!status) add_picture(colours, alpha, side, info->factor, latent, image);
+    if (!status) add_picture(colours, alpha, side, info->vae_scale_factor, latent, image);
     if (!status && watch && watch->report(watch->user, (uint64_t)k + 1, (uint64_t)pictures))
       status = dit__fail(error, DIT_CANCELLED, "interrupted");
   }
