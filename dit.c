@@ -5,6 +5,7 @@
 
 #include "lib/core/error.h"
 #include "lib/core/fpenv.h"
+#include "lib/core/names.h"
 #include "lib/core/struct_size.h"
 #include "lib/job/call.h"
 #include "lib/model/model.h"
@@ -26,16 +27,29 @@ const char *dit_status_name(dit_status status) {
   }
 }
 
+/* ---- Names ---- */
+
+const char *dit_isa_name(int32_t isa) { return dit__name(DIT__ENUM_ISA, isa); }
+const char *dit_compute_name(int32_t compute) { return dit__name(DIT__ENUM_COMPUTE, compute); }
+const char *dit_load_name(int32_t load) { return dit__name(DIT__ENUM_LOAD, load); }
+const char *dit_type_name(int32_t type) { return dit__name(DIT__ENUM_TYPE, type); }
+const char *dit_sampler_name(int32_t sampler) { return dit__name(DIT__ENUM_SAMPLER, sampler); }
+const char *dit_spacing_name(int32_t spacing) { return dit__name(DIT__ENUM_SPACING, spacing); }
+const char *dit_generator_name(int32_t generator) { return dit__name(DIT__ENUM_GENERATOR, generator); }
+const char *dit_variance_name(int32_t variance) { return dit__name(DIT__ENUM_VARIANCE, variance); }
+const char *dit_clip_name(int32_t clip) { return dit__name(DIT__ENUM_CLIP, clip); }
+const char *dit_pixels_name(int32_t format) { return dit__name(DIT__ENUM_PIXELS, format); }
+
 /* ---- Models ---- */
 
 dit_status dit_model_open(const char *path, const dit_options *options, dit_model **model, dit_error *error) {
   if (!model) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_model_open: model is NULL");
   *model = NULL;
   if (!path) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_model_open: path is NULL");
-  dit__environment saved;
-  dit__environment_enter(&saved);
+  dit__fpenv saved;
+  dit__fpenv_enter(&saved);
   const dit_status status = dit__model_open(path, NULL, 0, options, model, error);
-  dit__environment_leave(&saved);
+  dit__fpenv_leave(&saved);
   return status;
 }
 
@@ -44,10 +58,10 @@ dit_status dit_model_open_memory(const void *data, size_t size, const dit_option
   if (!model) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_model_open_memory: model is NULL");
   *model = NULL;
   if (!data) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_model_open_memory: data is NULL");
-  dit__environment saved;
-  dit__environment_enter(&saved);
+  dit__fpenv saved;
+  dit__fpenv_enter(&saved);
   const dit_status status = dit__model_open(NULL, data, size, options, model, error);
-  dit__environment_leave(&saved);
+  dit__fpenv_leave(&saved);
   return status;
 }
 
@@ -110,9 +124,9 @@ static dit_status denoise_check(const dit__denoise_call *call, dit_error *error)
     return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_denoise: count %d is too large for this size; call it in parts",
                      call->count);
   for (int32_t i = 0; i < call->count && !status; i++) {
-    if (!(call->timesteps[i] >= 0 && call->timesteps[i] <= (float)dit->process.timesteps))
+    if (!(call->timesteps[i] >= 0 && call->timesteps[i] <= (float)dit->diffusion.timesteps))
       return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_denoise: timesteps[%d] must be within 0 and %d", i,
-                       dit->process.timesteps);
+                       dit->diffusion.timesteps);
     const int32_t class_id = call->classes ? call->classes[i] : -1;
     status = dit__check_class(call->model, "dit_denoise: classes", i, class_id, error);
   }
@@ -122,10 +136,10 @@ static dit_status denoise_check(const dit__denoise_call *call, dit_error *error)
 dit_status dit_denoise(const dit_model *model, int32_t count, int32_t height, int32_t width, const float *latent,
                        const float *timesteps, const int32_t *classes, float *out, dit_error *error) {
   const dit__denoise_call call = {model, count, height, width, latent, timesteps, classes, out};
-  dit__environment saved;
-  dit__environment_enter(&saved);
+  dit__fpenv saved;
+  dit__fpenv_enter(&saved);
   dit_status status = denoise_check(&call, error);
   if (!status) status = dit__denoise_call_run(&call, error);
-  dit__environment_leave(&saved);
+  dit__fpenv_leave(&saved);
   return status;
 }

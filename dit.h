@@ -363,6 +363,22 @@ DIT_API void dit_job_end(dit_job *job);
 DIT_API dit_status dit_generate(const dit_model *model, const dit_params *params, int32_t format, uint8_t *pixels,
                                 size_t size, dit_error *error);
 
+/* ---- Names ------------------------------------------------------------------------------------------------------ */
+
+/* The name of a value of an enum above, such as "ddim" for DIT_SAMPLER_DDIM: the words of dit, dit-convert and the keys
+ * of model files. A static string, or NULL if there is no such value. Values are numbered without gaps (from 1, pixel
+ * formats from 0), so a program can list an enum by counting until NULL. Any thread. */
+DIT_API const char *dit_isa_name(int32_t isa);
+DIT_API const char *dit_compute_name(int32_t compute);
+DIT_API const char *dit_load_name(int32_t load);
+DIT_API const char *dit_type_name(int32_t type);
+DIT_API const char *dit_sampler_name(int32_t sampler);
+DIT_API const char *dit_spacing_name(int32_t spacing);
+DIT_API const char *dit_generator_name(int32_t generator);
+DIT_API const char *dit_variance_name(int32_t variance);
+DIT_API const char *dit_clip_name(int32_t clip);
+DIT_API const char *dit_pixels_name(int32_t format);
+
 /* ---- The parts, for hosts with a sampler of their own ---------------------------------------------------------- */
 
 /* One pass of the transformer, without guidance. latent [count][C][height][width] (latent pixels, multiples of the

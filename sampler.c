@@ -17,12 +17,12 @@
 
 dit_status dit_params_resolve(const dit_model *model, const dit_params *params, dit_params *out, dit_error *error) {
   dit_params p;
-  dit__environment saved;
+  dit__fpenv saved;
   if (!model) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_params_resolve: model is NULL");
-  dit__environment_enter(&saved);
+  dit__fpenv_enter(&saved);
   dit_status status = dit__params_resolve(model, params, &p, error);
   if (!status) status = dit__struct_write(out, &p, sizeof p, "dit_params (out)", error);
-  dit__environment_leave(&saved);
+  dit__fpenv_leave(&saved);
   return status;
 }
 
@@ -30,36 +30,36 @@ dit_status dit_params_resolve(const dit_model *model, const dit_params *params, 
 
 dit_status dit_job_memory(const dit_model *model, const dit_params *params, size_t *bytes, dit_error *error) {
   dit_params p;
-  dit__job_shape shape;
-  dit__environment saved;
+  dit__job_layout shape;
+  dit__fpenv saved;
   if (!bytes) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_job_memory: bytes is NULL");
   if (!model) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_job_memory: model is NULL");
-  dit__environment_enter(&saved);
+  dit__fpenv_enter(&saved);
   dit_status status = dit__params_resolve(model, params, &p, error);
-  if (!status) status = dit__job_shape_choose(model, &p, &shape, error);
-  dit__environment_leave(&saved);
+  if (!status) status = dit__job_layout_choose(model, &p, &shape, error);
+  dit__fpenv_leave(&saved);
   if (!status) *bytes = shape.size;
   return status;
 }
 
 dit_status dit_job_start(const dit_model *model, const dit_params *params, dit_job **job, dit_error *error) {
-  dit__environment saved;
+  dit__fpenv saved;
   if (!job) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_job_start: job is NULL");
   *job = NULL;
   if (!model) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_job_start: model is NULL");
-  dit__environment_enter(&saved);
+  dit__fpenv_enter(&saved);
   const dit_status status = dit__job_start(model, params, job, error);
-  dit__environment_leave(&saved);
+  dit__fpenv_leave(&saved);
   return status;
 }
 
 dit_status dit_job_advance(dit_job *job, int64_t microseconds, dit_error *error) {
-  dit__environment saved;
+  dit__fpenv saved;
   if (!job) return dit__fail(error, DIT_ERROR_STATE, "dit_job_advance: job is NULL");
   if (dit__atomic_load(&job->status) == DIT_MORE) {
-    dit__environment_enter(&saved);
+    dit__fpenv_enter(&saved);
     dit__job_work(job, microseconds);
-    dit__environment_leave(&saved);
+    dit__fpenv_leave(&saved);
     if (dit__job_done(job))
       dit__atomic_store(&job->status, DIT_OK);
     else if (dit__atomic_load(&job->cancelled))
@@ -84,9 +84,9 @@ void dit_job_end(dit_job *job) {
 
 dit_status dit_job_progress(const dit_job *job, dit_progress *progress) {
   dit_progress p;
-  dit__environment saved;
+  dit__fpenv saved;
   if (!job) return DIT_ERROR_ARGUMENT;
-  dit__environment_enter(&saved);
+  dit__fpenv_enter(&saved);
   memset(&p, 0, sizeof p);
   const dit_params *params = &job->params;
   p.status = (dit_status)dit__atomic_load(&job->status);
@@ -100,7 +100,7 @@ dit_status dit_job_progress(const dit_job *job, dit_progress *progress) {
       p.units == 0 || spent == 0 ? -1 : (int64_t)(spent / (double)p.units * (double)(p.units_total - p.units));
   p.pictures_ready = (int32_t)dit__atomic_load(&job->ready);
   const dit_status status = dit__struct_write(progress, &p, sizeof p, "dit_progress", NULL);
-  dit__environment_leave(&saved);
+  dit__fpenv_leave(&saved);
   return status;
 }
 
@@ -169,8 +169,8 @@ dit_status dit_job_preview(dit_job *job, int32_t picture, int32_t format, uint8_
   const dit_status status = job_check_pixels(job, "dit_job_preview", picture, format, pixels,
                                              job ? (size_t)job->shape.width : 0, &stride, error);
   if (status) return status;
-  dit__environment saved;
-  dit__environment_enter(&saved);
+  dit__fpenv saved;
+  dit__fpenv_enter(&saved);
   const int32_t channels = job->model->vae.image_channels, latents = job->model->vae.channels;
   const int64_t area = (int64_t)job->shape.height * job->shape.width;
   const float *clean = dit__job_floats(job, job->shape.clean) + picture * job->shape.latent;
@@ -186,7 +186,7 @@ dit_status dit_job_preview(dit_job *job, int32_t picture, int32_t format, uint8_
                        pixels + (size_t)(i / job->shape.width) * stride +
                            (size_t)(i % job->shape.width) * (size_t)dit__pixel_size(channels, format));
   }
-  dit__environment_leave(&saved);
+  dit__fpenv_leave(&saved);
   return DIT_OK;
 }
 
@@ -239,13 +239,13 @@ static dit_status schedule_check_output(const char *what, int32_t capacity, cons
   return DIT_OK;
 }
 
-static dit_status schedule_give(const dit__process *process, const dit_params *p, int32_t capacity,
+static dit_status schedule_give(const dit__diffusion *process, const dit_params *p, int32_t capacity,
                                 dit_schedule_row *rows, int32_t *count, dit_error *error) {
-  dit__environment saved;
-  dit__environment_enter(&saved);
+  dit__fpenv saved;
+  dit__fpenv_enter(&saved);
   const int32_t steps =
       dit__schedule(process, p->steps, p->timestep_spacing, p->sampler, p->eta, capacity, rows, error);
-  dit__environment_leave(&saved);
+  dit__fpenv_leave(&saved);
   if (steps < 0) return steps;
   *count = steps;
   return DIT_OK;
@@ -261,7 +261,7 @@ dit_status dit_schedule(const dit_params *params, int32_t capacity, dit_schedule
     return dit__fail(error, DIT_ERROR_ARGUMENT, "sampler %d: there is none of this number; take 0 or a DIT_SAMPLER_*",
                      (int)ours.sampler);
   if (!ours.steps) ours.steps = 250;
-  return schedule_give(&dit__process_usual, &ours, capacity, rows, count, error);
+  return schedule_give(&dit__diffusion_default, &ours, capacity, rows, count, error);
 }
 
 dit_status dit_model_schedule(const dit_model *model, const dit_params *params, int32_t capacity,
@@ -270,7 +270,7 @@ dit_status dit_model_schedule(const dit_model *model, const dit_params *params, 
   resolved.struct_size = sizeof resolved;
   dit_status status = schedule_check_output("dit_model_schedule", capacity, rows, count, error);
   if (!status) status = dit_params_resolve(model, params, &resolved, error);
-  return status ? status : schedule_give(&model->dit.process, &resolved, capacity, rows, count, error);
+  return status ? status : schedule_give(&model->dit.diffusion, &resolved, capacity, rows, count, error);
 }
 
 /* ---- Random numbers ---- */
@@ -292,10 +292,10 @@ dit_status dit_rng_normal(dit_rng *rng, int64_t count, float *out) {
   if (!rng || count < 0 || (count > 0 && !out)) return DIT_ERROR_ARGUMENT;
   if (rng->generator == DIT_GENERATOR_PHILOX && count > (int64_t)1 << 32) return DIT_ERROR_ARGUMENT;
   if (!count) return DIT_OK; /* no call */
-  dit__environment saved;
-  dit__environment_enter(&saved);
+  dit__fpenv saved;
+  dit__fpenv_enter(&saved);
   dit__rng_call(rng, count, out);
-  dit__environment_leave(&saved);
+  dit__fpenv_leave(&saved);
   return DIT_OK;
 }
 

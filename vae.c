@@ -9,7 +9,7 @@
 /* Checks a call and runs it. */
 static dit_status vae_call(const dit__vae_call *call, const char *what, dit_error *error) {
   const int32_t factor = call->model->vae.factor, unit = call->decode ? 1 : factor;
-  const int32_t most = call->decode ? dit__side_most(factor) / factor : DIT__SIDE_MOST;
+  const int32_t most = call->decode ? dit__max_side(factor) / factor : DIT__MAX_SIDE;
   if (call->count < 1 || call->count > 65536)
     return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: count is %d; it must be 1 to 65536", what, call->count);
   if (call->height < unit || call->width < unit || call->height % unit || call->width % unit || call->height > most ||
@@ -21,10 +21,10 @@ static dit_status vae_call(const dit__vae_call *call, const char *what, dit_erro
   if (!missing && call->decode && !call->image) missing = "image is";
   if (!missing && !call->decode && !call->mean && !call->logvar) missing = "mean and logvar are";
   if (missing) return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: %s NULL", what, missing);
-  dit__environment saved;
-  dit__environment_enter(&saved);
+  dit__fpenv saved;
+  dit__fpenv_enter(&saved);
   const dit_status status = dit__vae_call_run(call, error);
-  dit__environment_leave(&saved);
+  dit__fpenv_leave(&saved);
   return status;
 }
 

@@ -386,7 +386,7 @@ static void test_activations(int32_t count) {
   for (int t = 0; t < table_count; t++) {
     now(t, "silu and gelu");
     float *panels = floats(panel_floats(&tables[t], count, 1), FLAT);
-    dit__product p;
+    dit__gemm p;
     memset(&p, 0, sizeof p);
     p.a = &zero;
     p.line = p.taps = p.channels = p.rows_per_sample = 1;
@@ -394,8 +394,8 @@ static void test_activations(int32_t count) {
     p.columns = count;
     p.bias = x;
     p.out = out[t][1] = floats(size, STYLES);
-    p.finish = DIT__GELU;
-    tables[t].product(&p, 0, 1, floats((size_t)dit__product_scratch(), STYLES));
+    p.epilogue = DIT__EPILOGUE_GELU;
+    tables[t].gemm(&p, 0, 1, floats((size_t)dit__gemm_scratch(), STYLES));
     out[t][0] = floats(size, STYLES);
     tables[t].silu(x, count, out[t][0]);
     for (int gelu = 0; gelu < 2; gelu++) same_floats(out[0][gelu], out[t][gelu], size);
@@ -556,7 +556,7 @@ static void test_pack_columns(int style) {
 
 /* A product but for its panels, and where its rows begin and end. */
 typedef struct product_case {
-  dit__product p;
+  dit__gemm p;
   int32_t rows, columns, k;
   int32_t in_place;
   float *before; /* out, and the residual if that is the same */
@@ -565,7 +565,7 @@ typedef struct product_case {
 
 /* Rows of a plain matrix, in lines with gaps. */
 static size_t plain_rows(product_case *c) {
-  dit__product *p = &c->p;
+  dit__gemm *p = &c->p;
   c->rows = random_size(70);
   p->taps = 1;
   p->channels = random_size(600);
@@ -577,7 +577,7 @@ static size_t plain_rows(product_case *c) {
 
 /* Neighbourhoods of 3x3 of a picture with its border, stride 1 or 2. */
 static size_t convolution_rows(product_case *c) {
-  dit__product *p = &c->p;
+  dit__gemm *p = &c->p;
   const int32_t stride = 1 + random_below(2), lines = 1 + random_below(5);
   p->line = 1 + random_below(20);
   p->taps = 9;
@@ -592,17 +592,17 @@ static size_t convolution_rows(product_case *c) {
 
 /* What follows the sums. The panels, partial sums and out are each table's own. */
 static void random_finish(product_case *c, int style) {
-  dit__product *p = &c->p;
-  p->finish = random_below(4);
+  dit__gemm *p = &c->p;
+  p->epilogue = random_below(4);
   p->bias = floats((size_t)c->columns, random_below(3) ? PLAIN : ZEROS);
   p->out_stride = c->columns + random_below(5);
   c->out_count = (size_t)((c->rows - 1) * p->out_stride + c->columns);
   c->before = floats(c->out_count, style);
   c->in_place = random_below(2);
   p->residual_stride = c->in_place ? p->out_stride : c->columns + random_below(5);
-  if (p->finish >= DIT__RESIDUAL)
+  if (p->epilogue >= DIT__EPILOGUE_RESIDUAL)
     p->residual = c->in_place ? c->before : floats((size_t)((c->rows - 1) * p->residual_stride + c->columns), style);
-  if (p->finish != DIT__GATED) return;
+  if (p->epilogue != DIT__EPILOGUE_GATED) return;
   const int32_t samples = 1 + random_below(3);
   p->first_row = random_below(50);
   p->rows_per_sample = 1 + random_below(c->rows + 10);
@@ -615,8 +615,8 @@ static void random_finish(product_case *c, int style) {
 }
 
 /* Columns first..first+count-1 of a case, into `out`. */
-static dit__product part_of(const product_case *c, int32_t first, int32_t count, float *out) {
-  dit__product p = c->p;
+static dit__gemm part_of(const product_case *c, int32_t first, int32_t count, float *out) {
+  dit__gemm p = c->p;
   p.columns = count;
   p.bias += first;
   p.out = out + first;
@@ -627,20 +627,20 @@ static dit__product part_of(const product_case *c, int32_t first, int32_t count,
 
 /* docs/numerics.md, "Products", word by word; fmaf is the C library's. */
 static float defined_finish(const product_case *c, int32_t m, int32_t n, float sum) {
-  const dit__product *p = &c->p;
+  const dit__gemm *p = &c->p;
   const float v = sum + p->bias[n];
-  if (p->finish == DIT__STORE) return v;
-  if (p->finish == DIT__GELU) return scalar_v_gelu(v);
+  if (p->epilogue == DIT__EPILOGUE_STORE) return v;
+  if (p->epilogue == DIT__EPILOGUE_GELU) return scalar_v_gelu(v);
   const float x = p->residual[m * p->residual_stride + n];
-  if (p->finish == DIT__RESIDUAL) return x + v;
+  if (p->epilogue == DIT__EPILOGUE_RESIDUAL) return x + v;
   return fmaf(p->gate[p->gate_rows[(p->first_row + m) / p->rows_per_sample] * p->gate_stride + n], v, x);
 }
 
-static const float *row_start(const dit__product *p, int32_t m) {
+static const float *row_start(const dit__gemm *p, int32_t m) {
   return p->a + m / p->line * p->line_stride + m % p->line * p->row_stride;
 }
 
-static float defined_sum(const dit__product *p, const float *w, int32_t m) {
+static float defined_sum(const dit__gemm *p, const float *w, int32_t m) {
   const int32_t k = p->taps * p->channels;
   float sum = 0;
   for (int32_t k0 = 0; k0 < k; k0 += 256) {
@@ -653,7 +653,7 @@ static float defined_sum(const dit__product *p, const float *w, int32_t m) {
 }
 
 /* The sum in long double, and how far rounding may take a product of floats from it. */
-static int sum_is_near(const dit__product *p, const float *w, int32_t m, float got) {
+static int sum_is_near(const dit__gemm *p, const float *w, int32_t m, float got) {
   const int32_t k = p->taps * p->channels;
   long double sum = 0, size = 0;
   for (int32_t i = 0; i < k; i++) {
@@ -679,11 +679,11 @@ static void check_product(const product_case *c, const matrix *w, const float *o
 }
 
 static void run_product(const product_case *c, const matrix *w, int32_t split, const dit__kernels *k, float *out) {
-  float *scratch = floats((size_t)dit__product_scratch(), STYLES);
+  float *scratch = floats((size_t)dit__gemm_scratch(), STYLES);
   const int32_t keep = c->p.line == c->rows && random_below(3), cut = random_below(c->rows + 1);
   float *kept = keep ? floats((size_t)dit__packed_rows(c->rows, c->k), STYLES) : NULL;
   if (keep) { /* rows that are packed at once, in parts that come in any order, serve all columns */
-    dit__product p = c->p;
+    dit__gemm p = c->p;
     p.packed = kept;
     const int32_t parts = 1 + random_below(5);
     for (int32_t part = parts - 1; part >= 0; part--) k->pack_rows(&p, part, parts);
@@ -691,22 +691,22 @@ static void run_product(const product_case *c, const matrix *w, int32_t split, c
   for (int32_t part = 0; part < 2; part++) {
     const int32_t first = part ? split : 0, count = part ? c->columns - split : split;
     if (!count) continue;
-    dit__product p = part_of(c, first, count, out);
+    dit__gemm p = part_of(c, first, count, out);
     p.packed = kept;
     if (random_below(2)) { /* what it brings nearer changes nothing */
-      const dit__ahead next = {(const uint8_t *)c->p.a, 4 * (1 + random_below(50)), 1 + random_below(300),
-                               1 + random_below(2)};
+      const dit__prefetch next = {(const uint8_t *)c->p.a, 4 * (1 + random_below(50)), 1 + random_below(300),
+                                  1 + random_below(2)};
       p.next = next;
     }
     p.partial_rows = c->rows + random_below(3);
     p.partial = floats((size_t)((count + k->nr - 1) / k->nr * p.partial_rows * k->nr), STYLES);
     p.panels = packed(k, w, first, count);
     if (keep) {
-      k->product(&p, 0, c->rows, scratch);
+      k->gemm(&p, 0, c->rows, scratch);
       continue;
     }
-    k->product(&p, cut, c->rows - cut, scratch); /* the later rows first, as another task might */
-    k->product(&p, 0, cut, scratch);
+    k->gemm(&p, cut, c->rows - cut, scratch); /* the later rows first, as another task might */
+    k->gemm(&p, 0, cut, scratch);
   }
 }
 
@@ -722,7 +722,7 @@ static void test_product(int style, int convolution) {
   float *out[MOST_TABLES] = {NULL};
   for (int t = 0; t < table_count; t++) {
     now(t, "product %d x %d x %d (%d taps), line %d, split %d, type %d, finish %d, %s", (int)c.rows, (int)c.columns,
-        (int)c.k, (int)c.p.taps, (int)c.p.line, (int)split, (int)w.w.type, (int)c.p.finish, style_names[style]);
+        (int)c.k, (int)c.p.taps, (int)c.p.line, (int)split, (int)w.w.type, (int)c.p.epilogue, style_names[style]);
     out[t] = copy(c.before, c.out_count);
     run_product(&c, &w, split, &tables[t], out[t]);
     if (t == 0)
@@ -780,7 +780,7 @@ static void run_winograd(const winograd_case *c, int32_t column, int32_t columns
   if (!columns) return;
   const size_t panels = (size_t)dit__winograd_panel(w.channels, k->nr) * (size_t)((columns + k->nr - 1) / k->nr);
   float *to = floats(panels, STYLES);
-  k->winograd_pack(&c->kernels.w, column, columns, to);
+  k->winograd_filter(&c->kernels.w, column, columns, to);
   w.panels = to;
   w.columns = columns;
   w.bias += column;
@@ -793,10 +793,10 @@ static void run_winograd(const winograd_case *c, int32_t column, int32_t columns
     w.point_stride = (ptrdiff_t)dit__winograd_point(count, w.channels);
     w.tiles = floats((size_t)(36 * w.point_stride), STYLES);
     float *scratch = floats((size_t)dit__winograd_scratch(count, columns), STYLES);
-    k->winograd_in(&w, half, count - half);
-    if (half) k->winograd_in(&w, 0, half);
-    k->winograd(&w, half, count - half, scratch);
-    if (half) k->winograd(&w, 0, half, scratch);
+    k->winograd_input(&w, half, count - half);
+    if (half) k->winograd_input(&w, 0, half);
+    k->winograd_output(&w, half, count - half, scratch);
+    if (half) k->winograd_output(&w, 0, half, scratch);
   }
 }
 
@@ -930,7 +930,7 @@ static void test_winograd(int style) {
 /* ---- Products in int8 ---- */
 
 /* docs/numerics.md, "Products in int8", with sums in 64 bits. */
-static float defined_i8(const dit__product_dot *p, const matrix *w, int32_t m, int32_t n) {
+static float defined_i8(const dit__qgemm *p, const matrix *w, int32_t m, int32_t n) {
   const int8_t *row = (const int8_t *)w->w.data + n * w->w.stride;
   int64_t dot = 0, total = 0;
   for (int32_t i = 0; i < w->w.k; i++) {
@@ -950,13 +950,13 @@ static uint8_t *quantised_rows(int32_t rows, int32_t k, ptrdiff_t stride, int32_
 }
 
 /* Every factor 1, every summand 0: out is the sum of whole numbers, rounded once. */
-static void only_sums(product_case *c, dit__product_dot *p, matrix *w) {
+static void only_sums(product_case *c, dit__qgemm *p, matrix *w) {
   float *zeros = floats((size_t)(c->rows + c->columns), ZEROS), *ones = floats((size_t)(c->rows + c->columns), FLAT);
   for (int32_t i = 0; i < c->rows + c->columns; i++) {
     zeros[i] = 0;
     ones[i] = 1;
   }
-  c->p.finish = DIT__STORE;
+  c->p.epilogue = DIT__EPILOGUE_STORE;
   c->p.bias = p->row_low = zeros;
   p->row_scale = w->w.scale = ones;
 }
@@ -974,7 +974,7 @@ static void test_product_i8(int style, int extreme) {
   for (int32_t n = 0; n < c.columns && extreme; n++)
     for (int32_t i = 0; i < c.k; i++)
       ((uint8_t *)(uintptr_t)w.w.data)[n * w.w.stride + i] = (uint8_t)(extreme == 1 || (n + i) & 2 ? 127 : -127);
-  dit__product_dot p;
+  dit__qgemm p;
   memset(&p, 0, sizeof p);
   p.groups = (c.k + 3) / 4;
   p.a_stride = 4 * p.groups + 4 * random_below(3);
@@ -986,7 +986,7 @@ static void test_product_i8(int style, int extreme) {
   for (int t = 0; t < table_count; t++) {
     const dit__kernels *k = &tables[t];
     now(t, "int8 product %d x %d x %d, split %d, finish %d, %s", (int)c.rows, (int)c.columns, (int)c.k, (int)split,
-        (int)c.p.finish, style_names[style]);
+        (int)c.p.epilogue, style_names[style]);
     float *out = copy(c.before, c.out_count);
     for (int32_t part = 0; part < 2; part++) {
       const int32_t first = part ? split : 0, count = part ? c.columns - split : split;
@@ -997,8 +997,8 @@ static void test_product_i8(int style, int extreme) {
       p.panels = to;
       p.weight_scale = w.w.scale + first;
       p.to = part_of(&c, first, count, out);
-      k->i8.product(&p, 0, rows);
-      k->i8.product(&p, rows, c.rows - rows);
+      k->i8.gemm(&p, 0, rows);
+      k->i8.gemm(&p, rows, c.rows - rows);
     }
     float *expected = copy(c.before, c.out_count);
     for (int32_t m = 0; m < c.rows; m++)
@@ -1027,7 +1027,7 @@ static void test_product_bf16(const dit__kernels *k) {
   c.columns = random_size(80);
   c.k = random_size(700);
   random_finish(&c, PLAIN);
-  c.p.finish = DIT__STORE;
+  c.p.epilogue = DIT__EPILOGUE_STORE;
   const matrix w = random_matrix(random_below(4), c.columns, c.k, 1, PLAIN);
   const int32_t groups = (c.k + 1) / 2;
   const float *x = floats((size_t)c.rows * (size_t)c.k, PLAIN);
@@ -1036,17 +1036,17 @@ static void test_product_bf16(const dit__kernels *k) {
   uint8_t *to = (uint8_t *)array_new(panels * (size_t)k->bf16.nr * ((size_t)groups + 1) * 4);
   snprintf(under_way, sizeof under_way, "bf16 product %d x %d x %d of type %d", (int)c.rows, (int)c.columns, (int)c.k,
            (int)w.w.type);
-  k->bf16.narrow(x, c.k, c.rows, c.k, a, 4 * (ptrdiff_t)groups, NULL, NULL);
+  k->bf16.quantize(x, c.k, c.rows, c.k, a, 4 * (ptrdiff_t)groups, NULL, NULL);
   k->bf16.pack(&w.w, 0, c.columns, to);
   float *out = copy(c.before, c.out_count);
-  dit__product_dot p;
+  dit__qgemm p;
   memset(&p, 0, sizeof p);
   p.a = a;
   p.a_stride = 4 * (ptrdiff_t)groups;
   p.groups = groups;
   p.panels = to;
   p.to = part_of(&c, 0, c.columns, out);
-  k->bf16.product(&p, 0, c.rows);
+  k->bf16.gemm(&p, 0, c.rows);
   double worst = 0;
   for (int32_t m = 0; m < c.rows; m++)
     for (int32_t n = 0; n < c.columns; n++) {
@@ -1077,7 +1077,7 @@ static void test_quantize(int style) {
     q[t] = (uint8_t *)array_new((size_t)(rows * q_stride));
     scale[t] = floats((size_t)rows, STYLES);
     low[t] = floats((size_t)rows, STYLES);
-    tables[t].i8.narrow(x, x_stride, rows, width, q[t], q_stride, scale[t], low[t]);
+    tables[t].i8.quantize(x, x_stride, rows, width, q[t], q_stride, scale[t], low[t]);
     for (int32_t r = 0; r < rows; r++) low[t][r] += 0.0f; /* either zero will do */
     same_bytes(q[0], q[t], (size_t)(rows * q_stride));
     same_floats(scale[0], scale[t], (size_t)rows);

@@ -89,17 +89,17 @@ static dit_model *open_with(const char *base, const keys *k, dit_error *error) {
 static void by_hand(const dit_model *model, const dit_params *p, const dit_schedule_row *rows, float *x) {
   float out[2 * LATENT], clean[LATENT], noise[LATENT];
   dit__normal(p->seed, 0, LATENT, x);
-  dit__step step = {rows, 0, 0, p->steps, p->sampler, p->timestep_spacing, p->variance_type, p->clip_sample};
+  dit__solver_step step = {rows, 0, 0, p->steps, p->sampler, p->timestep_spacing, p->variance_type, p->clip_sample};
   for (; step.index < p->steps; step.index++) {
     const float time = (float)rows[step.index].timestep;
     dit_error error = {0};
     CHECK(!dit_denoise(model, 1, SIDE, SIDE, x, &time, p->classes, out, &error), "%s", error.message);
     dit__normal(p->seed, (uint64_t)(step.index + 1) * LATENT, LATENT, noise);
-    dit__step_take(&step, LATENT, x, out, out + LATENT, noise, clean);
+    dit__solver_take(&step, LATENT, x, out, out + LATENT, noise, clean);
   }
 }
 
-static void compare(const char *base, const keys *k, const dit__process *process, const dit_params *expected) {
+static void compare(const char *base, const keys *k, const dit__diffusion *process, const dit_params *expected) {
   static const int32_t classes[1] = {1};
   dit_error error;
   dit_model *model = open_with(base, k, &error);
@@ -116,7 +116,7 @@ static void compare(const char *base, const keys *k, const dit__process *process
         "steps %d, sampler %d, spacing %d, variance %d, clip %d", (int)resolved.steps, (int)resolved.sampler,
         (int)resolved.timestep_spacing, (int)resolved.variance_type, (int)resolved.clip_sample);
   CHECK(!dit_model_schedule(model, &p, MOST, rows, &count, &error) && count == resolved.steps, "%s", error.message);
-  dit__schedule(process, expected->steps, expected->timestep_spacing, expected->sampler, p.eta, DIT__STEPS_MOST, wanted,
+  dit__schedule(process, expected->steps, expected->timestep_spacing, expected->sampler, p.eta, DIT__MAX_STEPS, wanted,
                 NULL);
   CHECK(!memcmp(rows, wanted, (size_t)count * sizeof *rows), "another schedule than that of the keys");
   dit_job *job;
@@ -132,7 +132,7 @@ static void compare(const char *base, const keys *k, const dit__process *process
 
 static void test_keys(const char *base) {
   const keys plain = {.steps = 5};
-  compare(base, &plain, &dit__process_usual,
+  compare(base, &plain, &dit__diffusion_default,
           &(dit_params){.steps = 5, .sampler = 2, .timestep_spacing = 2, .variance_type = 1, .clip_sample = 1});
   const keys sd = {.schedule = "scaled_linear",
                    .start = 0.00085,
@@ -141,16 +141,16 @@ static void test_keys(const char *base) {
                    .not_clean = 1,
                    .spacing = "leading",
                    .clip = "on"};
-  const dit__process of_sd = {1, 1000, 0.00085, 0.012, 1, 0};
+  const dit__diffusion of_sd = {1, 1000, 0.00085, 0.012, 1, 0};
   compare(base, &sd, &of_sd,
           &(dit_params){.steps = 5, .sampler = 2, .timestep_spacing = 3, .variance_type = 1, .clip_sample = 2});
   const keys few = {
       .timesteps = 40, .end = 0.3, .sampler = "ddpm", .spacing = "trailing", .variance = "fixed_small", .steps = 7};
-  const dit__process of_few = {0, 40, 0.0001, 0.3, 0, 1};
+  const dit__diffusion of_few = {0, 40, 0.0001, 0.3, 0, 1};
   compare(base, &few, &of_few,
           &(dit_params){.steps = 7, .sampler = 1, .timestep_spacing = 4, .variance_type = 3, .clip_sample = 1});
   const keys solver = {.timesteps = 2000, .sampler = "dpm++", .end = 0.01, .variance = "fixed_large"};
-  const dit__process of_solver = {0, 2000, 0.0001, 0.01, 0, 1};
+  const dit__diffusion of_solver = {0, 2000, 0.0001, 0.01, 0, 1};
   compare(base, &solver, &of_solver,
           &(dit_params){.steps = 5, .sampler = 3, .timestep_spacing = 5, .variance_type = 2, .clip_sample = 1});
 }

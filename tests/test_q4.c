@@ -18,7 +18,7 @@
 static void test_values(void) {
   int wrong = 0;
   for (int width = 4; width <= 6; width++)
-    for (int shape = 0; shape < DIT__Q4_SHAPES; shape++)
+    for (int shape = 0; shape < DIT__Q4_CODEBOOKS; shape++)
       for (int code = 0; code < 1 << width; code++) {
         const double u = (2.0 * code + 1) / (1 << width) - 1, a = shape / 4.0;
         const int32_t value = dit__q4_value(width, shape, code);
@@ -28,23 +28,23 @@ static void test_values(void) {
   CHECK(wrong == 0, "%d codes stand for other numbers", wrong);
   for (int form = -128; form < 128; form++) {
     const int width = form & 15, shape = form >> 4;
-    const int good = width == 8 ? shape == 0 : width >= 4 && width <= 6 && shape >= 0 && shape < DIT__Q4_SHAPES;
-    CHECK(dit__q4_width((int8_t)form) == (good ? width : 0), "form %d", form);
+    const int good = width == 8 ? shape == 0 : width >= 4 && width <= 6 && shape >= 0 && shape < DIT__Q4_CODEBOOKS;
+    CHECK(dit__q4_bits((int8_t)form) == (good ? width : 0), "form %d", form);
   }
 }
 
 /* Rows of all forms, bit by bit. */
 static void test_rows(void) {
   enum { K = 40, ROWS = 13 };
-  static uint16_t pairs[DIT__Q4_PAIRS];
+  static uint16_t pairs[DIT__Q4_TABLE_SIZE];
   static uint8_t codes[ROWS * K];
   int8_t forms[ROWS] = {8}, whole[ROWS * K];
   uint32_t starts[ROWS + 1];
-  for (int i = 1; i < ROWS; i++) forms[i] = dit__q4_form(4 + i % 3, i / 3 % 4);
+  for (int i = 1; i < ROWS; i++) forms[i] = dit__q4_row_format(4 + i % 3, i / 3 % 4);
   for (size_t i = 0; i < sizeof codes; i++) codes[i] = (uint8_t)(i * i * 31 >> 2);
-  dit__q4_pairs(pairs);
-  dit__q4_starts(forms, ROWS, K, starts);
-  CHECK(dit__q4_widths(forms, ROWS) * K / 8 == starts[ROWS], "%d bytes of rows", (int)starts[ROWS]);
+  dit__q4_decode_table(pairs);
+  dit__q4_row_offsets(forms, ROWS, K, starts);
+  CHECK(dit__q4_sum_bits(forms, ROWS) * K / 8 == starts[ROWS], "%d bytes of rows", (int)starts[ROWS]);
   const dit__q4 q4 = {forms, starts, pairs};
   const dit__weights w = {codes, NULL, K, DIT__Q4, ROWS, K, 1, &q4};
   dit__q4_rows(&w, 2, ROWS - 2, whole + 2 * K);
@@ -53,7 +53,7 @@ static void test_rows(void) {
   size_t bit = 0;
   for (int row = 0; row < ROWS; row++)
     for (int i = 0; i < K; i++) {
-      const int width = dit__q4_width(forms[row]);
+      const int width = dit__q4_bits(forms[row]);
       int code = 0;
       for (int b = 0; b < width; b++, bit++) code |= (codes[bit / 8] >> bit % 8 & 1) << b;
       wrong += whole[row * K + i] != (width == 8 ? (int8_t)code : dit__q4_value(width, forms[row] >> 4, code));
@@ -75,14 +75,14 @@ static void test_rounding(void) {
   static float values[ROWS * K], scales[ROWS];
   static uint8_t codes[ROWS * K];
   static int8_t forms[ROWS], whole[K];
-  static uint16_t pairs[DIT__Q4_PAIRS];
+  static uint16_t pairs[DIT__Q4_TABLE_SIZE];
   static double mean[K], x[K];
   const char *name = "blocks.0.mlp.fc1.weight";
   double error[2] = {0, 0};
   dit_rng *rng;
   q4_encoder *encoder = NULL;
   dit_rng_open(0, 3, &rng, NULL);
-  dit__q4_pairs(pairs);
+  dit__q4_decode_table(pairs);
   CHECK(q4_encoder_open(&encoder, NULL) == DIT_OK, "q4_encoder_open");
   for (int i = 0; i < ROWS * K; i++) values[i] = (float)normal(rng);
   for (int i = 0; i < K; i++) mean[i] = normal(rng);
@@ -100,7 +100,7 @@ static void test_rounding(void) {
     CHECK(q4_encode(encoder, name, &in, 4, values, 0, ROWS, ROWS, codes, &size, forms, scales, NULL) == DIT_OK &&
               size == q4_bytes(name, ROWS, K, 4),
           "q4_encode: %d bytes", (int)size);
-    dit__q4_starts(forms, ROWS, K, starts);
+    dit__q4_row_offsets(forms, ROWS, K, starts);
     const dit__q4 q4 = {forms, starts, pairs};
     const dit__weights w = {codes, NULL, K, DIT__Q4, ROWS, K, 1, &q4};
     for (int row = 0; row < ROWS; row++) {

@@ -15,7 +15,7 @@
 
 enum { CLASSES = 2, CHANNELS = 4, ROWS = 4, COLUMNS = 5, NUMBERS = CLASSES * CHANNELS * ROWS * COLUMNS };
 
-static dit_schedule_row rows[DIT__STEPS_MOST];
+static dit_schedule_row rows[DIT__MAX_STEPS];
 
 typedef struct trajectory {
   const char *name;
@@ -75,22 +75,21 @@ static double run_trajectory(const trajectory *run, const float *noise, const do
   double largest = 0;
   float clean[NUMBERS];
   int state = 1; /* 0 is the start */
-  dit__process process = dit__process_usual;
+  dit__diffusion process = dit__diffusion_default;
   process.offset = run->offset;
-  process.ends_clean = !run->not_clean;
+  process.set_alpha_to_one = !run->not_clean;
   if (run->scaled) process.scaled = 1, process.beta_start = 0.00085, process.beta_end = 0.012;
-  int32_t steps =
-      dit__schedule(&process, run->steps, run->spacing, run->sampler, run->eta, DIT__STEPS_MOST, rows, NULL);
+  int32_t steps = dit__schedule(&process, run->steps, run->spacing, run->sampler, run->eta, DIT__MAX_STEPS, rows, NULL);
   CHECK(steps == run->steps, "%s: %d steps", run->name, (int)steps);
   for (int i = 0; i < NUMBERS; i++) clean[i] = (float)NAN; /* nobody may read it at the first step */
-  dit__step step = {rows, 0, 0, steps, run->sampler, run->spacing, run->variance, run->clip};
+  dit__solver_step step = {rows, 0, 0, steps, run->sampler, run->spacing, run->variance, run->clip};
   for (int32_t k = 0; k < steps; k++) {
     step.index = k;
-    const int32_t noisy = dit__step_needs_noise(&step), expected = run_noisy(run, k);
+    const int32_t noisy = dit__solver_needs_noise(&step), expected = run_noisy(run, k);
     CHECK(noisy == expected, "%s: step %d says it %s noise", run->name, (int)k, noisy ? "needs" : "needs no");
     mock_pass(run, rows[k].timestep, x, eps, v);
-    dit__step_take(&step, NUMBERS, x, eps, run->variance == DIT_VARIANCE_LEARNED_RANGE ? v : NULL,
-                   noisy ? noise + k * NUMBERS : NULL, clean);
+    dit__solver_take(&step, NUMBERS, x, eps, run->variance == DIT_VARIANCE_LEARNED_RANGE ? v : NULL,
+                     noisy ? noise + k * NUMBERS : NULL, clean);
     if (wanted && k + 1 == run->after[state]) {
       double error = relative_l2(x, wanted + state * NUMBERS);
       CHECK(error <= MARK_STEPS, "%s: relative error %.3g after %d steps", run->name, error, (int)k + 1);
@@ -217,12 +216,13 @@ static void test_single_step(const float *start) {
   for (int32_t sampler = DIT_SAMPLER_DDPM; sampler <= DIT_SAMPLER_DPMPP; sampler++) {
     for (int32_t variance = DIT_VARIANCE_LEARNED_RANGE; variance <= DIT_VARIANCE_LEARNED; variance++) {
       float x[NUMBERS], eps[NUMBERS], v[NUMBERS], clean[NUMBERS];
-      const dit__step step = {rows, 0, 0, 1, sampler, DIT_SPACING_EVEN, variance, DIT_CLIP_OFF};
-      int32_t count = dit__schedule(&dit__process_usual, 1, DIT_SPACING_EVEN, sampler, 1, DIT__STEPS_MOST, rows, NULL);
+      const dit__solver_step step = {rows, 0, 0, 1, sampler, DIT_SPACING_EVEN, variance, DIT_CLIP_OFF};
+      int32_t count =
+          dit__schedule(&dit__diffusion_default, 1, DIT_SPACING_EVEN, sampler, 1, DIT__MAX_STEPS, rows, NULL);
       CHECK(count == 1 && rows[0].timestep == 0 && rows[0].posterior_log_variance == 0, "one step: %d", (int)count);
-      CHECK(rows[0].ddim_sigma == 0 && !dit__step_needs_noise(&step), "the only step has noise");
+      CHECK(rows[0].ddim_sigma == 0 && !dit__solver_needs_noise(&step), "the only step has noise");
       for (int k = 0; k < NUMBERS; k++) x[k] = start[k], eps[k] = start[NUMBERS - 1 - k], v[k] = 0;
-      dit__step_take(&step, NUMBERS, x, eps, v, NULL, clean);
+      dit__solver_take(&step, NUMBERS, x, eps, v, NULL, clean);
       for (int k = 0; k < NUMBERS; k++) {
         double wanted = (start[k] - sqrt(0.0001) * eps[k]) / sqrt(0.9999);
         CHECK(fabs(x[k] - wanted) < 1e-6, "sampler %d: %g, not %g", (int)sampler, (double)x[k], wanted);
@@ -235,18 +235,18 @@ static void test_single_step(const float *start) {
 static void test_not_finite(void) {
   float bad[5] = {(float)NAN, (float)INFINITY, -(float)INFINITY, 3e38f, 0.25f};
   float held[5] = {0, 0, 0, 0, 0};
-  dit__schedule(&dit__process_usual, 50, DIT_SPACING_EVEN, DIT_SAMPLER_DDPM, 1, DIT__STEPS_MOST, rows, NULL);
+  dit__schedule(&dit__diffusion_default, 50, DIT_SPACING_EVEN, DIT_SAMPLER_DDPM, 1, DIT__MAX_STEPS, rows, NULL);
   for (int32_t sampler = DIT_SAMPLER_DDPM; sampler <= DIT_SAMPLER_DPMPP; sampler++) {
     for (int32_t clip = 1; clip <= 2; clip++) {
       for (int which = 0; which < 4; which++) { /* which of the inputs is bad */
         float in[4][5], clean[4][5];
         for (int k = 0; k < 20; k++)
           in[k / 5][k % 5] = k / 5 == which ? bad[k % 5] : 0.25f, clean[k / 5][k % 5] = 0.25f;
-        const dit__step step = {rows, 20, 0, 50, sampler, DIT_SPACING_EVEN, DIT_VARIANCE_LEARNED_RANGE, clip};
+        const dit__solver_step step = {rows, 20, 0, 50, sampler, DIT_SPACING_EVEN, DIT_VARIANCE_LEARNED_RANGE, clip};
         for (int k = 0; k < 5; k++) held[k] = 0;
-        dit__step_take(&step, 5, in[0], in[1], in[2], in[3], held);
+        dit__solver_take(&step, 5, in[0], in[1], in[2], in[3], held);
         for (int k = 0; k < 5; k++) held[k] = 0;
-        dit__step_take(&step, 5, clean[0], clean[1], clean[2], clean[3], held);
+        dit__solver_take(&step, 5, clean[0], clean[1], clean[2], clean[3], held);
         CHECK(in[0][4] == clean[0][4], "input %d: a neighbour became %g", which, (double)in[0][4]);
         /* DDIM has no use for v, DPM-Solver++ none for noise either. */
         int ignored = (which == 2 && sampler != DIT_SAMPLER_DDPM) || (which == 3 && sampler == DIT_SAMPLER_DPMPP);
@@ -259,16 +259,17 @@ static void test_not_finite(void) {
 /* One step from `first` on is of the first order, which is DDIM's (Lu et al. 2022, section 4.1). */
 static void test_first_order(const float *start) {
   float x[NUMBERS], other[NUMBERS], eps[NUMBERS], clean[NUMBERS];
-  dit__schedule(&dit__process_usual, 20, DIT_SPACING_LINSPACE, DIT_SAMPLER_DPMPP, 0, DIT__STEPS_MOST, rows, NULL);
+  dit__schedule(&dit__diffusion_default, 20, DIT_SPACING_LINSPACE, DIT_SAMPLER_DPMPP, 0, DIT__MAX_STEPS, rows, NULL);
   for (int k = 0; k < NUMBERS; k++) {
     x[k] = other[k] = start[k];
     eps[k] = start[NUMBERS - 1 - k];
     clean[k] = (float)NAN;
   }
-  dit__step step = {rows, 7, 7, 20, DIT_SAMPLER_DPMPP, DIT_SPACING_LINSPACE, DIT_VARIANCE_LEARNED_RANGE, DIT_CLIP_OFF};
-  dit__step_take(&step, NUMBERS, x, eps, NULL, NULL, clean);
+  dit__solver_step step = {rows,        7, 7, 20, DIT_SAMPLER_DPMPP, DIT_SPACING_LINSPACE, DIT_VARIANCE_LEARNED_RANGE,
+                           DIT_CLIP_OFF};
+  dit__solver_take(&step, NUMBERS, x, eps, NULL, NULL, clean);
   step.sampler = DIT_SAMPLER_DDIM;
-  dit__step_take(&step, NUMBERS, other, eps, NULL, NULL, clean);
+  dit__solver_take(&step, NUMBERS, other, eps, NULL, NULL, clean);
   for (int k = 0; k < NUMBERS; k++)
     CHECK(fabsf(x[k] - other[k]) <= 1e-6f, "number %d: %g, of DDIM %g", k, (double)x[k], (double)other[k]);
 }
@@ -279,10 +280,10 @@ static void test_direct(void) {
   for (int32_t spacing = DIT_SPACING_EVEN; spacing <= DIT_SPACING_LEADING; spacing += 2) {
     float x[3] = {0.5f, 0.5f, 0.5f}, plain[3] = {0.5f, 0.5f, 0.5f}, clean[3];
     const float eps[3] = {0, 0, 0}, noise[3] = {1, 1, 1}, none[3] = {0, 0, 0};
-    dit__schedule(&dit__process_usual, 50, spacing, DIT_SAMPLER_DDPM, 0, DIT__STEPS_MOST, rows, NULL);
-    const dit__step step = {rows, 9, 0, 50, DIT_SAMPLER_DDPM, spacing, DIT_VARIANCE_LEARNED, DIT_CLIP_OFF};
-    dit__step_take(&step, 3, x, eps, v, noise, clean);
-    dit__step_take(&step, 3, plain, eps, v, none, clean);
+    dit__schedule(&dit__diffusion_default, 50, spacing, DIT_SAMPLER_DDPM, 0, DIT__MAX_STEPS, rows, NULL);
+    const dit__solver_step step = {rows, 9, 0, 50, DIT_SAMPLER_DDPM, spacing, DIT_VARIANCE_LEARNED, DIT_CLIP_OFF};
+    dit__solver_take(&step, 3, x, eps, v, noise, clean);
+    dit__solver_take(&step, 3, plain, eps, v, none, clean);
     for (int k = 0; k < 3; k++) {
       const double wanted = spacing == DIT_SPACING_EVEN ? exp(v[k] / 2.0) : v[k] > 0 ? sqrt((double)v[k]) : 0;
       CHECK(fabs((double)x[k] - (double)plain[k] - wanted) < 1e-6, "spacing %d, v %g: %g, not %g", (int)spacing,

@@ -21,9 +21,9 @@ static dit_status pass(const dit_model *model, float *out) {
 }
 
 static void forget(dit__matrix *matrix) {
-  CHECK(matrix->panels || matrix->narrow, "a matrix is not packed");
+  CHECK(matrix->panels || matrix->packed_q, "a matrix is not packed");
   matrix->panels = NULL;
-  matrix->narrow = NULL;
+  matrix->packed_q = NULL;
 }
 
 static void forget_panels(dit__transformer *dit) {

@@ -36,12 +36,12 @@ static void count_pack_columns(const float *b, ptrdiff_t stride, int32_t k, int3
   count((double)MOVED * k * columns, 0);
 }
 
-static void count_pack_rows(const dit__product *p, int32_t part, int32_t parts) {
+static void count_pack_rows(const dit__gemm *p, int32_t part, int32_t parts) {
   (void)part;
   count((double)MOVED * p->line * p->channels / parts, 0);
 }
 
-static void count_product(const dit__product *p, int32_t first, int32_t rows, float *scratch) {
+static void count_product(const dit__gemm *p, int32_t first, int32_t rows, float *scratch) {
   (void)first, (void)scratch;
   const double flops = 2.0 * rows * p->columns * p->taps * p->channels;
   count(flops, flops);
@@ -70,7 +70,7 @@ static void count_winograd(const dit__winograd *w, int32_t first, int32_t tiles,
   count((double)tiles * w->columns * (sums + 16 * MOVED), 18.0 * (double)pixels * w->channels * w->columns);
 }
 
-static void count_product_dot(const dit__product_dot *p, int32_t first, int32_t rows) {
+static void count_product_dot(const dit__qgemm *p, int32_t first, int32_t rows) {
   (void)first;
   const double flops = 8.0 * rows * p->to.columns * p->groups;
   count(flops, flops);
@@ -122,14 +122,14 @@ static void only_count(dit_model *model) {
   k->i8.pack = count_pack_dot;
   k->pack_columns = count_pack_columns;
   k->pack_rows = count_pack_rows;
-  k->product = count_product;
-  k->winograd_pack = count_winograd_pack;
-  k->winograd_in = count_winograd_in;
-  k->winograd = count_winograd;
-  k->i8.product = count_product_dot;
+  k->gemm = count_product;
+  k->winograd_filter = count_winograd_pack;
+  k->winograd_input = count_winograd_in;
+  k->winograd_output = count_winograd;
+  k->i8.gemm = count_product_dot;
   k->attention = count_attention;
   k->norm_modulate = count_norm;
-  k->i8.narrow = count_narrow;
+  k->i8.quantize = count_narrow;
   k->silu = count_silu;
   k->affine = count_affine;
   k->channel_sums = count_sums;

@@ -6,7 +6,7 @@
 #if defined(__SSE__) || defined(_M_X64) || defined(_M_IX86)
 #include <xmmintrin.h>
 
-void dit__environment_enter(dit__environment *saved) {
+void dit__fpenv_enter(dit__fpenv *saved) {
   saved->words[0] = _mm_getcsr();
 #if defined(__i386__) && defined(__GNUC__)
   /* On 32-bit x86 compilers return floats and convert 64-bit integers by the x87 unit, whose mode and flags are its
@@ -18,7 +18,7 @@ void dit__environment_enter(dit__environment *saved) {
       0x1f80); /* all exceptions masked, nearest, no flush-to-zero, no denormals-are-zero (Intel SDM 1, 10.2.3) */
 }
 
-void dit__environment_leave(const dit__environment *saved) {
+void dit__fpenv_leave(const dit__fpenv *saved) {
   _mm_setcsr((unsigned)saved->words[0]);
 #if defined(__i386__) && defined(__GNUC__)
   __asm__ volatile("fldenv %0" : : "m"(*(const uint8_t(*)[28])(saved->words + 1)) : "memory");
@@ -27,12 +27,12 @@ void dit__environment_leave(const dit__environment *saved) {
 
 #elif defined(__aarch64__)
 
-void dit__environment_enter(dit__environment *saved) {
+void dit__fpenv_enter(dit__fpenv *saved) {
   __asm__ volatile("mrs %0, fpcr\n\tmrs %1, fpsr" : "=r"(saved->words[0]), "=r"(saved->words[1]) : : "memory");
   __asm__ volatile("msr fpcr, %0" : : "r"((uint64_t)0) : "memory");
 }
 
-void dit__environment_leave(const dit__environment *saved) {
+void dit__fpenv_leave(const dit__fpenv *saved) {
   __asm__ volatile("msr fpcr, %0\n\tmsr fpsr, %1" : : "r"(saved->words[0]), "r"(saved->words[1]) : "memory");
 }
 
@@ -40,16 +40,16 @@ void dit__environment_leave(const dit__environment *saved) {
 #include <fenv.h>
 #include <string.h>
 
-_Static_assert(sizeof(fenv_t) <= sizeof(dit__environment), "room for the saved environment");
+_Static_assert(sizeof(fenv_t) <= sizeof(dit__fpenv), "room for the saved environment");
 
-void dit__environment_enter(dit__environment *saved) {
+void dit__fpenv_enter(dit__fpenv *saved) {
   fenv_t before;
   feholdexcept(&before);
   fesetenv(FE_DFL_ENV);
   memcpy(saved, &before, sizeof before);
 }
 
-void dit__environment_leave(const dit__environment *saved) {
+void dit__fpenv_leave(const dit__fpenv *saved) {
   fenv_t before;
   memcpy(&before, saved, sizeof before);
   fesetenv(&before);

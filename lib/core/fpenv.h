@@ -5,10 +5,10 @@
 #include "dit.h"
 
 /* Every entry point that computes, and every task, works between these two. */
-typedef struct dit__environment {
+typedef struct dit__fpenv {
   uint64_t words[16];
-} dit__environment;
-void dit__environment_enter(dit__environment *saved);
-void dit__environment_leave(const dit__environment *saved);
+} dit__fpenv;
+void dit__fpenv_enter(dit__fpenv *saved);
+void dit__fpenv_leave(const dit__fpenv *saved);
 
 #endif

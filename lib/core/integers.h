@@ -5,18 +5,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-static inline size_t plan_round(size_t size) { return (size + 63) / 64 * 64; }
-static inline int64_t plan_ceil(int64_t a, int64_t b) { return (a + b - 1) / b; }
-static inline int64_t plan_least(int64_t a, int64_t b) { return a < b ? a : b; }
-static inline int64_t plan_most(int64_t a, int64_t b) { return a > b ? a : b; }
+static inline size_t align64(size_t size) { return (size + 63) / 64 * 64; }
+static inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+static inline int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
 
 /* Share `index` of `total` things among `parts`, in whole multiples of `grain`. */
-static inline void plan_share(int64_t total, int32_t parts, int32_t index, int64_t grain, int64_t *first,
-                              int64_t *count) {
-  const int64_t grains = plan_ceil(total, grain);
+static inline void split_range(int64_t total, int32_t parts, int32_t index, int64_t grain, int64_t *first,
+                               int64_t *count) {
+  const int64_t grains = ceil_div(total, grain);
   const int64_t begin = grains * index / parts * grain, end = grains * (index + 1) / parts * grain;
-  *first = plan_least(begin, total);
-  *count = plan_least(end, total) - *first;
+  *first = min64(begin, total);
+  *count = min64(end, total) - *first;
 }
 
 #endif

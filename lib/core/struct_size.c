@@ -6,14 +6,14 @@
 #include "lib/core/error.h"
 #include "lib/core/struct_size.h"
 
-enum { STRUCTS_MOST = 4096 }; /* larger than any version's structs: what lies there was never set */
+enum { MAX_STRUCT_SIZE = 4096 }; /* larger than any version's structs: what lies there was never set */
 
 dit_status dit__struct_read(void *to, size_t size, const void *from, const char *what, dit_error *error) {
   uint32_t theirs;
   memset(to, 0, size);
   if (from) {
     memcpy(&theirs, from, sizeof theirs);
-    if (theirs < sizeof theirs || theirs > STRUCTS_MOST)
+    if (theirs < sizeof theirs || theirs > MAX_STRUCT_SIZE)
       return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: struct_size is %u; set it to sizeof the struct", what,
                        (unsigned)theirs);
     for (size_t i = size; i < theirs; i++)
@@ -33,7 +33,7 @@ dit_status dit__struct_write(void *to, const void *from, size_t size, const char
   uint32_t theirs;
   if (!to) return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: NULL", what);
   memcpy(&theirs, to, sizeof theirs);
-  if (theirs < sizeof theirs || theirs > STRUCTS_MOST)
+  if (theirs < sizeof theirs || theirs > MAX_STRUCT_SIZE)
     return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: struct_size is %u; set it to sizeof the struct", what,
                      (unsigned)theirs);
   memcpy((uint8_t *)to + sizeof theirs, (const uint8_t *)from + sizeof theirs,

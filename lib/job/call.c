@@ -10,8 +10,8 @@
 
 typedef struct denoise_run {
   const dit__denoise_call *call;
-  dit__rows rows;
-  int32_t *modulation_rows;
+  dit__modulation_request rows;
+  int32_t *modulation_index;
 } denoise_run;
 
 /* Both plans of a call; they follow each other in one. */
@@ -22,7 +22,7 @@ static void denoise_plan(dit__plan *plan, const denoise_run *run) {
   float *modulation = (float *)dit__plan_alloc(plan, size * (uint64_t)call->count, sizeof(float));
   dit__plan_modulation(plan, dit, &run->rows, modulation);
   dit__plan_pass(plan, dit, call->count, call->count, call->height, call->width, call->latent, modulation,
-                 run->modulation_rows, DIT__WHOLE, NULL, call->out);
+                 run->modulation_index, DIT__CACHE_OFF, NULL, call->out);
   dit__plan_close(plan);
 }
 
@@ -33,7 +33,7 @@ static void denoise_rows(const denoise_run *run, double *time, dit__condition *c
     time[i] = (double)call->timesteps[i];
     condition[i].a = call->classes && call->classes[i] >= 0 ? call->classes[i] : call->model->dit.null_class;
     condition[i].b = -1;
-    run->modulation_rows[i] = i;
+    run->modulation_index[i] = i;
   }
 }
 
@@ -61,7 +61,7 @@ dit_status dit__denoise_call_run(const dit__denoise_call *call, dit_error *error
   dit__condition *condition = (dit__condition *)(void *)(block + conditions);
   run.rows.timesteps = time;
   run.rows.condition = condition;
-  run.modulation_rows = (int32_t *)(void *)(block + rows);
+  run.modulation_index = (int32_t *)(void *)(block + rows);
   denoise_rows(&run, time, condition);
   dit__plan_open(&plan, &engine, (dit__op *)(void *)(block + ops), block + workspace);
   denoise_plan(&plan, &run);

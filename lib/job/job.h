@@ -12,7 +12,7 @@ typedef struct dit__job_needs {
 } dit__job_needs;
 
 /* How a job is laid out: sizes that follow from parameters, and where its parts lie in its one block. */
-typedef struct dit__job_shape {
+typedef struct dit__job_layout {
   int32_t height, width;     /* of the latent */
   int32_t group, conditions; /* pictures of a group; conditions of one at most */
   int32_t window;            /* steps of modulation at a time */
@@ -31,15 +31,15 @@ typedef struct dit__job_shape {
   int32_t overflow;
   size_t decode_budget; /* bytes of workspace that decoding should keep to */
   dit__job_needs decode;
-} dit__job_shape;
+} dit__job_layout;
 
 struct dit_job {
   const dit_model *model;
   dit_params params;
-  dit__job_shape shape;
+  dit__job_layout shape;
   dit__engine engine;
   dit__plan plan;
-  dit__rows wanted; /* modulation of the window */
+  dit__modulation_request wanted; /* modulation of the window */
   int32_t phase;
   int32_t first, count;      /* pictures of the group under way */
   int32_t step, window_step; /* step under way; first step of the window */
@@ -71,22 +71,24 @@ typedef struct dit__job_buffers {
 } dit__job_buffers;
 
 void dit__job_plan_modulation(dit__plan *plan, const dit__engine *engine, const dit_model *model,
-                              const dit__rows *wanted, const dit__job_buffers *b);
-void dit__job_plan_pass(dit__plan *plan, const dit__engine *engine, const dit_model *model, const dit__job_shape *shape,
-                        int32_t count, int32_t guided, dit__reuse reuse, const dit__job_buffers *b);
+                              const dit__modulation_request *wanted, const dit__job_buffers *b);
+void dit__job_plan_pass(dit__plan *plan, const dit__engine *engine, const dit_model *model,
+                        const dit__job_layout *shape, int32_t count, int32_t guided, dit__block_cache reuse,
+                        const dit__job_buffers *b);
 void dit__job_plan_decode(dit__plan *plan, const dit__engine *engine, const dit_model *model,
-                          const dit__job_shape *shape, const dit__job_buffers *b);
+                          const dit__job_layout *shape, const dit__job_buffers *b);
 void dit__job_plan_encode(dit__plan *plan, const dit__engine *engine, const dit_model *model, const dit_params *p,
                           const dit__job_buffers *b);
 
 /* Chooses groups and windows, as large as is of use, or as memory_limit allows, and the fastest way to decode that it
  * allows. */
-dit_status dit__job_shape_choose(const dit_model *model, const dit_params *p, dit__job_shape *shape, dit_error *error);
+dit_status dit__job_layout_choose(const dit_model *model, const dit_params *p, dit__job_layout *shape,
+                                  dit_error *error);
 
 /* ---- job_picture.c ---- */
 
-int32_t dit__job_step_guided(const dit_job *job, int32_t step);   /* whether it has two passes */
-dit__reuse dit__job_step_reuse(const dit_job *job, int32_t step); /* what it makes of the blocks */
+int32_t dit__job_step_guided(const dit_job *job, int32_t step);         /* whether it has two passes */
+dit__block_cache dit__job_step_reuse(const dit_job *job, int32_t step); /* what it makes of the blocks */
 void dit__job_load(dit_job *job);   /* the start picture under way, as the encoder takes it */
 void dit__job_begin(dit_job *job);  /* the group's start: noise alone, or start pictures noised to their point */
 void dit__job_update(dit_job *job); /* the step under way of the group's latents, by what the network said */

@@ -22,14 +22,15 @@ int32_t dit__job_guided_at(const dit_params *p, int32_t step) {
 /* ---- Plans ---- */
 
 void dit__job_plan_modulation(dit__plan *plan, const dit__engine *engine, const dit_model *model,
-                              const dit__rows *wanted, const dit__job_buffers *b) {
+                              const dit__modulation_request *wanted, const dit__job_buffers *b) {
   dit__plan_open(plan, engine, b->ops, b->workspace);
   dit__plan_modulation(plan, &model->dit, wanted, b->modulation);
   dit__plan_close(plan);
 }
 
-void dit__job_plan_pass(dit__plan *plan, const dit__engine *engine, const dit_model *model, const dit__job_shape *shape,
-                        int32_t count, int32_t guided, dit__reuse reuse, const dit__job_buffers *b) {
+void dit__job_plan_pass(dit__plan *plan, const dit__engine *engine, const dit_model *model,
+                        const dit__job_layout *shape, int32_t count, int32_t guided, dit__block_cache reuse,
+                        const dit__job_buffers *b) {
   dit__plan_open(plan, engine, b->ops, b->workspace);
   dit__plan_pass(plan, &model->dit, count * (1 + guided), count, shape->height, shape->width, b->latents, b->modulation,
                  b->rows, reuse, b->kept, b->output);
@@ -37,7 +38,7 @@ void dit__job_plan_pass(dit__plan *plan, const dit__engine *engine, const dit_mo
 }
 
 void dit__job_plan_decode(dit__plan *plan, const dit__engine *engine, const dit_model *model,
-                          const dit__job_shape *shape, const dit__job_buffers *b) {
+                          const dit__job_layout *shape, const dit__job_buffers *b) {
   dit__plan_open(plan, engine, b->ops, b->workspace);
   dit__plan_decode(plan, &model->vae, shape->height, shape->width, b->latents, 1.0 / model->vae.scaling,
                    shape->decode_budget, b->image);
@@ -67,7 +68,7 @@ static void job_needs_add(dit__job_needs *needs, const dit__plan *plan) {
 }
 
 /* What decoding within a budget needs. */
-static void job_measure_decode(const dit_model *model, const dit_params *p, size_t budget, dit__job_shape *shape) {
+static void job_measure_decode(const dit_model *model, const dit_params *p, size_t budget, dit__job_layout *shape) {
   const dit__job_buffers buffers = job_nowhere();
   const dit__job_needs none = {0, 0, 0};
   dit__engine engine;
@@ -82,7 +83,7 @@ static void job_measure_decode(const dit_model *model, const dit_params *p, size
 
 /* What the plans of a shape need at most: one by one, nothing is kept. Smaller groups and windows, which may come last,
  * are measured too, for they are cut in other ways; fewer conditions than the most need no more. */
-static dit__job_needs job_measure(const dit_model *model, const dit_params *p, const dit__job_shape *shape) {
+static dit__job_needs job_measure(const dit_model *model, const dit_params *p, const dit__job_layout *shape) {
   const dit__job_buffers buffers = job_nowhere();
   const int32_t groups[2] = {shape->group, p->count % shape->group};
   const int32_t windows[2] = {shape->window, (p->steps - shape->first_step) % shape->window};
@@ -91,7 +92,7 @@ static dit__job_needs job_measure(const dit_model *model, const dit_params *p, c
   dit__plan plan;
   dit__engine_open(&engine, model, p->threads);
   for (int i = 0; i < 2; i++) {
-    const dit__rows wanted = {windows[i], shape->conditions, 0, 0, NULL, NULL};
+    const dit__modulation_request wanted = {windows[i], shape->conditions, 0, 0, NULL, NULL};
     if (!windows[i]) continue;
     dit__job_plan_modulation(&plan, &engine, model, &wanted, &buffers);
     job_needs_add(&needs, &plan);
@@ -99,7 +100,7 @@ static dit__job_needs job_measure(const dit_model *model, const dit_params *p, c
   for (int i = 0; i < 2; i++)
     for (int32_t guided = 0; groups[i] && guided <= shape->guided; guided++) {
       dit__job_plan_pass(&plan, &engine, model, shape, groups[i], guided,
-                         p->cache_interval > 1 ? DIT__KEEP : DIT__WHOLE, &buffers);
+                         p->cache_interval > 1 ? DIT__CACHE_STORE : DIT__CACHE_OFF, &buffers);
       job_needs_add(&needs, &plan);
     }
   if (p->init_image) {
@@ -110,7 +111,7 @@ static dit__job_needs job_measure(const dit_model *model, const dit_params *p, c
 }
 
 /* Lays a job out with groups of `group` pictures and windows of `window` steps. */
-static void job_lay_out(const dit_model *model, const dit_params *p, dit__job_shape *shape) {
+static void job_lay_out(const dit_model *model, const dit_params *p, dit__job_layout *shape) {
   const uint64_t count = (uint64_t)p->count, latent = (uint64_t)shape->latent, group = (uint64_t)shape->group;
   const uint64_t passes = 1 + (uint64_t)shape->guided,
                  out = latent / (uint64_t)model->dit.channels * (uint64_t)model->dit.out_channels;
@@ -132,7 +133,7 @@ static void job_lay_out(const dit_model *model, const dit_params *p, dit__job_sh
   shape->weights = dit__layout_add(&l, p->mask ? count * (uint64_t)(shape->height * shape->width) : 0, sizeof(float));
   shape->depth = dit__layout_add(&l, p->mask ? area : 0, 1);
   shape->streams = dit__layout_add(&l, p->generator != DIT_GENERATOR_DIT ? group : 0, sizeof(dit_rng));
-  shape->schedule = dit__layout_add(&l, DIT__STEPS_MOST, sizeof(dit_schedule_row)); /* the same for any steps */
+  shape->schedule = dit__layout_add(&l, DIT__MAX_STEPS, sizeof(dit_schedule_row)); /* the same for any steps */
   shape->latents = dit__layout_add(&l, count * latent, sizeof(float));
   shape->clean = dit__layout_add(&l, count * latent, sizeof(float));
   shape->fresh = dit__layout_add(&l, latent, sizeof(float));
@@ -158,7 +159,7 @@ static int32_t job_strength_steps(const dit_params *p) {
 }
 
 /* Lays a job out with as large groups and windows as are of use and fit `limit`; 0 if the smallest do not. */
-static int32_t job_fit(const dit_model *model, const dit_params *p, uint64_t limit, dit__job_shape *shape) {
+static int32_t job_fit(const dit_model *model, const dit_params *p, uint64_t limit, dit__job_layout *shape) {
   const int64_t tokens = shape->tokens * (1 + shape->guided), fit = JOB_ROWS / tokens;
   const int64_t row = dit__modulation_size(&model->dit) * (int64_t)sizeof(float);
   const int32_t steps = p->steps - shape->first_step;
@@ -181,7 +182,8 @@ static int32_t job_fit(const dit_model *model, const dit_params *p, uint64_t lim
   }
 }
 
-dit_status dit__job_shape_choose(const dit_model *model, const dit_params *p, dit__job_shape *shape, dit_error *error) {
+dit_status dit__job_layout_choose(const dit_model *model, const dit_params *p, dit__job_layout *shape,
+                                  dit_error *error) {
   const dit__transformer *dit = &model->dit;
   const int32_t factor = model->vae.levels ? model->vae.factor : 1;
   memset(shape, 0, sizeof *shape);

@@ -22,13 +22,13 @@ static dit_status params_real(const char *name, float value, int32_t low, int32_
 /* Ranges that do not depend on the model. */
 static dit_status params_ranges(const dit_params *p, dit_error *error) {
   dit_status status = params_range("count", p->count, 0, 65536, error);
-  if (!status) status = params_range("steps", p->steps, 0, DIT__STEPS_MOST, error);
+  if (!status) status = params_range("steps", p->steps, 0, DIT__MAX_STEPS, error);
   if (!status) status = params_range("sampler", p->sampler, 0, DIT_SAMPLER_DPMPP, error);
   if (!status) status = params_range("timestep_spacing", p->timestep_spacing, 0, DIT_SPACING_LINSPACE, error);
   if (!status) status = params_range("generator", p->generator, 0, DIT_GENERATOR_PHILOX, error);
   if (!status) status = params_range("variance_type", p->variance_type, 0, DIT_VARIANCE_LEARNED, error);
   if (!status) status = params_range("clip_sample", p->clip_sample, 0, DIT_CLIP_MODEL_OUTPUT, error);
-  if (!status) status = params_range("cache_interval", p->cache_interval, 0, DIT__STEPS_MOST, error);
+  if (!status) status = params_range("cache_interval", p->cache_interval, 0, DIT__MAX_STEPS, error);
   if (!status) status = params_range("threads", p->threads, 0, 1024, error);
   if (!status) status = params_real("guidance_scale", p->guidance_scale, 0, 1000, error);
   if (!status) status = params_real("guidance_start", p->guidance_start, 0, 1, error);
@@ -46,7 +46,7 @@ static dit_status params_ranges(const dit_params *p, dit_error *error) {
 /* Pixels that the transformer's patches and the autoencoder can make. */
 static dit_status params_size(const dit_model *model, dit_params *p, dit_error *error) {
   const int32_t factor = model->vae.levels ? model->vae.factor : 1, unit = factor * model->dit.patch;
-  const int32_t most = dit__side_most(factor) / unit * unit;
+  const int32_t most = dit__max_side(factor) / unit * unit;
   if (!p->width) p->width = model->info.width;
   if (!p->height) p->height = model->info.height;
   if (p->width >= unit && p->height >= unit && p->width <= most && p->height <= most && p->width % unit == 0 &&
@@ -83,11 +83,13 @@ static dit_status params_classes(const dit_model *model, const dit_params *p, di
 /* The model's spacing, as far as it is one for this sampler. */
 static int32_t params_spacing(const dit_model *model, const dit_params *p) {
   const int32_t models = model->info.timestep_spacing;
-  if (p->timestep_spacing || dit__spacing_diffusers(models)) return p->timestep_spacing ? p->timestep_spacing : models;
+  if (p->timestep_spacing || dit__timesteps_diffusers(models))
+    return p->timestep_spacing ? p->timestep_spacing : models;
   if (p->sampler != model->info.sampler || !models)
-    return dit__spacing_choice(&model->dit.process, p->steps, 0, p->sampler);
+    return dit__timesteps_default(&model->dit.diffusion, p->steps, 0, p->sampler);
   if (models == DIT_SPACING_EVEN) return models;
-  return dit__spacing_choice(&model->dit.process, p->steps, 0, DIT_SAMPLER_DDIM); /* its stride, where there is one */
+  return dit__timesteps_default(&model->dit.diffusion, p->steps, 0,
+                                DIT_SAMPLER_DDIM); /* its stride, where there is one */
 }
 
 /* Fills in the sampler's part. */
@@ -136,7 +138,7 @@ dit_status dit__params_resolve(const dit_model *model, const dit_params *params,
   if (status) return status;
   p.threads = p.threads && p.threads < model->options.threads ? p.threads : model->options.threads;
   const int32_t count =
-      dit__schedule(&model->dit.process, p.steps, p.timestep_spacing, p.sampler, p.eta, 0, NULL, error);
+      dit__schedule(&model->dit.diffusion, p.steps, p.timestep_spacing, p.sampler, p.eta, 0, NULL, error);
   if (count < 0) return count;
   *out = p;
   return DIT_OK;

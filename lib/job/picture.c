@@ -16,21 +16,21 @@ int32_t dit__job_step_guided(const dit_job *job, int32_t step) {
 
 /* By its place alone, so that a picture does not depend on others. The first step with a second pass, of which nothing
  * was kept, begins anew. */
-dit__reuse dit__job_step_reuse(const dit_job *job, int32_t step) {
-  const dit__job_shape *shape = &job->shape;
+dit__block_cache dit__job_step_reuse(const dit_job *job, int32_t step) {
+  const dit__job_layout *shape = &job->shape;
   const int32_t from = step < shape->first_guided ? shape->first_step : shape->first_guided;
-  if (job->params.cache_interval < 2) return DIT__WHOLE;
-  return (step - from) % job->params.cache_interval ? DIT__REUSE : DIT__KEEP;
+  if (job->params.cache_interval < 2) return DIT__CACHE_OFF;
+  return (step - from) % job->params.cache_interval ? DIT__CACHE_USE : DIT__CACHE_STORE;
 }
 
 void dit__job_load(dit_job *job) {
   const dit_params *p = &job->params;
   const int32_t channels = job->model->vae.image_channels;
   const int64_t area = (int64_t)p->width * p->height;
-  dit__edit_image(p->init_image + job->picture * job->shape.picture, area, channels,
-                  dit__job_floats(job, job->shape.image));
+  dit__inpaint_image(p->init_image + job->picture * job->shape.picture, area, channels,
+                     dit__job_floats(job, job->shape.image));
   if (p->mask)
-    dit__edit_weights(
+    dit__inpaint_weights(
         p->mask + job->picture * area, job->shape.height, job->shape.width, job->model->vae.factor,
         dit__job_floats(job, job->shape.weights) + (int64_t)job->picture * job->shape.height * job->shape.width);
 }
@@ -75,22 +75,22 @@ void dit__job_begin(dit_job *job) {
     memset(dit__job_floats(job, job->shape.clean) + i * latent, 0, (size_t)latent * sizeof(float));
     if (!job->params.init_image) continue;
     for (int64_t k = 0; k < latent; k++) init[k] = (float)((double)init[k] * job->model->vae.scaling);
-    if (job->shape.first_step) dit__edit_noised(row->alpha_cumprod, latent, init, x, x);
+    if (job->shape.first_step) dit__inpaint_noised(row->alpha_cumprod, latent, init, x, x);
   }
   job->begun = job->first + job->count;
 }
 
 void dit__job_update(dit_job *job) {
-  const dit__job_shape *shape = &job->shape;
+  const dit__job_layout *shape = &job->shape;
   const dit_params *p = &job->params;
-  const dit__step step = {.rows = (const dit_schedule_row *)dit__job_at(job, shape->schedule),
-                          .index = job->step,
-                          .first = shape->first_step,
-                          .steps = p->steps,
-                          .sampler = p->sampler,
-                          .spacing = p->timestep_spacing,
-                          .variance = p->variance_type,
-                          .clip = p->clip_sample};
+  const dit__solver_step step = {.rows = (const dit_schedule_row *)dit__job_at(job, shape->schedule),
+                                 .index = job->step,
+                                 .first = shape->first_step,
+                                 .steps = p->steps,
+                                 .sampler = p->sampler,
+                                 .spacing = p->timestep_spacing,
+                                 .variance = p->variance_type,
+                                 .clip = p->clip_sample};
   const int64_t latent = shape->latent, out = latent / job->model->dit.channels * job->model->dit.out_channels;
   const int64_t guided_numbers = latent / job->model->dit.channels * p->guidance_channels;
   const int32_t guided = dit__job_step_guided(job, job->step);
@@ -99,16 +99,16 @@ void dit__job_update(dit_job *job) {
     float *x = dit__job_floats(job, shape->latents) + (job->first + i) * latent;
     const int32_t picture = job->first + i;
     if (guided) dit__guide(guided_numbers, p->guidance_scale, eps, eps + job->count * out);
-    if (dit__step_needs_noise(&step)) job_step_noise(job, picture, noise);
-    dit__step_take(&step, latent, x, eps, out > latent ? eps + latent : NULL, noise,
-                   dit__job_floats(job, shape->clean) + picture * latent);
+    if (dit__solver_needs_noise(&step)) job_step_noise(job, picture, noise);
+    dit__solver_take(&step, latent, x, eps, out > latent ? eps + latent : NULL, noise,
+                     dit__job_floats(job, shape->clean) + picture * latent);
     if (!p->mask) continue;
     const int64_t area = (int64_t)shape->height * shape->width;
     dit_rng again;
     job_noise(job, picture, &again, noise);
-    dit__edit_keep(step.rows[job->step].alpha_cumprod_prev, job->model->dit.channels, area,
-                   dit__job_floats(job, shape->weights) + picture * area,
-                   dit__job_floats(job, shape->init) + picture * latent, noise, x);
+    dit__inpaint_keep(step.rows[job->step].alpha_cumprod_prev, job->model->dit.channels, area,
+                      dit__job_floats(job, shape->weights) + picture * area,
+                      dit__job_floats(job, shape->init) + picture * latent, noise, x);
   }
 }
 
@@ -123,6 +123,6 @@ void dit__job_pixels(dit_job *job) {
                 *old = job->params.init_image + job->picture * job->shape.picture;
   uint8_t *depth = (uint8_t *)dit__job_at(job, job->shape.depth);
   const int32_t fade = job->model->vae.factor;
-  dit__edit_depths(mask, job->params.height, job->params.width, fade, depth);
-  dit__edit_compose(mask, depth, old, area, (int32_t)channels, fade, to);
+  dit__inpaint_depths(mask, job->params.height, job->params.width, fade, depth);
+  dit__inpaint_compose(mask, depth, old, area, (int32_t)channels, fade, to);
 }

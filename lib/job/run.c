@@ -58,7 +58,7 @@ static int32_t job_conditions(const dit_model *model, const dit_params *p, int32
 
 /* ops: where a plan is made; NULL: it is only measured. */
 static dit__job_buffers job_buffers_of(dit_job *job, dit__op *ops) {
-  const dit__job_shape *shape = &job->shape;
+  const dit__job_layout *shape = &job->shape;
   const dit__job_buffers b = {
       dit__job_floats(job, shape->latents) + job->first * shape->latent,
       dit__job_floats(job, shape->output),
@@ -75,7 +75,7 @@ static dit__job_buffers job_buffers_of(dit_job *job, dit__op *ops) {
 /* Copies the caller's arrays into the job, and points its parameters there. */
 static void job_copy(dit_job *job) {
   dit_params *p = &job->params;
-  const dit__job_shape *shape = &job->shape;
+  const dit__job_layout *shape = &job->shape;
   const size_t count = (size_t)p->count, latent = (size_t)shape->latent * sizeof(float);
   if (p->classes)
     p->classes = (const int32_t *)memcpy(dit__job_at(job, shape->classes), p->classes, count * sizeof(int32_t));
@@ -97,7 +97,7 @@ static void job_copy(dit_job *job) {
 /* The group that begins at picture `first`: its conditions, and for each pass the place of its condition. */
 static void job_group(dit_job *job, int32_t first) {
   const dit_params *p = &job->params;
-  const dit__job_shape *shape = &job->shape;
+  const dit__job_layout *shape = &job->shape;
   dit__condition *condition = (dit__condition *)dit__job_at(job, shape->condition);
   int32_t *place = (int32_t *)dit__job_at(job, shape->rows) + shape->group * (1 + shape->guided);
   job->first = first;
@@ -120,7 +120,7 @@ static void job_open_modulation(dit_job *job, dit__op *ops) {
   dit__job_plan_modulation(&job->plan, &job->engine, job->model, &job->wanted, &b);
 }
 
-static void job_open_pass(dit_job *job, dit__op *ops, int32_t guided, dit__reuse reuse) {
+static void job_open_pass(dit_job *job, dit__op *ops, int32_t guided, dit__block_cache reuse) {
   const dit__job_buffers b = job_buffers_of(job, ops);
   dit__job_plan_pass(&job->plan, &job->engine, job->model, &job->shape, job->count, guided, reuse, &b);
 }
@@ -150,8 +150,8 @@ static int64_t job_group_units(dit_job *job) {
     units += job->plan.units;
   }
   for (int32_t guided = 0; guided <= job->shape.guided; guided++)
-    for (int32_t reuse = DIT__WHOLE; reuse <= DIT__REUSE; reuse++) {
-      job_open_pass(job, NULL, guided, (dit__reuse)reuse);
+    for (int32_t reuse = DIT__CACHE_OFF; reuse <= DIT__CACHE_USE; reuse++) {
+      job_open_pass(job, NULL, guided, (dit__block_cache)reuse);
       pass[guided][reuse] = job->plan.units;
     }
   for (int32_t step = job->shape.first_step; step < job->params.steps; step++)
@@ -178,9 +178,9 @@ static int64_t job_all_units(dit_job *job) {
 
 dit_status dit__job_start(const dit_model *model, const dit_params *params, dit_job **out, dit_error *error) {
   dit_params p;
-  dit__job_shape shape;
+  dit__job_layout shape;
   dit_status status = dit__params_resolve(model, params, &p, error);
-  if (!status) status = dit__job_shape_choose(model, &p, &shape, error);
+  if (!status) status = dit__job_layout_choose(model, &p, &shape, error);
   if (status) return status;
   dit_job *job = (dit_job *)dit__allocate(&model->options, shape.size, 64);
   if (!job) return dit__fail(error, DIT_ERROR_MEMORY, "dit_job_start: no memory for %zu bytes", shape.size);
@@ -192,7 +192,7 @@ dit_status dit__job_start(const dit_model *model, const dit_params *params, dit_
   dit__engine_open(&job->engine, model, p.threads);
   job->engine.packing = &job->packing;
   job_copy(job);
-  dit__schedule(&model->dit.process, p.steps, p.timestep_spacing, p.sampler, p.eta, p.steps,
+  dit__schedule(&model->dit.diffusion, p.steps, p.timestep_spacing, p.sampler, p.eta, p.steps,
                 (dit_schedule_row *)dit__job_at(job, shape.schedule), NULL);
   job->wanted.mix = p.class_mix;
   job->wanted.timesteps = (double *)dit__job_at(job, shape.times);

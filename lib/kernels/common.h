@@ -9,29 +9,29 @@
 #include "lib/kernels/kernels.h"
 
 enum { DIT__QUERIES = 24 };    /* rows of attention that share a pass over the keys */
-enum { DIT__NR_MOST = 32 };    /* widest panel of any instruction set */
+enum { DIT__MAX_NR = 32 };     /* widest panel of any instruction set */
 enum { DIT__TAPS_CHUNK = 16 }; /* channels of a convolution's weights at a time */
 
 /* Tiles and columns of a Winograd convolution whose sums are kept at a time, 1.3 MB. */
 enum { DIT__WINOGRAD_GROUP = 144, DIT__WINOGRAD_COLUMNS = 64 };
 
 /* Rows that were packed together: about 200 KB, to stay in the second cache. */
-enum { DIT__SLIVERS = 24, DIT__ROWS_MOST = 12 };
+enum { DIT__SLIVERS = 24, DIT__MAX_MR = 12 };
 typedef struct dit__slivers {
   int32_t count, end; /* end: the first row that is not among them */
   int32_t row[DIT__SLIVERS], rows[DIT__SLIVERS];
 } dit__slivers;
 
 /* Memory that is brought nearer on the way, `step` lines of 64 bytes at a time. */
-typedef struct dit__fetching {
-  dit__ahead left; /* row: the one under way */
-  ptrdiff_t at;    /* in the row, bytes */
+typedef struct dit__prefetch_cursor {
+  dit__prefetch left; /* row: the one under way */
+  ptrdiff_t at;       /* in the row, bytes */
   int64_t step;
-} dit__fetching;
+} dit__prefetch_cursor;
 
 /* In `times` steps. */
-static inline dit__fetching dit__fetching_of(dit__ahead ahead, int64_t times) {
-  const dit__fetching fetching = {
+static inline dit__prefetch_cursor dit__prefetch_begin(dit__prefetch ahead, int64_t times) {
+  const dit__prefetch_cursor fetching = {
       ahead, 0, ahead.rows && times ? (ahead.rows * ((ahead.width + 63) / 64) + times - 1) / times : 0};
   return fetching;
 }

@@ -4,18 +4,18 @@
 #include "lib/core/cpu.h"
 #include "lib/kernels/common.h"
 
-int64_t dit__product_scratch(void) { return DIT__SLIVERS * DIT__ROWS_MOST * DIT__BLOCK + DIT__NR_MOST; }
+int64_t dit__gemm_scratch(void) { return DIT__SLIVERS * DIT__MAX_MR * DIT__KC + DIT__MAX_NR; }
 
 /* Packing may spill over the end of a block, hence the room behind each. */
 int64_t dit__packed_rows(int32_t rows, int32_t k) {
-  const int64_t grains = ((int64_t)rows + DIT__ROWS_GRAIN - 1) / DIT__ROWS_GRAIN;
-  const int64_t blocks = ((int64_t)k + DIT__BLOCK - 1) / DIT__BLOCK;
-  return grains * ((int64_t)DIT__ROWS_GRAIN * k + blocks * DIT__NR_MOST);
+  const int64_t grains = ((int64_t)rows + DIT__MR_ALIGN - 1) / DIT__MR_ALIGN;
+  const int64_t blocks = ((int64_t)k + DIT__KC - 1) / DIT__KC;
+  return grains * ((int64_t)DIT__MR_ALIGN * k + blocks * DIT__MAX_NR);
 }
 
 int64_t dit__attention_scratch(int32_t dim) {
-  const int64_t width = ((int64_t)dim + DIT__NR_MOST - 1) / DIT__NR_MOST * DIT__NR_MOST;
-  return DIT__QUERIES * (2 * width + DIT__BLOCK) + width;
+  const int64_t width = ((int64_t)dim + DIT__MAX_NR - 1) / DIT__MAX_NR * DIT__MAX_NR;
+  return DIT__QUERIES * (2 * width + DIT__KC) + width;
 }
 
 /* Points lie a line of the cache further apart than they must: not by a power of two. */
@@ -24,13 +24,13 @@ int64_t dit__winograd_panel(int32_t channels, int32_t nr) {
 }
 
 int64_t dit__winograd_point(int32_t tiles, int32_t channels) {
-  const int64_t rows = ((int64_t)tiles + DIT__WINOGRAD_GRAIN - 1) / DIT__WINOGRAD_GRAIN * DIT__WINOGRAD_GRAIN;
+  const int64_t rows = ((int64_t)tiles + DIT__WINOGRAD_ALIGN - 1) / DIT__WINOGRAD_ALIGN * DIT__WINOGRAD_ALIGN;
   return rows * (((int64_t)channels + 15) / 16 * 16) + 16;
 }
 
 int64_t dit__winograd_scratch(int32_t tiles, int32_t columns) {
-  const int64_t rows = ((int64_t)tiles + DIT__WINOGRAD_GRAIN - 1) / DIT__WINOGRAD_GRAIN * DIT__WINOGRAD_GRAIN;
-  const int64_t wide = ((int64_t)columns + DIT__NR_MOST - 1) / DIT__NR_MOST * DIT__NR_MOST;
+  const int64_t rows = ((int64_t)tiles + DIT__WINOGRAD_ALIGN - 1) / DIT__WINOGRAD_ALIGN * DIT__WINOGRAD_ALIGN;
+  const int64_t wide = ((int64_t)columns + DIT__MAX_NR - 1) / DIT__MAX_NR * DIT__MAX_NR;
   return (rows < DIT__WINOGRAD_GROUP ? rows : DIT__WINOGRAD_GROUP) *
          (wide < DIT__WINOGRAD_COLUMNS ? wide : DIT__WINOGRAD_COLUMNS) * DIT__WINOGRAD_POINTS;
 }

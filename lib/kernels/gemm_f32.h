@@ -118,13 +118,13 @@ static TARGET void LAYER(pack_stretch)(const float *a, ptrdiff_t row_stride, int
 /* ---- Products ---- */
 
 /* Where the sums of row m and the panel of column n are kept between blocks. */
-static inline INLINE TARGET float *LAYER(kept)(const dit__product *p, int32_t m, int32_t n) {
+static inline INLINE TARGET float *LAYER(kept)(const dit__gemm *p, int32_t m, int32_t n) {
   return p->partial + (n / NR * p->partial_rows + m) * NR;
 }
 
 /* A tile leaves after the last block, added to what earlier blocks gave. */
-static inline INLINE TARGET void LAYER(leave_whole)(const dit__product *p, const int finish, const float *tile,
-                                                    int32_t m, int32_t rows, int32_t n, int32_t first) {
+static inline INLINE TARGET void LAYER(leave_whole)(const dit__gemm *p, const int finish, const float *tile, int32_t m,
+                                                    int32_t rows, int32_t n, int32_t first) {
   for (int32_t r = 0; r < rows; r++) {
     const float *kept = first ? tile : LAYER(kept)(p, m + r, n);
     float *out = p->out + (m + r) * p->out_stride + n;
@@ -138,14 +138,14 @@ static inline INLINE TARGET void LAYER(leave_whole)(const dit__product *p, const
 }
 
 /* The same at the right edge, where only some columns count. */
-static TARGET void LAYER(leave_edge)(const dit__product *p, const float *tile, int32_t m, int32_t rows, int32_t n,
+static TARGET void LAYER(leave_edge)(const dit__gemm *p, const float *tile, int32_t m, int32_t rows, int32_t n,
                                      int32_t columns, int32_t first) {
   for (int32_t r = 0; r < rows; r++)
     for (int32_t j = 0; j < columns; j += VL) {
       const int32_t count = columns - j < VL ? columns - j : VL;
       vf value = v_load(tile + r * NR + j);
       if (!first) value = v_add(v_load(LAYER(kept)(p, m + r, n) + j), value);
-      value = LAYER(finish)(p, p->finish, m + r, n + j, count, value);
+      value = LAYER(finish)(p, p->epilogue, m + r, n + j, count, value);
       float *out = p->out + (m + r) * p->out_stride + n + j;
       if (count == VL)
         v_store(out, value);
@@ -155,7 +155,7 @@ static TARGET void LAYER(leave_edge)(const dit__product *p, const float *tile, i
 }
 
 /* Rows m..m+rows-1, packed, and the columns of one panel, of block k0..k0+length-1. */
-static TARGET void LAYER(sliver)(const dit__product *p, int32_t k0, int32_t length, int32_t n, const float *packed,
+static TARGET void LAYER(sliver)(const dit__gemm *p, int32_t k0, int32_t length, int32_t n, const float *packed,
                                  int32_t m, int32_t rows, const float *fetch) {
   const int32_t k = p->taps * p->channels, columns = p->columns - n < NR ? p->columns - n : NR;
   const int32_t first = k0 == 0;
@@ -169,18 +169,18 @@ static TARGET void LAYER(sliver)(const dit__product *p, int32_t k0, int32_t leng
   make(packed, length, b, tile, NR, 0, fetch);
   if (columns < NR)
     LAYER(leave_edge)(p, tile, m, rows, n, columns, first);
-  else if (p->finish == DIT__STORE)
-    LAYER(leave_whole)(p, DIT__STORE, tile, m, rows, n, first);
-  else if (p->finish == DIT__GELU)
-    LAYER(leave_whole)(p, DIT__GELU, tile, m, rows, n, first);
-  else if (p->finish == DIT__RESIDUAL)
-    LAYER(leave_whole)(p, DIT__RESIDUAL, tile, m, rows, n, first);
+  else if (p->epilogue == DIT__EPILOGUE_STORE)
+    LAYER(leave_whole)(p, DIT__EPILOGUE_STORE, tile, m, rows, n, first);
+  else if (p->epilogue == DIT__EPILOGUE_GELU)
+    LAYER(leave_whole)(p, DIT__EPILOGUE_GELU, tile, m, rows, n, first);
+  else if (p->epilogue == DIT__EPILOGUE_RESIDUAL)
+    LAYER(leave_whole)(p, DIT__EPILOGUE_RESIDUAL, tile, m, rows, n, first);
   else
-    LAYER(leave_whole)(p, DIT__GATED, tile, m, rows, n, first);
+    LAYER(leave_whole)(p, DIT__EPILOGUE_GATED, tile, m, rows, n, first);
 }
 
 /* Numbers k0..k0+length-1 of rows that begin at `a`, [k][MR]. */
-static TARGET void LAYER(pack_rows)(const dit__product *p, const float *a, int32_t rows, int32_t k0, int32_t length,
+static TARGET void LAYER(pack_rows)(const dit__gemm *p, const float *a, int32_t rows, int32_t k0, int32_t length,
                                     float *packed) {
   for (int32_t k = k0; k < k0 + length;) {
     const int32_t tap = k / p->channels, at = k % p->channels;
@@ -192,7 +192,7 @@ static TARGET void LAYER(pack_rows)(const dit__product *p, const float *a, int32
 
 /* Cuts rows m..end-1 into up to DIT__SLIVERS slivers, which stay in their line; the last ones of a line share evenly.
  */
-static TARGET dit__slivers LAYER(cut_slivers)(const dit__product *p, int32_t m, int32_t end) {
+static TARGET dit__slivers LAYER(cut_slivers)(const dit__gemm *p, int32_t m, int32_t end) {
   dit__slivers s;
   int32_t at = m % p->line;
   s.count = 0;
@@ -209,7 +209,7 @@ static TARGET dit__slivers LAYER(cut_slivers)(const dit__product *p, int32_t m, 
 }
 
 /* Packs block k0..k0+length-1 of these rows. */
-static TARGET void LAYER(pack_slivers)(const dit__product *p, const dit__slivers *s, int32_t k0, int32_t length,
+static TARGET void LAYER(pack_slivers)(const dit__gemm *p, const dit__slivers *s, int32_t k0, int32_t length,
                                        float *packed) {
   for (int32_t i = 0; i < s->count; i++) {
     const int32_t line = s->row[i] / p->line, at = s->row[i] % p->line;
@@ -219,19 +219,19 @@ static TARGET void LAYER(pack_slivers)(const dit__product *p, const dit__slivers
 }
 
 /* The next block of the same rows, or the first one of those behind. */
-static TARGET dit__ahead LAYER(rows_ahead)(const dit__product *p, const dit__slivers *s, int32_t k0, int32_t end) {
-  const int32_t k = p->channels, on = k0 + DIT__BLOCK < k, next = on ? k0 + DIT__BLOCK : 0;
-  const int32_t m = on ? s->row[0] : s->end, width = k - next < DIT__BLOCK ? k - next : DIT__BLOCK;
+static TARGET dit__prefetch LAYER(rows_ahead)(const dit__gemm *p, const dit__slivers *s, int32_t k0, int32_t end) {
+  const int32_t k = p->channels, on = k0 + DIT__KC < k, next = on ? k0 + DIT__KC : 0;
+  const int32_t m = on ? s->row[0] : s->end, width = k - next < DIT__KC ? k - next : DIT__KC;
   int32_t rows = p->taps > 1 ? 0 : on ? s->end - m : end - m; /* bands of convolutions lie near already */
   if (rows > DIT__SLIVERS * MR) rows = DIT__SLIVERS * MR;
-  const dit__ahead ahead = {(const uint8_t *)(p->a + m * p->row_stride + next), p->row_stride * 4, width * 4, rows};
+  const dit__prefetch ahead = {(const uint8_t *)(p->a + m * p->row_stride + next), p->row_stride * 4, width * 4, rows};
   return ahead;
 }
 
 /* Block k0..k0+length-1 of some rows, packed: a panel's block stays in the first cache while they pass from the second,
  * and the next panel's is fetched. */
-static TARGET void LAYER(block)(const dit__product *p, const dit__slivers *s, int32_t k0, int32_t length,
-                                const float *packed, dit__fetching *ahead) {
+static TARGET void LAYER(block)(const dit__gemm *p, const dit__slivers *s, int32_t k0, int32_t length,
+                                const float *packed, dit__prefetch_cursor *ahead) {
   const int32_t k = p->taps * p->channels, panels = (p->columns + NR - 1) / NR, step = length * NR / s->count;
   for (int32_t n = 0; n < panels; n++) {
     const float *next = p->panels + ((ptrdiff_t)(n + (n + 1 < panels)) * k + k0) * NR;
@@ -242,20 +242,20 @@ static TARGET void LAYER(block)(const dit__product *p, const dit__slivers *s, in
   }
 }
 
-static TARGET void LAYER(product)(const dit__product *p, int32_t first, int32_t count, float *scratch) {
+static TARGET void LAYER(product)(const dit__gemm *p, int32_t first, int32_t count, float *scratch) {
   const int32_t k = p->taps * p->channels, end = first + count, panels = (p->columns + NR - 1) / NR;
-  const int32_t blocks = (k + DIT__BLOCK - 1) / DIT__BLOCK;
-  dit__fetching weights = dit__fetching_of(p->next, (int64_t)panels * blocks * ((count + MR - 1) / MR));
+  const int32_t blocks = (k + DIT__KC - 1) / DIT__KC;
+  dit__prefetch_cursor weights = dit__prefetch_begin(p->next, (int64_t)panels * blocks * ((count + MR - 1) / MR));
   const float *packed = p->packed;
   for (int32_t m = first; m < end;) {
     const dit__slivers s = LAYER(cut_slivers)(p, m, end);
-    for (int32_t k0 = 0; k0 < k; k0 += DIT__BLOCK) {
-      const int32_t length = k - k0 < DIT__BLOCK ? k - k0 : DIT__BLOCK;
+    for (int32_t k0 = 0; k0 < k; k0 += DIT__KC) {
+      const int32_t length = k - k0 < DIT__KC ? k - k0 : DIT__KC;
       if (packed) { /* in the order in which they are read */
         LAYER(block)(p, &s, k0, length, packed, &weights);
-        packed += s.count * MR * length + DIT__NR_MOST;
+        packed += s.count * MR * length + DIT__MAX_NR;
       } else {
-        dit__fetching rows = dit__fetching_of(LAYER(rows_ahead)(p, &s, k0, end), (int64_t)panels * s.count);
+        dit__prefetch_cursor rows = dit__prefetch_begin(LAYER(rows_ahead)(p, &s, k0, end), (int64_t)panels * s.count);
         LAYER(pack_slivers)(p, &s, k0, length, scratch);
         LAYER(block)(p, &s, k0, length, scratch, &rows);
       }
@@ -264,15 +264,15 @@ static TARGET void LAYER(product)(const dit__product *p, int32_t first, int32_t 
   }
 }
 
-static TARGET void LAYER(pack_all_rows)(const dit__product *p, int32_t part, int32_t parts) {
+static TARGET void LAYER(pack_all_rows)(const dit__gemm *p, int32_t part, int32_t parts) {
   const int32_t k = p->taps * p->channels;
   float *packed = p->packed;
   for (int32_t m = 0, block = 0; m < p->line;) {
     const dit__slivers s = LAYER(cut_slivers)(p, m, p->line);
-    for (int32_t k0 = 0; k0 < k; k0 += DIT__BLOCK, block++) {
-      const int32_t length = k - k0 < DIT__BLOCK ? k - k0 : DIT__BLOCK;
+    for (int32_t k0 = 0; k0 < k; k0 += DIT__KC, block++) {
+      const int32_t length = k - k0 < DIT__KC ? k - k0 : DIT__KC;
       if (block % parts == part) LAYER(pack_slivers)(p, &s, k0, length, packed);
-      packed += s.count * MR * length + DIT__NR_MOST;
+      packed += s.count * MR * length + DIT__MAX_NR;
     }
     m = s.end;
   }
@@ -415,9 +415,9 @@ static TARGET void LAYER(logits)(const dit__attention *a, const float *q, int32_
     const int32_t count = rows - r < MR ? rows - r : MR;
     for (int32_t n = 0; n < keys; n += NR) {
       const float *panel = a->keys + (size_t)(k0 + n) * (size_t)a->dim;
-      for (int32_t d = 0; d < a->dim; d += DIT__BLOCK) LAYER(tiles)
-      [count][1](q + (size_t)r * (size_t)a->dim + d * MR, a->dim - d < DIT__BLOCK ? a->dim - d : DIT__BLOCK,
-                 panel + (size_t)d * NR, s + r * DIT__BLOCK + n, DIT__BLOCK, d > 0, panel);
+      for (int32_t d = 0; d < a->dim; d += DIT__KC) LAYER(tiles)
+      [count][1](q + (size_t)r * (size_t)a->dim + d * MR, a->dim - d < DIT__KC ? a->dim - d : DIT__KC,
+                 panel + (size_t)d * NR, s + r * DIT__KC + n, DIT__KC, d > 0, panel);
     }
   }
 }
@@ -425,10 +425,10 @@ static TARGET void LAYER(logits)(const dit__attention *a, const float *q, int32_
 /* sums = sums * factor + p * values over one block of keys (without the first term for the first block). */
 static TARGET void LAYER(mix_values)(const dit__attention *a, const float *p, int32_t rows, int32_t k0, int32_t keys,
                                      const float *factor, float *sums, int32_t width) {
-  float packed[MR * DIT__BLOCK + VL];
+  float packed[MR * DIT__KC + VL];
   for (int32_t r = 0; r < rows; r += MR) {
     const int32_t count = rows - r < MR ? rows - r : MR;
-    LAYER(pack_stretch)(p + r * DIT__BLOCK, DIT__BLOCK, count, keys, packed);
+    LAYER(pack_stretch)(p + r * DIT__KC, DIT__KC, count, keys, packed);
     for (int32_t n = 0; n < a->dim; n += NR) {
       const float *panel = a->values + (size_t)n * (size_t)a->tokens + (size_t)k0 * NR;
       float tile[MR * NR];
@@ -454,17 +454,17 @@ static TARGET void LAYER(pack_queries)(const dit__attention *a, int32_t first, i
 }
 
 static TARGET void LAYER(attention)(const dit__attention *a, int32_t first, int32_t count, float *scratch) {
-  const int32_t width = (a->dim + DIT__NR_MOST - 1) / DIT__NR_MOST * DIT__NR_MOST;
-  float *q = scratch, *s = q + (DIT__QUERIES + 1) * width, *sums = s + DIT__QUERIES * DIT__BLOCK;
+  const int32_t width = (a->dim + DIT__MAX_NR - 1) / DIT__MAX_NR * DIT__MAX_NR;
+  float *q = scratch, *s = q + (DIT__QUERIES + 1) * width, *sums = s + DIT__QUERIES * DIT__KC;
   for (int32_t q0 = first; q0 < first + count; q0 += DIT__QUERIES) {
     const int32_t rows = first + count - q0 < DIT__QUERIES ? first + count - q0 : DIT__QUERIES;
     float top[DIT__QUERIES], total[DIT__QUERIES], factor[DIT__QUERIES];
     LAYER(pack_queries)(a, q0, rows, q);
-    for (int32_t k0 = 0; k0 < a->tokens; k0 += DIT__BLOCK) {
-      const int32_t keys = a->tokens - k0 < DIT__BLOCK ? a->tokens - k0 : DIT__BLOCK;
+    for (int32_t k0 = 0; k0 < a->tokens; k0 += DIT__KC) {
+      const int32_t keys = a->tokens - k0 < DIT__KC ? a->tokens - k0 : DIT__KC;
       LAYER(logits)(a, q, rows, k0, keys, s);
       for (int32_t r = 0; r < rows; r++)
-        factor[r] = LAYER(softmax_block)(s + r * DIT__BLOCK, keys, k0 == 0, &top[r], &total[r]);
+        factor[r] = LAYER(softmax_block)(s + r * DIT__KC, keys, k0 == 0, &top[r], &total[r]);
       LAYER(mix_values)(a, s, rows, k0, keys, factor, sums, width);
     }
     for (int32_t r = 0; r < rows; r++) {
@@ -563,11 +563,11 @@ static void LAYER(fill)(dit__kernels *table) {
   table->nr = NR;
   table->pack = LAYER(pack);
   table->pack_columns = LAYER(pack_columns);
-  table->winograd_pack = LAYER(winograd_pack);
-  table->winograd_in = LAYER(winograd_in);
-  table->winograd = LAYER(winograd);
+  table->winograd_filter = LAYER(winograd_filter);
+  table->winograd_input = LAYER(winograd_input);
+  table->winograd_output = LAYER(winograd);
   table->pack_rows = LAYER(pack_all_rows);
-  table->product = LAYER(product);
+  table->gemm = LAYER(product);
   table->attention = LAYER(attention);
   table->norm_modulate = LAYER(norm_modulate);
   table->silu = LAYER(silu);

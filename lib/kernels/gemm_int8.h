@@ -84,7 +84,7 @@ static const LAYER(tile_of) LAYER(tiles_dot)[DOT_MR] = {
 /* ---- Products ---- */
 
 /* VL sums of row m, at column n, as f32; `row_sums` are those of the weights there. */
-static inline INLINE TARGET vf LAYER(dot_value)(const dit__product_dot *p, int32_t m, int32_t n, int32_t count, vi sum,
+static inline INLINE TARGET vf LAYER(dot_value)(const dit__qgemm *p, int32_t m, int32_t n, int32_t count, vi sum,
                                                 const float *row_sums) {
 #ifdef DOT_BF16
   (void)p, (void)m, (void)n, (void)count, (void)row_sums;
@@ -97,9 +97,8 @@ static inline INLINE TARGET vf LAYER(dot_value)(const dit__product_dot *p, int32
 }
 
 /* A tile leaves; `finish` is a constant where all columns count. */
-static inline INLINE TARGET void LAYER(leave_dot)(const dit__product_dot *p, const int finish, const vi *sums,
-                                                  int32_t m, int32_t rows, int32_t n, int32_t columns,
-                                                  const float *row_sums) {
+static inline INLINE TARGET void LAYER(leave_dot)(const dit__qgemm *p, const int finish, const vi *sums, int32_t m,
+                                                  int32_t rows, int32_t n, int32_t columns, const float *row_sums) {
   for (int32_t r = 0; r < rows; r++) {
     float *out = p->to.out + (m + r) * p->to.out_stride + n;
     for (int32_t at = 0; at < columns; at += VL) {
@@ -115,27 +114,27 @@ static inline INLINE TARGET void LAYER(leave_dot)(const dit__product_dot *p, con
   }
 }
 
-static TARGET void LAYER(sliver_dot)(const dit__product_dot *p, int32_t n, int32_t m, int32_t rows) {
+static TARGET void LAYER(sliver_dot)(const dit__qgemm *p, int32_t n, int32_t m, int32_t rows) {
   const int32_t columns = p->to.columns - n < DOT_NR ? p->to.columns - n : DOT_NR;
   const uint8_t *panel = p->panels + (size_t)(n / DOT_NR) * (size_t)(p->groups + 1) * (4 * DOT_NR);
   const float *row_sums = (const float *)(const void *)(panel + (size_t)p->groups * (4 * DOT_NR));
   vi sums[DOT_MR * DOT_NV];
   LAYER(tiles_dot)[rows - 1](p->a + m * p->a_stride, p->a_stride, p->groups, panel, sums);
   if (columns < DOT_NR)
-    LAYER(leave_dot)(p, p->to.finish, sums, m, rows, n, columns, row_sums);
-  else if (p->to.finish == DIT__STORE)
-    LAYER(leave_dot)(p, DIT__STORE, sums, m, rows, n, DOT_NR, row_sums);
-  else if (p->to.finish == DIT__GELU)
-    LAYER(leave_dot)(p, DIT__GELU, sums, m, rows, n, DOT_NR, row_sums);
-  else if (p->to.finish == DIT__RESIDUAL)
-    LAYER(leave_dot)(p, DIT__RESIDUAL, sums, m, rows, n, DOT_NR, row_sums);
+    LAYER(leave_dot)(p, p->to.epilogue, sums, m, rows, n, columns, row_sums);
+  else if (p->to.epilogue == DIT__EPILOGUE_STORE)
+    LAYER(leave_dot)(p, DIT__EPILOGUE_STORE, sums, m, rows, n, DOT_NR, row_sums);
+  else if (p->to.epilogue == DIT__EPILOGUE_GELU)
+    LAYER(leave_dot)(p, DIT__EPILOGUE_GELU, sums, m, rows, n, DOT_NR, row_sums);
+  else if (p->to.epilogue == DIT__EPILOGUE_RESIDUAL)
+    LAYER(leave_dot)(p, DIT__EPILOGUE_RESIDUAL, sums, m, rows, n, DOT_NR, row_sums);
   else
-    LAYER(leave_dot)(p, DIT__GATED, sums, m, rows, n, DOT_NR, row_sums);
+    LAYER(leave_dot)(p, DIT__EPILOGUE_GATED, sums, m, rows, n, DOT_NR, row_sums);
 }
 
-static TARGET void LAYER(product_dot)(const dit__product_dot *p, int32_t first, int32_t count) {
+static TARGET void LAYER(product_dot)(const dit__qgemm *p, int32_t first, int32_t count) {
   const int64_t panels = (p->to.columns + DOT_NR - 1) / DOT_NR;
-  dit__fetching weights = dit__fetching_of(p->to.next, panels * ((count + DOT_MR - 1) / DOT_MR));
+  dit__prefetch_cursor weights = dit__prefetch_begin(p->to.next, panels * ((count + DOT_MR - 1) / DOT_MR));
   for (int32_t n = 0; n < p->to.columns; n += DOT_NR)
     for (int32_t m = first, left = count; left > 0;) {
       const int32_t slivers = (left + DOT_MR - 1) / DOT_MR, rows = (left + slivers - 1) / slivers;
@@ -262,14 +261,14 @@ static TARGET void LAYER(narrow)(const float *x, ptrdiff_t x_stride, int32_t row
   for (int32_t r = 0; r < rows; r++, x += x_stride, q += q_stride) {
     float low, high;
     LAYER(range)(x, width, &low, &high);
-    row_scale[r] = (high - low) / DIT__LEVELS;
+    row_scale[r] = (high - low) / DIT__QMAX;
     row_low[r] = low;
-    const float inverse = high - low > 0x1p-120f ? DIT__LEVELS / (high - low) : 0; /* so that it is finite */
+    const float inverse = high - low > 0x1p-120f ? DIT__QMAX / (high - low) : 0; /* so that it is finite */
     memset(q + width, 0, (size_t)(q_stride - width));
     for (int32_t i = 0; i < width; i += VL) {
       vf t = v_mul(v_sub(LAYER(part)(x, i, width), v_set(low)), v_set(inverse));
       t = v_max(v_sub(v_add(t, v_set(0x1.8p+23f)), v_set(0x1.8p+23f)), v_zero());
-      t = v_min(t, v_set(DIT__LEVELS)); /* in 0..127 whatever x is; NaN becomes 0 */
+      t = v_min(t, v_set(DIT__QMAX)); /* in 0..127 whatever x is; NaN becomes 0 */
       if (i + VL <= width) {
         v_store_u8(q + i, t);
         continue;
@@ -282,10 +281,10 @@ static TARGET void LAYER(narrow)(const float *x, ptrdiff_t x_stride, int32_t row
 }
 #endif
 
-static void LAYER(fill_dot)(dit__dot *dot) {
+static void LAYER(fill_dot)(dit__qgemm_kernel *dot) {
   dot->nr = DOT_NR;
   dot->group = DOT_GROUP;
   dot->pack = LAYER(pack_dot);
-  dot->narrow = LAYER(narrow);
-  dot->product = LAYER(product_dot);
+  dot->quantize = LAYER(narrow);
+  dot->gemm = LAYER(product_dot);
 }

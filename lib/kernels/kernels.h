@@ -1,7 +1,7 @@
 /* The arithmetic, once per instruction set: a table of functions. Kernels know no model and no file; the result of each
  * is defined by docs/numerics.md alone, so every table gives the same bits. Arrays are f32 unless said otherwise.
  *
- * Products have the form out[m][n] = finish(sum over k of a[m][k] * w[n][k]). Weights are packed into panels of `nr`
+ * Products have the form out[m][n] = epilogue(sum over k of a[m][k] * w[n][k]). Weights are packed into panels of `nr`
  * rows of w, panel[k][nr], zeros behind the last row, so that a vector holds neighbouring n. */
 #ifndef DIT_KERNELS_H
 #define DIT_KERNELS_H
@@ -11,11 +11,11 @@
 
 #include "dit.h"
 
-enum { DIT__BLOCK = 256 };                                    /* k of one chain of fused multiply-adds */
-enum { DIT__ROWS_GRAIN = 12 };                                /* rows of tasks begin at multiples of it */
+enum { DIT__KC = 256 };                                       /* k of one chain of fused multiply-adds */
+enum { DIT__MR_ALIGN = 12 };                                  /* rows of tasks begin at multiples of it */
 enum { DIT__TAPS = 9 };                                       /* most taps of a convolution */
-enum { DIT__WINOGRAD_POINTS = 36, DIT__WINOGRAD_GRAIN = 12 }; /* of a tile; of tiles that tasks share */
-enum { DIT__LEVELS = 127 };                                   /* quantised activations are 0..127, weights -127..127 */
+enum { DIT__WINOGRAD_POINTS = 36, DIT__WINOGRAD_ALIGN = 12 }; /* of a tile; of tiles that tasks share */
+enum { DIT__QMAX = 127 };                                     /* quantised activations are 0..127, weights -127..127 */
 
 typedef enum dit__weight_type {
   DIT__F32,
@@ -43,23 +43,23 @@ typedef struct dit__weights {
 } dit__weights;
 
 /* What happens to v = sum + bias[n] as a tile leaves the registers. */
-typedef enum dit__finish {
-  DIT__STORE,    /* out = v */
-  DIT__GELU,     /* out = gelu(v), tanh form */
-  DIT__RESIDUAL, /* out = residual + v */
-  DIT__GATED     /* out = residual + gate * v, fused */
-} dit__finish;
+typedef enum dit__epilogue {
+  DIT__EPILOGUE_STORE,    /* out = v */
+  DIT__EPILOGUE_GELU,     /* out = gelu(v), tanh form */
+  DIT__EPILOGUE_RESIDUAL, /* out = residual + v */
+  DIT__EPILOGUE_GATED     /* out = residual + gate * v, fused */
+} dit__epilogue;
 
 /* Memory that will be read soon: a product brings it to the second cache on its way, a few lines with each tile. */
-typedef struct dit__ahead {
+typedef struct dit__prefetch {
   const uint8_t *row;      /* the first one */
   ptrdiff_t stride, width; /* bytes */
   int32_t rows;
-} dit__ahead;
+} dit__prefetch;
 
 /* Row m of a lies at a + (m / line) * line_stride + (m % line) * row_stride; its k-th number, k = tap * channels + i,
  * at tap_offset[tap] + i. A plain matrix has one tap. */
-typedef struct dit__product {
+typedef struct dit__gemm {
   const float *a;
   ptrdiff_t row_stride, line_stride;
   int32_t line;
@@ -70,9 +70,9 @@ typedef struct dit__product {
   const float *bias;   /* [columns] */
   float *out;          /* [m][out_stride] */
   ptrdiff_t out_stride;
-  float *packed;   /* rows 0..line-1, from pack_rows, and there is one line; NULL: each call packs what it needs */
-  dit__ahead next; /* what the task reads after this; no rows: nothing */
-  float *partial;  /* k above a block: sums between blocks, [panel][partial_rows][nr]; row m is that of out */
+  float *packed;      /* rows 0..line-1, from pack_rows, and there is one line; NULL: each call packs what it needs */
+  dit__prefetch next; /* what the task reads after this; no rows: nothing */
+  float *partial;     /* k above a block: sums between blocks, [panel][partial_rows][nr]; row m is that of out */
   ptrdiff_t partial_rows;
   const float *residual; /* [m][residual_stride]; may be out */
   ptrdiff_t residual_stride;
@@ -80,33 +80,33 @@ typedef struct dit__product {
   const int32_t *gate_rows;
   ptrdiff_t gate_stride;
   int32_t first_row, rows_per_sample;
-  int32_t finish; /* dit__finish */
-} dit__product;
+  int32_t epilogue; /* dit__epilogue */
+} dit__gemm;
 
-/* The same for narrow numbers, in groups of k that fill 32 bits (see dit__dot). With int8, a is quantised, x = low +
- * scale * q per row, and out = finish((scale*dot + low*sum) * weight_scale[n] + bias[n]). Panels are [groups][nr] of 4
+/* The same for narrow numbers, in groups of k that fill 32 bits (see dit__qgemm_kernel). With int8, a is quantised, x = low +
+ * scale * q per row, and out = epilogue((scale*dot + low*sum) * weight_scale[n] + bias[n]). Panels are [groups][nr] of 4
  * bytes, then nr float sums of each row of w (int8). */
-typedef struct dit__product_dot {
+typedef struct dit__qgemm {
   const uint8_t *a; /* [m][a_stride], a multiple of 4, zeros behind k */
   ptrdiff_t a_stride;
   const float *row_scale, *row_low; /* int8: [m] */
   const uint8_t *panels;
   int32_t groups;
   const float *weight_scale; /* int8: [columns] */
-  dit__product to;           /* columns, bias, out, residual, gate, finish, next */
-} dit__product_dot;
+  dit__gemm to;              /* columns, bias, out, residual, gate, epilogue, next */
+} dit__qgemm;
 
 /* Products of one kind of narrow numbers. */
-typedef struct dit__dot {
+typedef struct dit__qgemm_kernel {
   int32_t nr;    /* columns of a panel; 0: this instruction set has no such products */
   int32_t group; /* numbers of 32 bits: 4 of int8, 2 of bfloat16 */
   void (*pack)(const dit__weights *w, int32_t first, int32_t count, uint8_t *panels);
   /* Activations of `width` to q. int8: q = round((x - low) / scale) per row, low and scale from its smallest and
    * largest number. */
-  void (*narrow)(const float *x, ptrdiff_t x_stride, int32_t rows, int32_t width, uint8_t *q, ptrdiff_t q_stride,
-                 float *row_scale, float *row_low);
-  void (*product)(const dit__product_dot *p, int32_t first, int32_t count);
-} dit__dot;
+  void (*quantize)(const float *x, ptrdiff_t x_stride, int32_t rows, int32_t width, uint8_t *q, ptrdiff_t q_stride,
+                   float *row_scale, float *row_low);
+  void (*gemm)(const dit__qgemm *p, int32_t first, int32_t count);
+} dit__qgemm_kernel;
 
 /* One head: queries first..first+count-1 against all keys. */
 typedef struct dit__attention {
@@ -131,7 +131,7 @@ typedef struct dit__winograd {
   float *tiles;               /* transformed pictures of the tiles from `first` on, dit__winograd_tiles floats */
   ptrdiff_t point_stride;     /* dit__winograd_point floats */
   int32_t first, columns;     /* columns of out */
-  const float *panels;        /* from winograd_pack; of the first column */
+  const float *panels;        /* from winograd_filter; of the first column */
   const float *bias;          /* [columns] */
   const float *residual;      /* as out, or NULL; may be out */
   float *out;                 /* [height][width][out_stride] */
@@ -148,17 +148,17 @@ typedef struct dit__kernels {
   void (*pack_columns)(const float *b, ptrdiff_t stride, int32_t k, int32_t columns, float *panels);
 
   /* Kernels of a convolution, transformed; dit__winograd_panel floats each panel. */
-  void (*winograd_pack)(const dit__weights *w, int32_t first, int32_t count, float *panels);
-  /* Tiles w->first + first.. are transformed (first a multiple of DIT__WINOGRAD_GRAIN); then those first.. are
+  void (*winograd_filter)(const dit__weights *w, int32_t first, int32_t count, float *panels);
+  /* Tiles w->first + first.. are transformed (first a multiple of DIT__WINOGRAD_ALIGN); then those first.. are
    * multiplied with all columns and become pixels of out. scratch: dit__winograd_scratch floats. */
-  void (*winograd_in)(const dit__winograd *w, int32_t first, int32_t count);
-  void (*winograd)(const dit__winograd *w, int32_t first, int32_t count, float *scratch);
+  void (*winograd_input)(const dit__winograd *w, int32_t first, int32_t count);
+  void (*winograd_output)(const dit__winograd *w, int32_t first, int32_t count, float *scratch);
 
   /* Packs rows 0..line-1 of a into `packed`, dit__packed_rows floats: part `part` of `parts`, in any order. */
-  void (*pack_rows)(const dit__product *p, int32_t part, int32_t parts);
-  /* Rows first..first+count-1 of out, all columns; with `packed`, of all rows. scratch: dit__product_scratch floats. */
-  void (*product)(const dit__product *p, int32_t first, int32_t count, float *scratch);
-  dit__dot i8, bf16;
+  void (*pack_rows)(const dit__gemm *p, int32_t part, int32_t parts);
+  /* Rows first..first+count-1 of out, all columns; with `packed`, of all rows. scratch: dit__gemm_scratch floats. */
+  void (*gemm)(const dit__gemm *p, int32_t first, int32_t count, float *scratch);
+  dit__qgemm_kernel i8, bf16;
 
   /* scratch: dit__attention_scratch floats, aligned to 64 bytes. */
   void (*attention)(const dit__attention *a, int32_t first, int32_t count, float *scratch);
@@ -178,7 +178,7 @@ typedef struct dit__kernels {
 } dit__kernels;
 
 /* Floats of scratch that a product needs, and attention for heads of `dim` channels. */
-int64_t dit__product_scratch(void);
+int64_t dit__gemm_scratch(void);
 int64_t dit__packed_rows(int32_t rows, int32_t k);
 int64_t dit__attention_scratch(int32_t dim);
 int64_t dit__winograd_panel(int32_t channels, int32_t nr);

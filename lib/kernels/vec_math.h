@@ -1,7 +1,7 @@
 /* Functions over a vector layer that kernels of several templates share: elementary functions, reductions, what becomes
  * of a sum. No include guard: each instruction set has its own. */
 
-static inline INLINE TARGET void LAYER(fetch)(dit__fetching *f) {
+static inline INLINE TARGET void LAYER(fetch)(dit__prefetch_cursor *f) {
   for (int64_t i = 0; i < f->step && f->left.rows > 0; i++) {
     v_prefetch_far(f->left.row + f->at);
     f->at += 64;
@@ -73,14 +73,14 @@ static inline INLINE TARGET vf LAYER(load_as)(int32_t type, const uint8_t *x, in
 
 /* What becomes of VL sums of row m, columns n..: bias and all that follows it. `finish` is a constant wherever it
  * matters; vectors come whole or, at the edge, in parts of `count`. */
-static inline INLINE TARGET vf LAYER(finish)(const dit__product *p, const int finish, int32_t m, int32_t n,
-                                             int32_t count, vf value) {
+static inline INLINE TARGET vf LAYER(finish)(const dit__gemm *p, const int finish, int32_t m, int32_t n, int32_t count,
+                                             vf value) {
   value = v_add(value, count == VL ? v_load(p->bias + n) : v_load_part(p->bias + n, count));
-  if (finish == DIT__GELU) return LAYER(v_gelu)(value);
-  if (finish == DIT__STORE) return value;
+  if (finish == DIT__EPILOGUE_GELU) return LAYER(v_gelu)(value);
+  if (finish == DIT__EPILOGUE_STORE) return value;
   const float *x = p->residual + m * p->residual_stride + n;
   const vf old = count == VL ? v_load(x) : v_load_part(x, count);
-  if (finish == DIT__RESIDUAL) return v_add(old, value);
+  if (finish == DIT__EPILOGUE_RESIDUAL) return v_add(old, value);
   const float *g = p->gate + p->gate_rows[(p->first_row + m) / p->rows_per_sample] * p->gate_stride + n;
   return v_fma(count == VL ? v_load(g) : v_load_part(g, count), value, old);
 }

@@ -38,7 +38,7 @@ static TARGET void LAYER(winograd_kernels)(float (*taps)[NR], int32_t lane, floa
   }
 }
 
-static TARGET void LAYER(winograd_pack)(const dit__weights *w, int32_t first, int32_t count, float *panels) {
+static TARGET void LAYER(winograd_filter)(const dit__weights *w, int32_t first, int32_t count, float *panels) {
   const int32_t channels = w->k / 9;
   const size_t point = PANEL_POINT(channels);
   float block[NR][DIT__TAPS_CHUNK * DIT__TAPS], taps[9][NR];
@@ -135,7 +135,7 @@ static TARGET void LAYER(winograd_pad)(const dit__winograd *w, int32_t tiles, in
       for (int32_t t = 0; t < tiles; t++) v_store(to + p * w->point_stride + i * MR + t * VL, v_zero());
 }
 
-static TARGET void LAYER(winograd_in)(const dit__winograd *w, int32_t first, int32_t count) {
+static TARGET void LAYER(winograd_input)(const dit__winograd *w, int32_t first, int32_t count) {
   const int32_t across = (w->width + 3) / 4, padded = (w->channels + VL - 1) / VL * VL;
   for (int32_t s = 0; s < count; s += MR)
     for (int32_t c = 0; c < w->channels; c += LAYER(STRIP)) {
@@ -235,8 +235,8 @@ static TARGET void LAYER(winograd_group)(const dit__winograd *w, int32_t first, 
   const ptrdiff_t each = (ptrdiff_t)slivers * MR * DIT__WINOGRAD_POINTS * NR; /* sums of a panel */
   const size_t point = PANEL_POINT(w->channels);
   for (int p = 0; p < DIT__WINOGRAD_POINTS; p++)
-    for (int32_t k = 0; k < w->channels; k += DIT__BLOCK) {
-      const int32_t length = w->channels - k < DIT__BLOCK ? w->channels - k : DIT__BLOCK;
+    for (int32_t k = 0; k < w->channels; k += DIT__KC) {
+      const int32_t length = w->channels - k < DIT__KC ? w->channels - k : DIT__KC;
       const int32_t step = length * NR / slivers;
       for (int32_t j = 0; j < columns; j += NR) {
         const float *a = w->tiles + p * w->point_stride + (ptrdiff_t)first * padded + (ptrdiff_t)k * MR;

@@ -18,14 +18,14 @@ dit_status dit__check_class(const dit_model *model, const char *what, int32_t in
 
 dit_status dit__check_size(const dit_model *model, const char *what, int32_t height, int32_t width, dit_error *error) {
   const int32_t patch = model->dit.patch;
-  if (height < patch || width < patch || height > DIT__LATENT_MOST || width > DIT__LATENT_MOST || height % patch ||
+  if (height < patch || width < patch || height > DIT__MAX_LATENT || width > DIT__MAX_LATENT || height % patch ||
       width % patch)
     return dit__fail(error, DIT_ERROR_ARGUMENT,
                      "%s: a latent of %d x %d; width and height must be multiples of %d, up to %d", what, width, height,
-                     patch, DIT__LATENT_MOST);
+                     patch, DIT__MAX_LATENT);
   return DIT_OK;
 }
 
-int32_t dit__side_most(int32_t factor) {
-  return factor < DIT__SIDE_MOST / DIT__LATENT_MOST ? factor * DIT__LATENT_MOST : DIT__SIDE_MOST;
+int32_t dit__max_side(int32_t factor) {
+  return factor < DIT__MAX_SIDE / DIT__MAX_LATENT ? factor * DIT__MAX_LATENT : DIT__MAX_SIDE;
 }

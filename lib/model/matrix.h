@@ -7,11 +7,11 @@
 /* A linear layer or convolution as the model holds it. */
 typedef struct dit__matrix {
   dit__weights weights;
-  const float *bias;     /* [rows] */
-  const float *panels;   /* packed when the model was opened, or NULL */
-  const uint8_t *narrow; /* likewise, for `dot` */
-  const dit__dot *dot;   /* products of narrow numbers, or NULL: f32 */
-  int32_t winograd;      /* 1: a 3x3 convolution that runs as Winograd's, with panels of its own */
+  const float *bias;              /* [rows] */
+  const float *panels;            /* packed when the model was opened, or NULL */
+  const uint8_t *packed_q;        /* likewise, for `qgemm` */
+  const dit__qgemm_kernel *qgemm; /* products of narrow numbers, or NULL: f32 */
+  int32_t winograd;               /* 1: a 3x3 convolution that runs as Winograd's, with panels of its own */
 } dit__matrix;
 
 /* Columns of a packed panel, and its bytes. */

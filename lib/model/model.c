@@ -25,7 +25,7 @@ typedef struct model_loader {
 
 static void *model_take(model_loader *loader, size_t size) {
   const size_t header = 64; /* keeps what follows aligned */
-  dit__taken *block = (dit__taken *)dit__allocate(&loader->model->options, size + header, 64);
+  dit__allocation *block = (dit__allocation *)dit__allocate(&loader->model->options, size + header, 64);
   if (!block) {
     if (!loader->status)
       loader->status =
@@ -151,10 +151,10 @@ static const float *model_vector(model_loader *loader, const char *name, int64_t
 static void model_q4_rows(model_loader *loader, const int8_t *forms, dit__weights *out) {
   uint32_t *starts = (uint32_t *)model_take(loader, ((size_t)out->rows + 1) * sizeof *starts);
   dit__q4 *q4 = (dit__q4 *)model_take(loader, sizeof *q4);
-  if (!loader->pairs && (loader->pairs = (uint16_t *)model_take(loader, DIT__Q4_PAIRS * sizeof *loader->pairs)))
-    dit__q4_pairs(loader->pairs);
+  if (!loader->pairs && (loader->pairs = (uint16_t *)model_take(loader, DIT__Q4_TABLE_SIZE * sizeof *loader->pairs)))
+    dit__q4_decode_table(loader->pairs);
   if (!starts || !q4 || !loader->pairs) return;
-  dit__q4_starts(forms, (uint64_t)out->rows, (uint64_t)out->k, starts);
+  dit__q4_row_offsets(forms, (uint64_t)out->rows, (uint64_t)out->k, starts);
   q4->forms = forms;
   q4->starts = starts;
   q4->pairs = loader->pairs;
@@ -169,7 +169,7 @@ static void model_q4(model_loader *loader, const char *name, const dit__gguf_ten
   const dit__gguf_tensor *form = model_tensor(loader, full, 1, shape);
   if (!form) return;
   const int8_t *forms = (const int8_t *)form->data;
-  const uint64_t widths = form->type == DIT__GGUF_I8 ? dit__q4_widths(forms, shape[0]) : 0;
+  const uint64_t widths = form->type == DIT__GGUF_I8 ? dit__q4_sum_bits(forms, shape[0]) : 0;
   const uint64_t size = shape[1] / 8 * widths; /* 2^26 rows of 2^16 numbers at most, in any geometry */
   if (!widths)
     loader->status = dit__fail(loader->error, DIT_ERROR_FORMAT, "tensor %s: must be int8 and name known forms", full);
@@ -225,10 +225,10 @@ static void model_pack(model_loader *loader, dit__matrix *matrix, model_use use)
   const dit__kernels *kernels = &loader->model->kernels;
   const dit__weights *w = &matrix->weights;
   if (use == MODEL_ANY && loader->model->info.compute == DIT_COMPUTE_INT8 && w->type >= DIT__I8)
-    matrix->dot = &kernels->i8;
-  if (use == MODEL_ANY && loader->model->info.compute == DIT_COMPUTE_BF16) matrix->dot = &kernels->bf16;
+    matrix->qgemm = &kernels->i8;
+  if (use == MODEL_ANY && loader->model->info.compute == DIT_COMPUTE_BF16) matrix->qgemm = &kernels->bf16;
   if (use == MODEL_F32_ONCE) return;
-  const size_t nr = (size_t)(matrix->dot ? matrix->dot->nr : kernels->nr), panels = ((size_t)w->rows + nr - 1) / nr;
+  const size_t nr = (size_t)(matrix->qgemm ? matrix->qgemm->nr : kernels->nr), panels = ((size_t)w->rows + nr - 1) / nr;
   const size_t size = dit__panel_bytes(matrix, kernels) * panels;
   if (!loader->pack) {
     loader->packed += size;
@@ -243,8 +243,8 @@ static void model_pack(model_loader *loader, dit__matrix *matrix, model_use use)
     }
     dit__pack(kernels, matrix, 0, w->rows, rows, to);
     if (rows) dit__release(&loader->model->options, rows, rows_bytes);
-    if (matrix->dot)
-      matrix->narrow = to;
+    if (matrix->qgemm)
+      matrix->packed_q = to;
     else
       matrix->panels = (const float *)(const void *)to;
   }
@@ -315,16 +315,16 @@ static void model_transformer_geometry(model_loader *loader) {
 
 /* What the model was trained with: it predicts the noise of this process. */
 static void model_process(model_loader *loader) {
-  dit__process *process = &loader->model->dit.process;
-  *process = dit__process_usual;
+  dit__diffusion *process = &loader->model->dit.diffusion;
+  *process = dit__diffusion_default;
   model_choice(loader, "dit.prediction_type", "epsilon");
   process->scaled = model_choice(loader, "dit.beta_schedule", "linear|scaled_linear") == 2;
   process->beta_start = model_real(loader, "dit.beta_start", process->beta_start);
   process->beta_end = model_real(loader, "dit.beta_end", process->beta_end);
-  process->timesteps = (int32_t)model_integer(loader, "dit.timesteps", 2, DIT__PROCESS_MOST, process->timesteps, 0);
+  process->timesteps = (int32_t)model_integer(loader, "dit.timesteps", 2, DIT__MAX_TIMESTEPS, process->timesteps, 0);
   process->offset = (int32_t)model_integer(loader, "dit.steps_offset", 0, process->timesteps - 1, 0, 0);
-  process->ends_clean = (int32_t)model_integer(loader, "dit.set_alpha_to_one", 0, 1, 1, 0);
-  if (!loader->status) loader->status = dit__process_check(process, loader->error);
+  process->set_alpha_to_one = (int32_t)model_integer(loader, "dit.set_alpha_to_one", 0, 1, 1, 0);
+  if (!loader->status) loader->status = dit__diffusion_check(process, loader->error);
 }
 
 static void model_transformer(model_loader *loader) {
@@ -336,8 +336,8 @@ static void model_transformer(model_loader *loader) {
   dit->positions.rows = (int32_t)(grid * grid);
   dit->positions.k = (int32_t)hidden;
   dit->positions.stride = hidden;
-  model_linear(loader, "t_embedder.mlp.0", hidden, 256, MODEL_F32_ONCE, &dit->time0);
-  model_linear(loader, "t_embedder.mlp.2", hidden, hidden, MODEL_F32_ONCE, &dit->time2);
+  model_linear(loader, "t_embedder.mlp.0", hidden, 256, MODEL_F32_ONCE, &dit->t_mlp0);
+  model_linear(loader, "t_embedder.mlp.2", hidden, hidden, MODEL_F32_ONCE, &dit->t_mlp2);
   const uint64_t labels[2] = {(uint64_t)dit->classes + (dit->null_class == dit->classes), (uint64_t)hidden};
   model_weights(loader, "y_embedder.embedding_table.weight", 2, labels, 1, &dit->labels);
   if (!loader->status && dit->labels.type == DIT__Q4)
@@ -386,7 +386,7 @@ static void model_resnet(model_loader *loader, const char *prefix, int32_t in, i
   if (in != out) model_convolution(loader, name, out, in, 1, 1, &resnet->shortcut);
 }
 
-static void model_middle(model_loader *loader, const char *side, int32_t width, dit__middle *middle) {
+static void model_middle(model_loader *loader, const char *side, int32_t width, dit__vae_mid_block *middle) {
   static const char *const parts[4] = {"to_q", "to_k", "to_v", "to_out.0"};
   dit__matrix *const matrices[4] = {&middle->q, &middle->k, &middle->v, &middle->out};
   char name[96];
@@ -403,7 +403,7 @@ static void model_middle(model_loader *loader, const char *side, int32_t width, 
 }
 
 /* Both halves have the same parts: the decoder's levels have one resnet more, upsamplers, and the widths reversed. */
-static void model_half(model_loader *loader, int decoder, const int32_t *widths, int32_t layers, dit__half *half) {
+static void model_half(model_loader *loader, int decoder, const int32_t *widths, int32_t layers, dit__vae_coder *half) {
   const dit__vae *vae = &loader->model->vae;
   const char *side = decoder ? "decoder" : "encoder";
   const int32_t last = vae->levels - 1, moments = decoder ? vae->channels : 2 * vae->channels;
@@ -415,7 +415,7 @@ static void model_half(model_loader *loader, int decoder, const int32_t *widths,
   model_convolution(loader, decoder ? "vae.post_quant_conv" : "vae.quant_conv", moments, moments, 1, 1, &half->quant);
   snprintf(name, sizeof name, "vae.%s.conv_in", side);
   model_convolution(loader, name, first, decoder ? vae->channels : vae->image_channels, 3, 1, &half->conv_in);
-  model_middle(loader, side, widths[last], &half->middle);
+  model_middle(loader, side, widths[last], &half->mid_block);
   for (int32_t i = 0, in = first; i <= last && !loader->status; i++) {
     for (int32_t j = 0; j < half->resnets; j++, in = half->width[i]) {
       snprintf(name, sizeof name, "vae.%s.%s_blocks.%d.resnets.%d", side, decoder ? "up" : "down", i, j);
@@ -441,7 +441,7 @@ static int model_has(const dit__gguf *gguf, const char *first, const char *last)
 static void model_autoencoder(model_loader *loader) {
   dit__vae *vae = &loader->model->vae;
   const dit__gguf *gguf = loader->model->gguf;
-  int32_t widths[DIT__LEVELS_MOST];
+  int32_t widths[DIT__MAX_VAE_LEVELS];
   uint64_t levels = 0;
   const int found = dit__gguf_array(gguf, "vae.block_channels", &levels, loader->error);
   const int decoder = model_has(gguf, "vae.decoder.conv_in.weight", "vae.decoder.conv_out.weight");
@@ -452,9 +452,9 @@ static void model_autoencoder(model_loader *loader) {
                                "key vae.block_channels is missing; was the file made by dit-convert?");
   if (!found || loader->status) return;
   vae->groups = (int32_t)model_integer(loader, "vae.groups", 1, 256, 0, 1);
-  if (!loader->status && (levels < 1 || levels > DIT__LEVELS_MOST))
+  if (!loader->status && (levels < 1 || levels > DIT__MAX_VAE_LEVELS))
     loader->status = dit__fail(loader->error, DIT_ERROR_FORMAT, "key vae.block_channels: %llu levels, expected 1 to %d",
-                               (unsigned long long)levels, DIT__LEVELS_MOST);
+                               (unsigned long long)levels, DIT__MAX_VAE_LEVELS);
   for (uint64_t i = 0; i < levels && !loader->status; i++) {
     int64_t width = 0;
     if (!dit__gguf_array_integer(gguf, "vae.block_channels", i, &width) || width < 1 || width > 4096 ||
@@ -464,7 +464,7 @@ static void model_autoencoder(model_loader *loader) {
                     "key vae.block_channels: each must be a number of 1 to 4096 and a multiple of vae.groups");
     widths[i] = (int32_t)width;
   }
-  const int32_t layers = (int32_t)model_integer(loader, "vae.layers", 1, DIT__LAYERS_MOST - 1, 0, 1);
+  const int32_t layers = (int32_t)model_integer(loader, "vae.layers", 1, DIT__MAX_VAE_LAYERS - 1, 0, 1);
   vae->levels = (int32_t)levels;
   vae->factor = 1 << (levels ? levels - 1 : 0);
   vae->image_channels = (int32_t)model_integer(loader, "vae.image_channels", 3, 4, 0, 1);
@@ -477,11 +477,11 @@ static void model_autoencoder(model_loader *loader) {
     return;
   }
   if (decoder) {
-    if (!vae->decoder) vae->decoder = (dit__half *)model_take(loader, sizeof *vae->decoder);
+    if (!vae->decoder) vae->decoder = (dit__vae_coder *)model_take(loader, sizeof *vae->decoder);
     if (vae->decoder) model_half(loader, 1, widths, layers, vae->decoder);
   }
   if (encoder && !loader->status) {
-    if (!vae->encoder) vae->encoder = (dit__half *)model_take(loader, sizeof *vae->encoder);
+    if (!vae->encoder) vae->encoder = (dit__vae_coder *)model_take(loader, sizeof *vae->encoder);
     if (vae->encoder) model_half(loader, 0, widths, layers, vae->encoder);
   }
 }
@@ -491,7 +491,7 @@ static void model_autoencoder(model_loader *loader) {
 static void model_recommendation(model_loader *loader) {
   dit_info *info = &loader->model->info;
   const dit__transformer *dit = &loader->model->dit;
-  const int32_t most = dit->process.timesteps < DIT__STEPS_MOST ? dit->process.timesteps : DIT__STEPS_MOST;
+  const int32_t most = dit->diffusion.timesteps < DIT__MAX_STEPS ? dit->diffusion.timesteps : DIT__MAX_STEPS;
   info->steps = (int32_t)model_integer(loader, "dit.steps", 1, most, most < 250 ? most : 250, 0);
   info->sampler = model_choice(loader, "dit.sampler", "ddpm|ddim|dpm++");
   if (!info->sampler) info->sampler = DIT_SAMPLER_DDPM;
@@ -711,8 +711,8 @@ static void model_load(model_loader *loader) {
 
 static void model_free(dit_model *model) {
   const dit_options options = model->options;
-  for (dit__taken *block = model->taken; block;) {
-    dit__taken *next = block->next;
+  for (dit__allocation *block = model->taken; block;) {
+    dit__allocation *next = block->next;
     dit__release(&options, block, block->size);
     block = next;
   }

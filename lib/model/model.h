@@ -7,8 +7,8 @@
 #include "lib/model/matrix.h"
 #include "lib/sampling/timesteps.h"
 
-enum { DIT__LEVELS_MOST = 8, DIT__LAYERS_MOST = 8 };
-enum { DIT__SIDE_MOST = 16384, DIT__LATENT_MOST = 1024 }; /* pixels and latent pixels along one side */
+enum { DIT__MAX_VAE_LEVELS = 8, DIT__MAX_VAE_LAYERS = 8 };
+enum { DIT__MAX_SIDE = 16384, DIT__MAX_LATENT = 1024 }; /* pixels and latent pixels along one side */
 
 typedef struct dit__block {
   dit__matrix qkv, proj, fc1, fc2, modulation;
@@ -17,14 +17,14 @@ typedef struct dit__block {
 typedef struct dit__transformer {
   int32_t present;
   int32_t hidden, depth, heads, patch, latent_size, channels, out_channels, mlp, classes, null_class;
-  dit__process process;     /* what the model was trained with */
-  int32_t diffusers;        /* dit.forward: 1 for the formulas of diffusers' DiTTransformer2DModel */
-  float mlp_eps;            /* of the norm before the MLP */
-  dit__matrix embed;        /* [hidden][channels * patch * patch] */
-  dit__weights positions;   /* [latent_size/patch squared][hidden] */
-  dit__matrix time0, time2; /* timestep embedding */
-  dit__weights labels;      /* [classes (+ 1)][hidden] */
-  dit__block *blocks;       /* [depth] */
+  dit__diffusion diffusion;   /* what the model was trained with */
+  int32_t diffusers;          /* dit.forward: 1 for the formulas of diffusers' DiTTransformer2DModel */
+  float mlp_eps;              /* of the norm before the MLP */
+  dit__matrix embed;          /* [hidden][channels * patch * patch] */
+  dit__weights positions;     /* [latent_size/patch squared][hidden] */
+  dit__matrix t_mlp0, t_mlp2; /* timestep embedding */
+  dit__weights labels;        /* [classes (+ 1)][hidden] */
+  dit__block *blocks;         /* [depth] */
   dit__matrix final_linear, final_modulation;
 } dit__transformer;
 
@@ -38,41 +38,41 @@ typedef struct dit__resnet {
   dit__matrix conv1, conv2, shortcut; /* shortcut only if in != out */
 } dit__resnet;
 
-typedef struct dit__middle {
+typedef struct dit__vae_mid_block {
   dit__resnet resnet[2];
   dit__norm norm;
   dit__matrix q, k, v, out;
-} dit__middle;
+} dit__vae_mid_block;
 
 /* Half of the autoencoder; levels in the order in which data passes them. */
-typedef struct dit__half {
+typedef struct dit__vae_coder {
   int32_t present;
-  int32_t width[DIT__LEVELS_MOST];
+  int32_t width[DIT__MAX_VAE_LEVELS];
   int32_t resnets;                      /* of a level */
   dit__matrix conv_in, conv_out, quant; /* post_quant_conv or quant_conv, 1x1 */
-  dit__middle middle;
-  dit__resnet level[DIT__LEVELS_MOST][DIT__LAYERS_MOST];
-  dit__matrix resample[DIT__LEVELS_MOST]; /* the upsampler or downsampler behind a level, but for the last */
+  dit__vae_mid_block mid_block;
+  dit__resnet level[DIT__MAX_VAE_LEVELS][DIT__MAX_VAE_LAYERS];
+  dit__matrix resample[DIT__MAX_VAE_LEVELS]; /* the upsampler or downsampler behind a level, but for the last */
   dit__norm norm_out;
-} dit__half;
+} dit__vae_coder;
 
 typedef struct dit__vae {
   int32_t levels, groups, channels, image_channels, factor; /* factor: pixels per latent pixel */
   double scaling;
-  dit__half *decoder, *encoder; /* NULL: not in the file */
+  dit__vae_coder *decoder, *encoder; /* NULL: not in the file */
 } dit__vae;
 
-typedef struct dit__taken {
-  struct dit__taken *next;
+typedef struct dit__allocation {
+  struct dit__allocation *next;
   size_t size;
-} dit__taken;
+} dit__allocation;
 
 struct dit_model {
   dit__kernels kernels;
   dit_options options;
   dit__file file;
   dit__gguf *gguf;
-  dit__taken *taken; /* blocks of memory that go with the model */
+  dit__allocation *taken; /* blocks of memory that go with the model */
   uint64_t memory;
   intptr_t references; /* the host's, and one for each job; counted atomically */
   dit__transformer dit;
@@ -97,6 +97,6 @@ dit_status dit__check_class(const dit_model *model, const char *what, int32_t in
 dit_status dit__check_size(const dit_model *model, const char *what, int32_t height, int32_t width, dit_error *error);
 
 /* The most pixels along one side that can be decoded, of an autoencoder with this factor (1: of none). */
-int32_t dit__side_most(int32_t factor);
+int32_t dit__max_side(int32_t factor);
 
 #endif

@@ -5,27 +5,27 @@
 
 #include "lib/model/q4.h"
 
-int8_t dit__q4_form(int32_t width, int32_t shape) { return (int8_t)(width + 16 * shape); }
+int8_t dit__q4_row_format(int32_t width, int32_t shape) { return (int8_t)(width + 16 * shape); }
 
-int32_t dit__q4_width(int8_t form) {
+int32_t dit__q4_bits(int8_t form) {
   const int32_t width = form & 15, shape = form >> 4;
   if (width == 8) return shape == 0 ? width : 0;
-  return width >= 4 && width <= 6 && shape >= 0 && shape < DIT__Q4_SHAPES ? width : 0;
+  return width >= 4 && width <= 6 && shape >= 0 && shape < DIT__Q4_CODEBOOKS ? width : 0;
 }
 
-uint64_t dit__q4_widths(const int8_t *forms, uint64_t rows) {
+uint64_t dit__q4_sum_bits(const int8_t *forms, uint64_t rows) {
   uint64_t sum = 0;
   for (uint64_t i = 0; i < rows; i++) {
-    const int32_t width = dit__q4_width(forms[i]);
+    const int32_t width = dit__q4_bits(forms[i]);
     if (!width) return 0;
     sum += (uint64_t)width;
   }
   return sum;
 }
 
-void dit__q4_starts(const int8_t *forms, uint64_t rows, uint64_t k, uint32_t *starts) {
+void dit__q4_row_offsets(const int8_t *forms, uint64_t rows, uint64_t k, uint32_t *starts) {
   starts[0] = 0;
-  for (uint64_t i = 0; i < rows; i++) starts[i + 1] = starts[i] + (uint32_t)(k / 8) * (uint32_t)dit__q4_width(forms[i]);
+  for (uint64_t i = 0; i < rows; i++) starts[i + 1] = starts[i] + (uint32_t)(k / 8) * (uint32_t)dit__q4_bits(forms[i]);
 }
 
 /* 127 ((1 - a) u + a u^3) with u = (2 code + 1) / 2^width - 1 and a = shape / 4, rounded, halves away from zero. */
@@ -39,11 +39,11 @@ int32_t dit__q4_value(int32_t width, int32_t shape, int32_t code) {
 /* Where the pairs of a form begin. */
 static size_t q4_place(int32_t width, int32_t shape) {
   const size_t before = width == 4 ? 0 : width == 5 ? 1 << 8 : (1 << 8) + (1 << 10);
-  return (size_t)shape * (DIT__Q4_PAIRS / DIT__Q4_SHAPES) + before;
+  return (size_t)shape * (DIT__Q4_TABLE_SIZE / DIT__Q4_CODEBOOKS) + before;
 }
 
-void dit__q4_pairs(uint16_t *pairs) {
-  for (int32_t shape = 0; shape < DIT__Q4_SHAPES; shape++)
+void dit__q4_decode_table(uint16_t *pairs) {
+  for (int32_t shape = 0; shape < DIT__Q4_CODEBOOKS; shape++)
     for (int32_t width = 4; width <= 6; width++) {
       int8_t value[64];
       uint16_t *to = pairs + q4_place(width, shape);
@@ -69,7 +69,7 @@ void dit__q4_rows(const dit__weights *w, int32_t first, int32_t count, int8_t *t
   for (int32_t row = first; row < first + count; row++, to += w->k) {
     const int8_t form = w->q4->forms[row];
     const uint8_t *from = w->data + w->q4->starts[row];
-    const int32_t width = dit__q4_width(form);
+    const int32_t width = dit__q4_bits(form);
     const uint16_t *pairs = width == 8 ? NULL : w->q4->pairs + q4_place(width, form >> 4);
     switch (width) {
       case 4: q4_unpack(pairs, from, w->k, to, 4); break;

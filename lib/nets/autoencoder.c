@@ -49,7 +49,7 @@ dit__op *dit__vae_convolution(const dit__vae_run *run, const dit__matrix *matrix
   op->out = out;
   op->out_stride = matrix->weights.rows;
   op->residual = residual;
-  op->finish = residual ? DIT__RESIDUAL : DIT__STORE;
+  op->epilogue = residual ? DIT__EPILOGUE_RESIDUAL : DIT__EPILOGUE_STORE;
   return op;
 }
 
@@ -63,7 +63,7 @@ void dit__vae_matrix(const dit__vae_run *run, const dit__matrix *matrix, int32_t
   op->out = out;
   op->out_stride = out_stride;
   op->residual = residual;
-  op->finish = residual ? DIT__RESIDUAL : DIT__STORE;
+  op->epilogue = residual ? DIT__EPILOGUE_RESIDUAL : DIT__EPILOGUE_STORE;
 }
 
 /* A matrix at every pixel. */
@@ -136,7 +136,7 @@ static void vae_resnet(dit__vae_run *run, const dit__resnet *resnet) {
 }
 
 /* x += out(attention(norm(x))): one head, tokens are pixels. */
-static void vae_attention(const dit__vae_run *run, const dit__middle *middle, int32_t channels) {
+static void vae_attention(const dit__vae_run *run, const dit__vae_mid_block *middle, int32_t channels) {
   const dit__matrix *const parts[3] = {&middle->q, &middle->k, &middle->v};
   float *h = dit__vae_take(run, run->height, run->width, channels);
   float *qkv = dit__vae_take(run, run->height, run->width, 3 * channels);
@@ -164,7 +164,7 @@ static void vae_attention(const dit__vae_run *run, const dit__middle *middle, in
   dit__plan_free(run->plan, h);
 }
 
-static void vae_middle(dit__vae_run *run, const dit__middle *middle, int32_t channels) {
+static void vae_middle(dit__vae_run *run, const dit__vae_mid_block *middle, int32_t channels) {
   vae_resnet(run, &middle->resnet[0]);
   vae_attention(run, middle, channels);
   vae_resnet(run, &middle->resnet[1]);
@@ -223,8 +223,8 @@ void dit__vae_image(const dit__vae_run *run, const float *from, int32_t first_ro
 }
 
 /* norms: how many group norms are kept at a time. */
-static void vae_begin(dit__vae_run *run, dit__plan *plan, const dit__vae *vae, const dit__half *half, int32_t norms,
-                      int32_t height, int32_t width) {
+static void vae_begin(dit__vae_run *run, dit__plan *plan, const dit__vae *vae, const dit__vae_coder *half,
+                      int32_t norms, int32_t height, int32_t width) {
   int32_t widest = 0;
   for (int32_t i = 0; i < vae->levels; i++) widest = half->width[i] > widest ? half->width[i] : widest;
   memset(run, 0, sizeof *run);
@@ -244,7 +244,7 @@ static void vae_end(dit__vae_run *run) {
 }
 
 /* x = conv_out(silu(norm_out(x))). */
-static void vae_conv_out(dit__vae_run *run, const dit__half *half) {
+static void vae_conv_out(dit__vae_run *run, const dit__vae_coder *half) {
   float *y = dit__vae_take(run, run->height, run->width, half->conv_out.weights.rows);
   dit__vae_norm(run, run->x, half->width[run->vae->levels - 1], &half->norm_out);
   dit__vae_convolution(run, &half->conv_out, run->x, 1, 1, 0, NULL, y);
@@ -252,7 +252,7 @@ static void vae_conv_out(dit__vae_run *run, const dit__half *half) {
 }
 
 void dit__vae_level(dit__vae_run *run, int32_t level) {
-  const dit__half *half = run->vae->decoder;
+  const dit__vae_coder *half = run->vae->decoder;
   if (level) vae_resample(run, &half->resample[level - 1], 1);
   for (int32_t i = 0; i < half->resnets; i++) vae_resnet(run, &half->level[level][i]);
   if (level + 1 < run->vae->levels) return;
@@ -262,7 +262,7 @@ void dit__vae_level(dit__vae_run *run, int32_t level) {
 
 void dit__plan_decode(dit__plan *plan, const dit__vae *vae, int32_t height, int32_t width, const float *latent,
                       double factor, size_t budget, float *image) {
-  const dit__half *half = vae->decoder;
+  const dit__vae_coder *half = vae->decoder;
   dit__vae_run run;
   vae_begin(&run, plan, vae, half, budget == SIZE_MAX ? 1 : 2 * half->resnets + 3, height, width);
   run.image = image;
@@ -274,7 +274,7 @@ void dit__plan_decode(dit__plan *plan, const dit__vae *vae, int32_t height, int3
   y = dit__vae_take(&run, height, width, half->width[0]);
   dit__vae_convolution(&run, &half->conv_in, run.x, 0, 1, 0, NULL, y);
   vae_pass_on(&run, y);
-  vae_middle(&run, &half->middle, half->width[0]);
+  vae_middle(&run, &half->mid_block, half->width[0]);
   for (int32_t i = 0; i < vae->levels; i++)
     if (budget == SIZE_MAX)
       dit__vae_level(&run, i);
@@ -285,7 +285,7 @@ void dit__plan_decode(dit__plan *plan, const dit__vae *vae, int32_t height, int3
 
 void dit__plan_encode(dit__plan *plan, const dit__vae *vae, int32_t height, int32_t width, const float *image,
                       float *mean, float *logvar) {
-  const dit__half *half = vae->encoder;
+  const dit__vae_coder *half = vae->encoder;
   const int32_t channels = vae->channels;
   dit__vae_run run;
   vae_begin(&run, plan, vae, half, 1, height, width);
@@ -298,7 +298,7 @@ void dit__plan_encode(dit__plan *plan, const dit__vae *vae, int32_t height, int3
     for (int32_t j = 0; j < half->resnets; j++) vae_resnet(&run, &half->level[i][j]);
     if (i + 1 < vae->levels) vae_resample(&run, &half->resample[i], 0);
   }
-  vae_middle(&run, &half->middle, half->width[vae->levels - 1]);
+  vae_middle(&run, &half->mid_block, half->width[vae->levels - 1]);
   vae_conv_out(&run, half);
   y = dit__vae_take(&run, run.height, run.width, 2 * channels);
   vae_linear(&run, &half->quant, run.x, y, 2 * channels, NULL);

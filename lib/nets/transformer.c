@@ -6,30 +6,28 @@
 
 #include "lib/core/elementary.h"
 #include "lib/nets/transformer.h"
+#include "lib/sampling/timestep_embedding.h"
 
 /* ---- Modulation: what depends on timestep and class alone ---- */
 
 int64_t dit__modulation_size(const dit__transformer *dit) { return (6 * (int64_t)dit->depth + 2) * dit->hidden; }
 
-/* argument: dit__rows, transformer; result [steps][256]: cos(t f), then sin(t f), f = exp(-ln(10000) j / 128), or / 127
- * as diffusers has it (its downscale_freq_shift is 1). */
+/* argument: dit__modulation_request, transformer; result [steps][256]. */
 static void dit_time_features(const dit__op *op, const dit__kernels *kernels, int64_t unit) {
-  const dit__rows *rows = (const dit__rows *)op->argument[0];
-  const int last = ((const dit__transformer *)op->argument[1])->diffusers ? 127 : 128;
+  const dit__modulation_request *rows = (const dit__modulation_request *)op->argument[0];
+  const int32_t divisor = ((const dit__transformer *)op->argument[1])->diffusers ? 127 : 128;
   (void)kernels;
   (void)unit;
-  for (int32_t s = 0; s < rows->steps; s++)
-    for (int j = 0; j < 128; j++) {
-      double sine, cosine;
-      dit__sincos(rows->timesteps[s] * dit__exp(-9.210340371976184 * j / last), &sine, &cosine);
-      op->result[s * 256 + j] = (float)cosine;
-      op->result[s * 256 + 128 + j] = (float)sine;
-    }
+  for (int32_t s = 0; s < rows->steps; s++) {
+    double features[DIT__TIMESTEP_CHANNELS];
+    dit__timestep_embedding(rows->timesteps[s], divisor, features);
+    for (int j = 0; j < DIT__TIMESTEP_CHANNELS; j++) op->result[s * DIT__TIMESTEP_CHANNELS + j] = (float)features[j];
+  }
 }
 
-/* argument: dit__rows, time embeddings [steps][hidden], transformer; result [rows][hidden]: silu(time + label). */
+/* argument: dit__modulation_request, time embeddings [steps][hidden], transformer; result [rows][hidden]: silu(time + label). */
 static void dit_conditions(const dit__op *op, const dit__kernels *kernels, int64_t unit) {
-  const dit__rows *rows = (const dit__rows *)op->argument[0];
+  const dit__modulation_request *rows = (const dit__modulation_request *)op->argument[0];
   const float *time = (const float *)op->argument[1];
   const dit__transformer *dit = (const dit__transformer *)op->argument[2];
   float *label = (float *)(uintptr_t)op->argument[3], *other = label + dit->hidden;
@@ -71,7 +69,7 @@ static dit__op *dit_call(dit__plan *plan, void (*call)(const dit__op *, const di
 
 /* out [rows][..] = finish(x [rows][k] * matrix). */
 static dit__op *dit_product(dit__plan *plan, const dit__matrix *matrix, int32_t rows, const float *x,
-                            ptrdiff_t x_stride, float *out, ptrdiff_t out_stride, dit__finish finish) {
+                            ptrdiff_t x_stride, float *out, ptrdiff_t out_stride, dit__epilogue finish) {
   dit__op *op = dit__plan_add(plan, DIT__PRODUCT);
   op->matrix = matrix;
   op->rows = rows;
@@ -80,12 +78,13 @@ static dit__op *dit_product(dit__plan *plan, const dit__matrix *matrix, int32_t 
   op->out = out;
   op->out_stride = out_stride;
   op->residual = out;
-  op->finish = finish;
+  op->epilogue = finish;
   op->rows_per_sample = rows;
   return op;
 }
 
-void dit__plan_modulation(dit__plan *plan, const dit__transformer *dit, const dit__rows *rows, float *modulation) {
+void dit__plan_modulation(dit__plan *plan, const dit__transformer *dit, const dit__modulation_request *rows,
+                          float *modulation) {
   const int32_t count = rows->paired ? rows->steps : rows->steps * rows->conditions;
   const int64_t hidden = dit->hidden, size = dit__modulation_size(dit);
   float *features = (float *)dit__plan_alloc(plan, (uint64_t)rows->steps * 256, sizeof(float));
@@ -96,9 +95,9 @@ void dit__plan_modulation(dit__plan *plan, const dit__transformer *dit, const di
   dit__op *op = dit_call(plan, dit_time_features, features, rows->steps * 256 * 100.0);
   op->argument[0] = rows;
   op->argument[1] = dit;
-  dit_product(plan, &dit->time0, rows->steps, features, 256, inner, hidden, DIT__STORE);
+  dit_product(plan, &dit->t_mlp0, rows->steps, features, 256, inner, hidden, DIT__EPILOGUE_STORE);
   dit_call(plan, dit_silu, inner, 32.0 * (double)(rows->steps * hidden))->number[0] = rows->steps * hidden;
-  dit_product(plan, &dit->time2, rows->steps, inner, hidden, time, hidden, DIT__STORE);
+  dit_product(plan, &dit->t_mlp2, rows->steps, inner, hidden, time, hidden, DIT__EPILOGUE_STORE);
   op = dit_call(plan, dit_conditions, condition, 64.0 * (double)(count * hidden));
   op->argument[0] = rows;
   op->argument[1] = time;
@@ -106,9 +105,9 @@ void dit__plan_modulation(dit__plan *plan, const dit__transformer *dit, const di
   op->argument[3] = label;
   for (int32_t i = 0; i < dit->depth; i++)
     dit_product(plan, &dit->blocks[i].modulation, count, condition, hidden, modulation + 6 * hidden * i, size,
-                DIT__STORE);
+                DIT__EPILOGUE_STORE);
   dit_product(plan, &dit->final_modulation, count, condition, hidden, modulation + 6 * hidden * dit->depth, size,
-              DIT__STORE);
+              DIT__EPILOGUE_STORE);
   dit__plan_free(plan, features);
   dit__plan_free(plan, inner);
   dit__plan_free(plan, time);
@@ -206,7 +205,7 @@ typedef struct dit_pass {
   const dit__transformer *dit;
   int32_t batch, tokens, rows; /* rows = batch * tokens */
   const float *modulation;
-  const int32_t *modulation_rows;
+  const int32_t *modulation_index;
   float *x, *h, *wide; /* [rows][hidden], the same, [rows][the widest layer] */
   dit__quantized q;
 } dit_pass;
@@ -221,18 +220,18 @@ static void dit_norm(const dit_pass *pass, int64_t chunk, float eps) {
   op->eps = eps;
   op->rows_per_sample = pass->tokens;
   op->modulation = pass->modulation + chunk * pass->dit->hidden;
-  op->modulation_rows = pass->modulation_rows;
+  op->modulation_index = pass->modulation_index;
   op->modulation_stride = (ptrdiff_t)dit__modulation_size(pass->dit);
 }
 
 /* A layer of a block; its input is made narrow first where the layer's products are. chunk: of the gate, with
- * DIT__GATED. */
-static void dit_layer(const dit_pass *pass, const dit__matrix *matrix, const float *x, float *out, dit__finish finish,
+ * DIT__EPILOGUE_GATED. */
+static void dit_layer(const dit_pass *pass, const dit__matrix *matrix, const float *x, float *out, dit__epilogue finish,
                       int64_t chunk) {
   const int32_t k = matrix->weights.k;
   dit__quantized q = pass->q;
-  if (matrix->dot) {
-    q.stride = (ptrdiff_t)(k + matrix->dot->group - 1) / matrix->dot->group * 4;
+  if (matrix->qgemm) {
+    q.stride = (ptrdiff_t)(k + matrix->qgemm->group - 1) / matrix->qgemm->group * 4;
     dit__op *quantize = dit__plan_add(pass->plan, DIT__QUANTIZE);
     quantize->rows = pass->rows;
     quantize->width = k;
@@ -245,7 +244,7 @@ static void dit_layer(const dit_pass *pass, const dit__matrix *matrix, const flo
   op->quantized = q;
   op->rows_per_sample = pass->tokens;
   op->modulation = pass->modulation + chunk * pass->dit->hidden;
-  op->modulation_rows = pass->modulation_rows;
+  op->modulation_index = pass->modulation_index;
   op->modulation_stride = (ptrdiff_t)dit__modulation_size(pass->dit);
 }
 
@@ -256,7 +255,7 @@ static void dit_block(const dit_pass *pass, int32_t index) {
   const dit__block *block = &dit->blocks[index];
   const int64_t chunk = 6 * (int64_t)index;
   dit_norm(pass, chunk, DIT_EPS);
-  dit_layer(pass, &block->qkv, pass->h, pass->wide, DIT__STORE, 0);
+  dit_layer(pass, &block->qkv, pass->h, pass->wide, DIT__EPILOGUE_STORE, 0);
   dit__op *op = dit__plan_add(pass->plan, DIT__ATTENTION);
   op->x = pass->wide;
   op->x_stride = 3 * (ptrdiff_t)dit->hidden;
@@ -267,10 +266,10 @@ static void dit_block(const dit_pass *pass, int32_t index) {
   op->tokens = pass->tokens;
   op->dim = dit->hidden / dit->heads;
   op->factor = (float)(1.0 / sqrt((double)op->dim));
-  dit_layer(pass, &block->proj, pass->h, pass->x, DIT__GATED, chunk + 2);
+  dit_layer(pass, &block->proj, pass->h, pass->x, DIT__EPILOGUE_GATED, chunk + 2);
   dit_norm(pass, chunk + 3, dit->mlp_eps);
-  dit_layer(pass, &block->fc1, pass->h, pass->wide, DIT__GELU, 0);
-  dit_layer(pass, &block->fc2, pass->wide, pass->x, DIT__GATED, chunk + 5);
+  dit_layer(pass, &block->fc1, pass->h, pass->wide, DIT__EPILOGUE_GELU, 0);
+  dit_layer(pass, &block->fc2, pass->wide, pass->x, DIT__EPILOGUE_GATED, chunk + 5);
 }
 
 /* What the blocks add to the tokens, kept for steps that pass over them: this unit's share of the numbers. */
@@ -316,14 +315,14 @@ static void dit_kept(const dit_pass *pass, void (*call)(const dit__op *, const d
 }
 
 /* All blocks, or what they added at an earlier step. */
-static void dit_blocks(const dit_pass *pass, dit__reuse reuse, float *kept) {
-  if (reuse == DIT__REUSE) {
+static void dit_blocks(const dit_pass *pass, dit__block_cache reuse, float *kept) {
+  if (reuse == DIT__CACHE_USE) {
     dit_kept(pass, dit_add_kept, kept, pass->x);
     return;
   }
-  if (reuse == DIT__KEEP) dit_kept(pass, dit_keep, pass->x, kept);
+  if (reuse == DIT__CACHE_STORE) dit_kept(pass, dit_keep, pass->x, kept);
   for (int32_t i = 0; i < pass->dit->depth; i++) dit_block(pass, i);
-  if (reuse == DIT__KEEP) dit_kept(pass, dit_keep_sum, pass->x, kept);
+  if (reuse == DIT__CACHE_STORE) dit_kept(pass, dit_keep_sum, pass->x, kept);
 }
 
 static void dit_pass_numbers(dit__op *op, const dit_pass *pass, int32_t latents, int32_t height, int32_t width) {
@@ -349,12 +348,12 @@ static void dit_embed(const dit_pass *pass, int32_t latents, int32_t height, int
   dit_pass_numbers(op, pass, latents, height, width);
   op->argument[0] = latent;
   op->units = pass->batch;
-  dit_product(pass->plan, &dit->embed, pass->rows, pass->wide, k, pass->x, dit->hidden, DIT__RESIDUAL);
+  dit_product(pass->plan, &dit->embed, pass->rows, pass->wide, k, pass->x, dit->hidden, DIT__EPILOGUE_RESIDUAL);
 }
 
 void dit__plan_pass(dit__plan *plan, const dit__transformer *dit, int32_t batch, int32_t latents, int32_t height,
-                    int32_t width, const float *latent, const float *modulation, const int32_t *modulation_rows,
-                    dit__reuse reuse, float *kept, float *out) {
+                    int32_t width, const float *latent, const float *modulation, const int32_t *modulation_index,
+                    dit__block_cache reuse, float *kept, float *out) {
   const int32_t last = dit->final_linear.weights.rows;
   int32_t widest = 3 * dit->hidden > dit->mlp ? 3 * dit->hidden : dit->mlp;
   if (widest < dit->embed.weights.k) widest = dit->embed.weights.k;
@@ -367,12 +366,12 @@ void dit__plan_pass(dit__plan *plan, const dit__transformer *dit, int32_t batch,
   pass.tokens = height / dit->patch * (width / dit->patch);
   pass.rows = batch * pass.tokens;
   pass.modulation = modulation;
-  pass.modulation_rows = modulation_rows;
+  pass.modulation_index = modulation_index;
   const uint64_t rows = (uint64_t)pass.rows;
   pass.x = (float *)dit__plan_alloc(plan, rows * (uint64_t)dit->hidden, sizeof(float));
   pass.h = (float *)dit__plan_alloc(plan, rows * (uint64_t)dit->hidden, sizeof(float));
   pass.wide = (float *)dit__plan_alloc(plan, rows * (uint64_t)widest, sizeof(float));
-  const dit__dot *dot = dit->blocks[0].qkv.dot;
+  const dit__qgemm_kernel *dot = dit->blocks[0].qkv.qgemm;
   const uint64_t group = dot ? (uint64_t)dot->group : 1, groups = ((uint64_t)widest + group - 1) / group;
   pass.q.q = (uint8_t *)dit__plan_alloc(plan, dot ? rows * groups : 0, 4);
   pass.q.scale = (float *)dit__plan_alloc(plan, dot ? rows : 0, sizeof(float));
@@ -381,7 +380,7 @@ void dit__plan_pass(dit__plan *plan, const dit__transformer *dit, int32_t batch,
   dit_embed(&pass, latents, height, width, latent);
   dit_blocks(&pass, reuse, kept);
   dit_norm(&pass, 6 * (int64_t)dit->depth, DIT_EPS);
-  dit_product(plan, &dit->final_linear, pass.rows, pass.h, dit->hidden, pass.wide, last, DIT__STORE);
+  dit_product(plan, &dit->final_linear, pass.rows, pass.h, dit->hidden, pass.wide, last, DIT__EPILOGUE_STORE);
   dit__op *op = dit_call(plan, dit_unpatchify, out, 8.0 * pass.tokens * last);
   dit_pass_numbers(op, &pass, latents, height, width);
   op->argument[0] = pass.wide;

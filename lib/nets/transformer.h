@@ -14,28 +14,29 @@ typedef struct dit__condition {
 
 /* Which rows of modulation are wanted: of each of `steps` timesteps with each of `conditions`, in row
  * step * conditions + condition; or, paired, of timestep i with condition i, in row i. */
-typedef struct dit__rows {
+typedef struct dit__modulation_request {
   int32_t steps, conditions, paired;
   float mix;
   const double *timesteps;         /* [steps] */
   const dit__condition *condition; /* [conditions] */
-} dit__rows;
+} dit__modulation_request;
 
 /* Appends the computation of these rows [..][dit__modulation_size]. The arrays are read when the plan runs. */
-void dit__plan_modulation(dit__plan *plan, const dit__transformer *dit, const dit__rows *rows, float *modulation);
+void dit__plan_modulation(dit__plan *plan, const dit__transformer *dit, const dit__modulation_request *rows,
+                          float *modulation);
 
 /* A pass may leave out the blocks, and add to the tokens what these added at an earlier step. */
-typedef enum dit__reuse {
-  DIT__WHOLE,
-  DIT__KEEP, /* whole; what the blocks add goes to `kept` */
-  DIT__REUSE /* without blocks; `kept` in their place */
-} dit__reuse;
+typedef enum dit__block_cache {
+  DIT__CACHE_OFF,
+  DIT__CACHE_STORE, /* whole; what the blocks add goes to `kept` */
+  DIT__CACHE_USE    /* without blocks; `kept` in their place */
+} dit__block_cache;
 
 /* Appends a pass over `batch` samples: sample s reads latent[s % latents] [C][height][width], modulation row rows[s],
  * and gives out [batch][out_channels][height][width]. kept: [batch][tokens][hidden], of the same samples at the step
- * that kept it; not used by DIT__WHOLE. */
+ * that kept it; not used by DIT__CACHE_OFF. */
 void dit__plan_pass(dit__plan *plan, const dit__transformer *dit, int32_t batch, int32_t latents, int32_t height,
-                    int32_t width, const float *latent, const float *modulation, const int32_t *modulation_rows,
-                    dit__reuse reuse, float *kept, float *out);
+                    int32_t width, const float *latent, const float *modulation, const int32_t *modulation_index,
+                    dit__block_cache reuse, float *kept, float *out);
 
 #endif

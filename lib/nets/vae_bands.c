@@ -21,7 +21,7 @@ enum {
 };
 enum { BANDS_TILES = 256, BANDS_SIZES = 3 }; /* tiles of the largest bands; others have a half, a quarter */
 enum {
-  BANDS_NODES = 2 * DIT__LAYERS_MOST + 3
+  BANDS_NODES = 2 * DIT__MAX_VAE_LAYERS + 3
 }; /* what a level begins with, at its size, two of each block, the image */
 enum { BANDS_WAYS = 1 + KEEP_NOTHING * BANDS_SIZES };
 
@@ -72,7 +72,7 @@ static band_node *bands_add(bands *b, const dit__matrix *matrix, int32_t upsampl
 }
 
 static void bands_chain(bands *b, dit__vae_run *run, int32_t level, int32_t keep) {
-  const dit__half *half = run->vae->decoder;
+  const dit__vae_coder *half = run->vae->decoder;
   const dit__resnet *resnet = half->level[level];
   memset(b, 0, sizeof *b);
   b->run = run;

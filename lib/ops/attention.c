@@ -17,22 +17,22 @@ typedef struct head_cut {
 
 static head_cut attention_cut(const dit__engine *engine, const dit__op *op) {
   const int64_t nr = engine->kernels->nr, all = (int64_t)op->samples * op->heads;
-  const double flops = 4.0 * op->tokens * op->tokens * op->dim, packing = 2.0 * PLAN_MOVED * op->tokens * op->dim;
+  const double flops = 4.0 * op->tokens * op->tokens * op->dim, packing = 2.0 * FLOPS_PER_MOVE * op->tokens * op->dim;
   head_cut cut;
-  cut.keys_bytes = plan_round((size_t)(plan_ceil(op->tokens, nr) * nr * op->dim) * 4);
-  cut.values_bytes = plan_round((size_t)(plan_ceil(op->dim, nr) * nr * op->tokens) * 4);
-  cut.task_bytes = plan_round((size_t)dit__attention_scratch(op->dim) * 4);
+  cut.keys_bytes = align64((size_t)(ceil_div(op->tokens, nr) * nr * op->dim) * 4);
+  cut.values_bytes = align64((size_t)(ceil_div(op->dim, nr) * nr * op->tokens) * 4);
+  cut.task_bytes = align64((size_t)dit__attention_scratch(op->dim) * 4);
   int64_t most =
-      plan_least((int64_t)(engine->unit_flops / flops), (int64_t)(HEADS_BYTES / (cut.keys_bytes + cut.values_bytes)));
-  most = plan_most(1, plan_least(most, all));
+      min64((int64_t)(engine->unit_flops / flops), (int64_t)(HEADS_BYTES / (cut.keys_bytes + cut.values_bytes)));
+  most = max64(1, min64(most, all));
   if (most > engine->threads) most = most / engine->threads * engine->threads;
   cut.heads = most;
-  cut.head_groups = plan_ceil(all, most);
-  cut.pack_units = plan_most(1, (int64_t)ceil(packing * (double)most / engine->unit_flops));
+  cut.head_groups = ceil_div(all, most);
+  cut.pack_units = max64(1, (int64_t)ceil(packing * (double)most / engine->unit_flops));
   const int64_t queries = (int64_t)(engine->unit_flops / flops * op->tokens / (double)most);
-  cut.query_chunks = plan_ceil(op->tokens, plan_most(1, plan_least(queries, op->tokens)));
-  cut.queries = plan_ceil(op->tokens, cut.query_chunks);
-  cut.query_chunks = plan_ceil(op->tokens, cut.queries);
+  cut.query_chunks = ceil_div(op->tokens, max64(1, min64(queries, op->tokens)));
+  cut.queries = ceil_div(op->tokens, cut.query_chunks);
+  cut.query_chunks = ceil_div(op->tokens, cut.queries);
   return cut;
 }
 
@@ -71,11 +71,11 @@ static void DIT_CALL head_pack_task(void *context, int32_t index) {
   const dit__op *op = run->op;
   const int32_t units = (int32_t)run->cut.pack_units, unit = (int32_t)run->pack_unit, nr = run->kernels->nr;
   int64_t first, count, begin, panels;
-  plan_share(run->heads * 2, run->tasks, index, 1, &first, &count);
+  split_range(run->heads * 2, run->tasks, index, 1, &first, &count);
   for (int64_t i = first; i < first + count; i++) {
     uint8_t *keys = run->packed + (size_t)(i / 2) * (run->cut.keys_bytes + run->cut.values_bytes);
     const float *rows = head_rows(op, run->head + i / 2, i % 2 ? 2 : 1);
-    plan_share(i % 2 ? op->dim : op->tokens, units, unit, nr, &begin, &panels);
+    split_range(i % 2 ? op->dim : op->tokens, units, unit, nr, &begin, &panels);
     if (!panels) continue;
     if (i % 2) {
       float *to = (float *)(void *)(keys + run->cut.keys_bytes) + begin * op->tokens;
@@ -93,10 +93,10 @@ static void DIT_CALL head_task(void *context, int32_t index) {
   const head_run *run = (const head_run *)context;
   const dit__op *op = run->op;
   int64_t first, count;
-  plan_share(run->heads * run->queries, run->tasks, index, HEAD_QUERIES, &first, &count);
+  split_range(run->heads * run->queries, run->tasks, index, HEAD_QUERIES, &first, &count);
   while (count > 0) {
     const int64_t head = first / run->queries, query = first % run->queries;
-    const int64_t part = plan_least(count, run->queries - query);
+    const int64_t part = min64(count, run->queries - query);
     const uint8_t *keys = run->packed + (size_t)head * (run->cut.keys_bytes + run->cut.values_bytes);
     const int64_t sample = (run->head + head) / op->heads;
     dit__attention a;
@@ -126,17 +126,17 @@ void dit__attention_unit(const dit__engine *engine, const dit__op *op, int64_t u
   run.scratch = engine->scratch + (size_t)run.cut.heads * (run.cut.keys_bytes + run.cut.values_bytes);
   const int64_t each = run.cut.pack_units + run.cut.query_chunks, chunk = unit % each - run.cut.pack_units;
   run.head = unit / each * run.cut.heads;
-  run.heads = plan_least(run.cut.heads, (int64_t)op->samples * op->heads - run.head);
+  run.heads = min64(run.cut.heads, (int64_t)op->samples * op->heads - run.head);
   if (chunk < 0) {
     run.pack_unit = unit % each;
-    run.tasks = plan_tasks(engine, 2.0 * PLAN_MOVED * (double)run.heads * op->tokens * op->dim, run.heads * 2);
+    run.tasks = task_count(engine, 2.0 * FLOPS_PER_MOVE * (double)run.heads * op->tokens * op->dim, run.heads * 2);
     dit__parallel(engine, run.tasks, head_pack_task, &run);
     return;
   }
   run.query = chunk * run.cut.queries;
-  run.queries = plan_least(run.cut.queries, op->tokens - run.query);
+  run.queries = min64(run.cut.queries, op->tokens - run.query);
   if (run.queries <= 0) return;
   const double flops = 4.0 * (double)run.heads * (double)run.queries * op->tokens * op->dim;
-  run.tasks = plan_tasks(engine, flops, plan_ceil(run.heads * run.queries, HEAD_QUERIES));
+  run.tasks = task_count(engine, flops, ceil_div(run.heads * run.queries, HEAD_QUERIES));
   dit__parallel(engine, run.tasks, head_task, &run);
 }

@@ -19,35 +19,35 @@ typedef struct band_cut {
 
 static band_cut convolution_cut(const dit__engine *engine, const dit__op *op) {
   const dit__matrix *matrix = op->matrix;
-  const int64_t k = matrix->weights.k, nr = engine->kernels->nr, panels = plan_ceil(matrix->weights.rows, nr);
+  const int64_t k = matrix->weights.k, nr = engine->kernels->nr, panels = ceil_div(matrix->weights.rows, nr);
   const double unit = engine->unit_flops, panel_flops = 2.0 * (double)k * (double)matrix->weights.rows / (double)panels;
-  const double gathering = (double)PLAN_MOVED * op->channels * op->stride; /* of a pixel and row of the band */
+  const double gathering = (double)FLOPS_PER_MOVE * op->channels * op->stride; /* of a pixel and row of the band */
   band_cut cut;
   memset(&cut, 0, sizeof cut);
   const int64_t fit = (int64_t)(unit / (panel_flops + 3 * gathering * op->stride));
-  cut.across_chunks = (int32_t)plan_ceil(op->image_width, plan_most(1, fit));
-  cut.across = (int32_t)plan_ceil(op->image_width, cut.across_chunks);
-  cut.across_chunks = (int32_t)plan_ceil(op->image_width, cut.across);
+  cut.across_chunks = (int32_t)ceil_div(op->image_width, max64(1, fit));
+  cut.across = (int32_t)ceil_div(op->image_width, cut.across_chunks);
+  cut.across_chunks = (int32_t)ceil_div(op->image_width, cut.across);
   cut.in_width = (cut.across - 1) * op->stride + 3;
   const double row_flops = panel_flops * (double)panels * cut.across, row_gathering = gathering * cut.in_width;
   const double row_bytes = 4.0 * cut.in_width * op->channels * op->stride;
-  int64_t rows = plan_least((int64_t)((unit - 2 * row_gathering) / (row_flops + row_gathering)), /* 2: the border */
-                            (int64_t)(CONVOLUTION_BAND / row_bytes));
-  rows = cut.across_chunks > 1 ? 1 : plan_most(1, plan_least(rows, op->rows));
-  cut.bands = (int32_t)plan_ceil(op->rows, rows);
-  cut.rows = (int32_t)plan_ceil(op->rows, cut.bands);
-  cut.bands = (int32_t)plan_ceil(op->rows, cut.rows);
+  int64_t rows = min64((int64_t)((unit - 2 * row_gathering) / (row_flops + row_gathering)), /* 2: the border */
+                       (int64_t)(CONVOLUTION_BAND / row_bytes));
+  rows = cut.across_chunks > 1 ? 1 : max64(1, min64(rows, op->rows));
+  cut.bands = (int32_t)ceil_div(op->rows, rows);
+  cut.rows = (int32_t)ceil_div(op->rows, cut.bands);
+  cut.bands = (int32_t)ceil_div(op->rows, cut.rows);
   int64_t most = (int64_t)((unit - (cut.rows + 2) * row_gathering) / (panel_flops * cut.across * cut.rows));
-  most = plan_most(1, plan_least(most, panels));
-  const int64_t each = plan_ceil(panels, plan_ceil(panels, most));
+  most = max64(1, min64(most, panels));
+  const int64_t each = ceil_div(panels, ceil_div(panels, most));
   cut.columns = (int32_t)(each * nr);
-  cut.column_chunks = (int32_t)plan_ceil(panels, each);
+  cut.column_chunks = (int32_t)ceil_div(panels, each);
   cut.in_rows = (cut.rows - 1) * op->stride + 3;
   cut.panel_bytes = (size_t)(k * nr) * 4;
   cut.pack_units = matrix->panels == NULL;
-  if (!matrix->panels) cut.pack_bytes = plan_round(cut.panel_bytes * (size_t)panels);
-  cut.band_bytes = plan_round((size_t)cut.in_rows * (size_t)cut.in_width * (size_t)op->channels * 4);
-  if (k > DIT__BLOCK) cut.partial_bytes = plan_round((size_t)cut.rows * (size_t)cut.across * (size_t)cut.columns * 4);
+  if (!matrix->panels) cut.pack_bytes = align64(cut.panel_bytes * (size_t)panels);
+  cut.band_bytes = align64((size_t)cut.in_rows * (size_t)cut.in_width * (size_t)op->channels * 4);
+  if (k > DIT__KC) cut.partial_bytes = align64((size_t)cut.rows * (size_t)cut.across * (size_t)cut.columns * 4);
   return cut;
 }
 
@@ -58,7 +58,7 @@ int64_t dit__convolution_units(const dit__engine *engine, const dit__op *op) {
 
 size_t dit__convolution_scratch(const dit__engine *engine, const dit__op *op) {
   const band_cut cut = convolution_cut(engine, op);
-  return cut.pack_bytes + cut.band_bytes + cut.partial_bytes + (size_t)engine->threads * dit__product_task_bytes();
+  return cut.pack_bytes + cut.band_bytes + cut.partial_bytes + (size_t)engine->threads * dit__gemm_task_bytes();
 }
 
 typedef struct band_run {
@@ -75,8 +75,8 @@ static void band_row(const band_run *run, int32_t row, float *to) {
   const int32_t channels = op->channels, scale = op->stride == 2 ? 2 : 1;
   const int32_t columns = op->image_width * scale, rows = op->height * scale;
   const size_t pixel = (size_t)channels * sizeof(float);
-  const int32_t begin = (int32_t)plan_most(run->first_column, 0);
-  const int32_t end = (int32_t)plan_least(run->first_column + run->width, columns);
+  const int32_t begin = (int32_t)max64(run->first_column, 0);
+  const int32_t end = (int32_t)min64(run->first_column + run->width, columns);
   if (row < 0 || row >= rows) {
     memset(to, 0, (size_t)run->width * pixel);
     return;
@@ -100,7 +100,7 @@ static void band_row(const band_run *run, int32_t row, float *to) {
 static void DIT_CALL band_task(void *context, int32_t index) {
   const band_run *run = (const band_run *)context;
   int64_t first, count;
-  plan_share(run->rows, run->tasks, index, 1, &first, &count);
+  split_range(run->rows, run->tasks, index, 1, &first, &count);
   for (int64_t i = first; i < first + count; i++)
     band_row(run, run->first_row + (int32_t)i, run->band + i * run->width * run->op->channels);
 }
@@ -118,18 +118,18 @@ void dit__convolution_unit(const dit__engine *engine, const dit__op *op, int64_t
   const int32_t row = (int32_t)(chunk / cut.across_chunks) * cut.rows;
   const int32_t pixel = (int32_t)(chunk % cut.across_chunks) * cut.across;
   const int32_t column = (int32_t)(unit % cut.column_chunks) * cut.columns;
-  const int32_t rows = (int32_t)plan_least(cut.rows, op->rows - row);
-  const int32_t across = (int32_t)plan_least(cut.across, op->image_width - pixel);
+  const int32_t rows = (int32_t)min64(cut.rows, op->rows - row);
+  const int32_t across = (int32_t)min64(cut.across, op->image_width - pixel);
   float *band = (float *)(void *)(engine->scratch + cut.pack_bytes);
   if (column == 0) {
     band_run gather = {engine->kernels, op, band, 0, pixel * op->stride - border, 0, 0, 0};
     gather.first_row = (op->first_row + row) * op->stride - border;
     gather.rows = (rows - 1) * op->stride + 3;
     gather.width = (across - 1) * op->stride + 3;
-    gather.tasks = plan_tasks(engine, (double)PLAN_MOVED * gather.rows * gather.width * op->channels, gather.rows);
+    gather.tasks = task_count(engine, (double)FLOPS_PER_MOVE * gather.rows * gather.width * op->channels, gather.rows);
     dit__parallel(engine, gather.tasks, band_task, &gather);
   }
-  dit__product_run run;
+  dit__gemm_run run;
   memset(&run, 0, sizeof run);
   run.kernels = engine->kernels;
   run.panels = matrix->panels ? (const uint8_t *)matrix->panels : engine->scratch;
@@ -137,8 +137,8 @@ void dit__convolution_unit(const dit__engine *engine, const dit__op *op, int64_t
   run.panel_bytes = cut.panel_bytes;
   run.nr = nr;
   run.rows = rows * across;
-  run.columns = (int32_t)plan_least(cut.columns, matrix->weights.rows - column);
-  dit__product *to = &run.product.to;
+  run.columns = (int32_t)min64(cut.columns, matrix->weights.rows - column);
+  dit__gemm *to = &run.product.to;
   const int32_t in_width = (across - 1) * op->stride + 3;
   const ptrdiff_t at = ((ptrdiff_t)row * op->image_width + pixel) * op->out_stride + column;
   to->a = band;
@@ -154,9 +154,9 @@ void dit__convolution_unit(const dit__engine *engine, const dit__op *op, int64_t
   to->partial = (float *)(void *)(engine->scratch + cut.pack_bytes + cut.band_bytes);
   to->partial_rows = cut.rows * cut.across;
   run.scratch = engine->scratch + cut.pack_bytes + cut.band_bytes + cut.partial_bytes;
-  to->finish = op->finish;
-  if (op->finish >= DIT__RESIDUAL) to->residual = op->residual + at;
+  to->epilogue = op->epilogue;
+  if (op->epilogue >= DIT__EPILOGUE_RESIDUAL) to->residual = op->residual + at;
   to->residual_stride = op->out_stride;
   to->rows_per_sample = 1;
-  dit__product_compute(engine, &run, matrix->weights.k);
+  dit__gemm_compute(engine, &run, matrix->weights.k);
 }

@@ -11,10 +11,10 @@ typedef struct parallel_run {
 
 static void DIT_CALL parallel_task(void *context, int32_t index) {
   const parallel_run *run = (const parallel_run *)context;
-  dit__environment saved;
-  dit__environment_enter(&saved);
+  dit__fpenv saved;
+  dit__fpenv_enter(&saved);
   run->task(run->context, index);
-  dit__environment_leave(&saved);
+  dit__fpenv_leave(&saved);
 }
 
 void dit__parallel(const dit__engine *engine, int32_t count, void(DIT_CALL *task)(void *context, int32_t index),

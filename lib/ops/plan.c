@@ -18,8 +18,8 @@ typedef struct row_run {
 static void norm_rows(const dit__kernels *kernels, const dit__op *op, int64_t first, int64_t count) {
   while (count > 0) { /* sample by sample: each has its own shift and scale */
     const int64_t sample = first / op->rows_per_sample;
-    const int64_t part = plan_least(count, (sample + 1) * op->rows_per_sample - first);
-    const float *shift = op->modulation + op->modulation_rows[sample] * op->modulation_stride;
+    const int64_t part = min64(count, (sample + 1) * op->rows_per_sample - first);
+    const float *shift = op->modulation + op->modulation_index[sample] * op->modulation_stride;
     kernels->norm_modulate(op->x + first * op->x_stride, op->x_stride, (int32_t)part, op->width, op->eps, shift,
                            shift + op->width, op->out + first * op->out_stride, op->out_stride);
     first += part;
@@ -31,31 +31,32 @@ static void DIT_CALL row_task(void *context, int32_t index) {
   const row_run *run = (const row_run *)context;
   const dit__op *op = run->op;
   int64_t first, count;
-  plan_share(run->count, run->tasks, index, 1, &first, &count);
+  split_range(run->count, run->tasks, index, 1, &first, &count);
   first += run->first;
   if (!count) return;
   const float *x = op->x + first * op->x_stride;
   if (op->kind == DIT__NORM) {
     norm_rows(run->kernels, op, first, count);
   } else if (op->kind == DIT__QUANTIZE) {
-    op->matrix->dot->narrow(x, op->x_stride, (int32_t)count, op->width, op->quantized.q + first * op->quantized.stride,
-                            op->quantized.stride, op->quantized.scale + first, op->quantized.low + first);
+    op->matrix->qgemm->quantize(x, op->x_stride, (int32_t)count, op->width,
+                                op->quantized.q + first * op->quantized.stride, op->quantized.stride,
+                                op->quantized.scale + first, op->quantized.low + first);
   } else {
     run->kernels->affine(x, op->x_stride, (int32_t)count, op->width, op->scale, op->shift, op->silu,
                          op->out + first * op->out_stride);
   }
 }
 
-enum { PLAN_ROW_FLOPS = 32 }; /* what a number of a row costs, in flops of a product */
+enum { FLOPS_PER_ELEMENT = 32 }; /* what a number of a row costs, in flops of a product */
 
 static int64_t row_units(const dit__engine *engine, const dit__op *op) {
-  return (int64_t)((double)op->rows * op->width * PLAN_ROW_FLOPS / engine->unit_flops) + 1;
+  return (int64_t)((double)op->rows * op->width * FLOPS_PER_ELEMENT / engine->unit_flops) + 1;
 }
 
 static void row_unit(const dit__engine *engine, const dit__op *op, int64_t unit) {
   row_run run = {engine->kernels, op, 0, 0, 1};
-  plan_share(op->rows, (int32_t)row_units(engine, op), (int32_t)unit, 1, &run.first, &run.count);
-  run.tasks = plan_tasks(engine, (double)run.count * op->width * PLAN_ROW_FLOPS, plan_most(run.count, 1));
+  split_range(op->rows, (int32_t)row_units(engine, op), (int32_t)unit, 1, &run.first, &run.count);
+  run.tasks = task_count(engine, (double)run.count * op->width * FLOPS_PER_ELEMENT, max64(run.count, 1));
   dit__parallel(engine, run.tasks, row_task, &run);
 }
 
@@ -78,7 +79,7 @@ static void DIT_CALL group_task(void *context, int32_t index) {
   const int32_t each = op->channels / op->groups;
   double *channel = run->channel + (ptrdiff_t)index * 2 * op->channels;
   int64_t first, count;
-  plan_share(run->count, run->tasks, index, 1, &first, &count);
+  split_range(run->count, run->tasks, index, 1, &first, &count);
   for (int64_t row = run->first + first; row < run->first + first + count; row++) {
     double *sums = run->sums + (op->first_row + row) * op->groups * 2;
     run->kernels->channel_sums(op->x + row * op->width * op->channels, op->width, op->channels, channel,
@@ -124,8 +125,8 @@ static void group_unit(const dit__engine *engine, const dit__op *op, int64_t uni
   double *scratch = (double *)(void *)engine->scratch;
   group_run run = {engine->kernels, op, op->sums ? op->sums : scratch, scratch, 0, 0, 1};
   if (!op->sums) run.channel += (ptrdiff_t)op->height * op->groups * 2;
-  plan_share(op->rows, (int32_t)units, (int32_t)unit, 1, &run.first, &run.count);
-  run.tasks = plan_tasks(engine, 16.0 * (double)run.count * op->width * op->channels, plan_most(run.count, 1));
+  split_range(op->rows, (int32_t)units, (int32_t)unit, 1, &run.first, &run.count);
+  run.tasks = task_count(engine, 16.0 * (double)run.count * op->width * op->channels, max64(run.count, 1));
   dit__parallel(engine, run.tasks, group_task, &run);
   if (unit == units - 1 && op->first_row + op->rows == op->height) group_finish(op, run.sums);
 }
@@ -168,7 +169,7 @@ dit__unit dit__plan_next(const dit__plan *plan) {
     case DIT__ATTENTION: unit.flops = dit__attention_unit_flops(engine, op); break;
     case DIT__GROUP_NORM: unit.flops = 16.0 * op->rows * op->width * op->channels / units; break;
     case DIT__CALL: unit.flops = op->flops; break;
-    default: unit.flops = (double)PLAN_ROW_FLOPS * op->rows * op->width / units;
+    default: unit.flops = (double)FLOPS_PER_ELEMENT * op->rows * op->width / units;
   }
   return unit;
 }

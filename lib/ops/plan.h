@@ -40,12 +40,12 @@ struct dit__op {
   float *out;
   ptrdiff_t out_stride;
   const float *residual;    /* of the rows of out, out_stride apart; may be out */
-  dit__quantized quantized; /* PRODUCT with matrix->dot: x; QUANTIZE: out */
-  int32_t finish;
+  dit__quantized quantized; /* PRODUCT with matrix->qgemm: x; QUANTIZE: out */
+  int32_t epilogue;
   int32_t rows_per_sample;
-  /* Modulation: vectors of sample s at modulation + modulation_rows[s] * modulation_stride. */
+  /* Modulation: vectors of sample s at modulation + modulation_index[s] * modulation_stride. */
   const float *modulation; /* PRODUCT: gate; NORM: shift, and scale at + width */
-  const int32_t *modulation_rows;
+  const int32_t *modulation_index;
   ptrdiff_t modulation_stride;
   float eps;    /* NORM, GROUP_NORM */
   float factor; /* ATTENTION: of the logits; CALL: of what it copies */

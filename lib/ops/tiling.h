@@ -5,12 +5,12 @@
 #include "lib/core/integers.h"
 #include "lib/ops/plan.h"
 
-enum { PLAN_MOVED = 16 }; /* what a number costs that is packed or gathered, in flops of a product */
+enum { FLOPS_PER_MOVE = 16 }; /* what a number costs that is packed or gathered, in flops of a product */
 
 /* Tasks for `work` flops: not more than threads, and none smaller than what starting it costs. */
-static inline int32_t plan_tasks(const dit__engine *engine, double work, int64_t most) {
+static inline int32_t task_count(const dit__engine *engine, double work, int64_t most) {
   const int64_t worth = (int64_t)(work / 1e6) + 1;
-  return (int32_t)plan_most(1, plan_least(plan_least(engine->threads, worth), most));
+  return (int32_t)max64(1, min64(min64(engine->threads, worth), most));
 }
 
 /* ---- product.c: DIT__PRODUCT, and what convolutions have of it ---- */
@@ -25,19 +25,19 @@ void dit__pack_matrix(const dit__engine *engine, const dit__matrix *matrix, int3
                       size_t panel_bytes, uint8_t *panels, uint8_t *rows);
 
 /* A product whose panels are ready: `product` describes all of the chunk. */
-typedef struct dit__product_run {
+typedef struct dit__gemm_run {
   const dit__kernels *kernels;
-  dit__product_dot product; /* .to alone for f32 */
-  const dit__dot *dot;      /* NULL: f32 */
+  dit__qgemm product;           /* .to alone for f32 */
+  const dit__qgemm_kernel *dot; /* NULL: f32 */
   const uint8_t *panels;
-  uint8_t *scratch; /* dit__product_task_bytes a task */
+  uint8_t *scratch; /* dit__gemm_task_bytes a task */
   size_t panel_bytes;
   int32_t nr, rows, columns, tasks;
   int32_t by_columns; /* 1: each task takes some columns, 0: some rows */
-} dit__product_run;
+} dit__gemm_run;
 
-size_t dit__product_task_bytes(void);
-void dit__product_compute(const dit__engine *engine, dit__product_run *run, double k);
+size_t dit__gemm_task_bytes(void);
+void dit__gemm_compute(const dit__engine *engine, dit__gemm_run *run, double k);
 
 /* ---- attention.c: DIT__ATTENTION ---- */
 

@@ -8,7 +8,7 @@
 
 /* image [channels][area] = bytes [area][channels] / 127.5 - 1; colour is 0 where alpha is 0, for there it means
  * nothing. */
-void dit__edit_image(const uint8_t *bytes, int64_t area, int32_t channels, float *image) {
+void dit__inpaint_image(const uint8_t *bytes, int64_t area, int32_t channels, float *image) {
   for (int64_t i = 0; i < area; i++, bytes += channels)
     for (int32_t c = 0; c < channels; c++) {
       const int hidden = channels == 4 && c < 3 && bytes[3] == 0;
@@ -17,7 +17,7 @@ void dit__edit_image(const uint8_t *bytes, int64_t area, int32_t channels, float
 }
 
 /* Mean of the mask over the pixels of each latent pixel, 0..1. */
-void dit__edit_weights(const uint8_t *mask, int32_t height, int32_t width, int32_t factor, float *weights) {
+void dit__inpaint_weights(const uint8_t *mask, int32_t height, int32_t width, int32_t factor, float *weights) {
   for (int32_t y = 0; y < height; y++)
     for (int32_t x = 0; x < width; x++) {
       int64_t sum = 0;
@@ -27,13 +27,13 @@ void dit__edit_weights(const uint8_t *mask, int32_t height, int32_t width, int32
     }
 }
 
-void dit__edit_noised(double alpha_cumprod, int64_t count, const float *clean, const float *noise, float *x) {
+void dit__inpaint_noised(double alpha_cumprod, int64_t count, const float *clean, const float *noise, float *x) {
   const double by_clean = sqrt(alpha_cumprod), by_noise = sqrt(1 - alpha_cumprod);
   for (int64_t i = 0; i < count; i++) x[i] = (float)(by_clean * (double)clean[i] + by_noise * (double)noise[i]);
 }
 
-void dit__edit_keep(double alpha_cumprod, int32_t channels, int64_t area, const float *weights, const float *clean,
-                    const float *noise, float *x) {
+void dit__inpaint_keep(double alpha_cumprod, int32_t channels, int64_t area, const float *weights, const float *clean,
+                       const float *noise, float *x) {
   const double by_clean = sqrt(alpha_cumprod), by_noise = sqrt(1 - alpha_cumprod);
   for (int64_t i = 0; i < channels * area; i++) {
     const double weight = (double)weights[i % area], kept = by_clean * (double)clean[i] + by_noise * (double)noise[i];
@@ -46,7 +46,7 @@ static uint8_t edit_nearer(uint8_t depth, uint8_t neighbour) {
 }
 
 /* Chessboard distances in two passes: from above and the left, then from below and the right. */
-void dit__edit_depths(const uint8_t *mask, int32_t height, int32_t width, int32_t most, uint8_t *depth) {
+void dit__inpaint_depths(const uint8_t *mask, int32_t height, int32_t width, int32_t most, uint8_t *depth) {
   for (int64_t i = 0; i < (int64_t)height * width; i++) depth[i] = mask[i] ? (uint8_t)most : 0;
   for (int32_t pass = 0; pass < 2; pass++)
     for (int32_t row = 0; row < height; row++) {
@@ -61,8 +61,8 @@ void dit__edit_depths(const uint8_t *mask, int32_t height, int32_t width, int32_
     }
 }
 
-void dit__edit_compose(const uint8_t *mask, const uint8_t *depth, const uint8_t *old, int64_t area, int32_t channels,
-                       int32_t fade, uint8_t *pixels) {
+void dit__inpaint_compose(const uint8_t *mask, const uint8_t *depth, const uint8_t *old, int64_t area, int32_t channels,
+                          int32_t fade, uint8_t *pixels) {
   const int32_t whole = 255 * fade;
   for (int64_t i = 0; i < area; i++) {
     const int32_t weight = mask[i] * depth[i];

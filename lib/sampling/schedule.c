@@ -31,14 +31,14 @@
 
 typedef struct schedule_tables {
   int32_t steps, diffusers;
-  int32_t kept[DIT__STEPS_MOST];   /* upwards, and so below */
-  int32_t before[DIT__STEPS_MOST]; /* the timestep of b; -1: none */
-  double a[DIT__STEPS_MOST], b[DIT__STEPS_MOST], beta[DIT__STEPS_MOST];
+  int32_t kept[DIT__MAX_STEPS];   /* upwards, and so below */
+  int32_t before[DIT__MAX_STEPS]; /* the timestep of b; -1: none */
+  double a[DIT__MAX_STEPS], b[DIT__MAX_STEPS], beta[DIT__MAX_STEPS];
 } schedule_tables;
 
 /* ---- The process ---- */
 
-static double schedule_beta(const dit__process *process, int32_t t) {
+static double schedule_beta(const dit__diffusion *process, int32_t t) {
   const double first = process->scaled ? sqrt(process->beta_start) : process->beta_start;
   const double last = process->scaled ? sqrt(process->beta_end) : process->beta_end;
   const double step = (last - first) / (process->timesteps - 1);
@@ -46,7 +46,7 @@ static double schedule_beta(const dit__process *process, int32_t t) {
   return process->scaled ? value * value : value;
 }
 
-dit_status dit__process_check(const dit__process *process, dit_error *error) {
+dit_status dit__diffusion_check(const dit__diffusion *process, dit_error *error) {
   double full = 1;
   if (!(process->beta_start >= 1e-8 && process->beta_start <= process->beta_end && process->beta_end <= 0.999))
     return dit__fail(error, DIT_ERROR_FORMAT,
@@ -62,7 +62,7 @@ dit_status dit__process_check(const dit__process *process, dit_error *error) {
 
 /* ---- Rows ---- */
 
-static void schedule_official(const dit__process *process, schedule_tables *tables) {
+static void schedule_official(const dit__diffusion *process, schedule_tables *tables) {
   double full = 1, before = 1, product = 1;
   for (int32_t t = 0, i = 0; t < process->timesteps && i < tables->steps; t++) {
     full *= 1 - schedule_beta(process, t);
@@ -75,12 +75,12 @@ static void schedule_official(const dit__process *process, schedule_tables *tabl
   }
 }
 
-static void schedule_of_diffusers(const dit__process *process, int32_t sampler, schedule_tables *tables) {
+static void schedule_of_diffusers(const dit__diffusion *process, int32_t sampler, schedule_tables *tables) {
   const int32_t steps = tables->steps, ddim = sampler == DIT_SAMPLER_DDIM, jump = process->timesteps / steps;
   double full = 1;
   for (int32_t i = 0; i < steps; i++) {
     tables->before[i] = ddim ? tables->kept[i] - jump : i > 0 ? tables->kept[i - 1] : -1;
-    if (ddim && tables->before[i] < 0 && !process->ends_clean) tables->before[i] = 0;
+    if (ddim && tables->before[i] < 0 && !process->set_alpha_to_one) tables->before[i] = 0;
     if (tables->before[i] < 0) tables->b[i] = 1;
   }
   for (int32_t t = 0, i = 0, k = 0; t < process->timesteps; t++) { /* both lists rise */
@@ -117,18 +117,18 @@ static void schedule_row(const schedule_tables *tables, int32_t i, float eta, di
   row->ddim_sigma = eta * sqrt((1 - b) / rest) * sqrt(1 - a / b);
 }
 
-int32_t dit__schedule(const dit__process *process, int32_t steps, int32_t spacing, int32_t sampler, float eta,
+int32_t dit__schedule(const dit__diffusion *process, int32_t steps, int32_t spacing, int32_t sampler, float eta,
                       int32_t capacity, dit_schedule_row *rows, dit_error *error) {
   schedule_tables tables;
-  const dit_status status = dit__spacing_check(process, steps, spacing, sampler, error);
+  const dit_status status = dit__timesteps_check(process, steps, spacing, sampler, error);
   if (status) return status;
   if (!(eta >= 0 && eta <= 1))
     return dit__fail(error, DIT_ERROR_ARGUMENT, "eta %g: must be 0 (no noise) to 1 (as much as DDPM)", (double)eta);
   if (!capacity) return steps;
-  spacing = dit__spacing_choice(process, steps, spacing, sampler);
+  spacing = dit__timesteps_default(process, steps, spacing, sampler);
   tables.steps = steps;
-  tables.diffusers = dit__spacing_diffusers(spacing);
-  dit__spacing_keep(process, steps, spacing, sampler, tables.kept);
+  tables.diffusers = dit__timesteps_diffusers(spacing);
+  dit__timesteps_list(process, steps, spacing, sampler, tables.kept);
   if (tables.diffusers)
     schedule_of_diffusers(process, sampler, &tables);
   else

@@ -35,7 +35,7 @@ typedef struct step_data {
   int32_t clip;
 } step_data;
 
-static step_data step_data_of(const dit__step *step) {
+static step_data step_data_of(const dit__solver_step *step) {
   const double a = step->rows[step->index].alpha_cumprod;
   const step_data data = {sqrt(1 / a), sqrt(1 / a - 1), step->clip != DIT_CLIP_OFF};
   return data;
@@ -48,20 +48,20 @@ static double step_x0(const step_data *data, float x, float eps, float *clean) {
   return data->clip ? step_clip(x0) : x0;
 }
 
-int32_t dit__step_needs_noise(const dit__step *step) {
+int32_t dit__solver_needs_noise(const dit__solver_step *step) {
   const dit_schedule_row *row = &step->rows[step->index];
-  const int32_t diffusers = dit__spacing_diffusers(step->spacing), last = step->index == step->steps - 1;
+  const int32_t diffusers = dit__timesteps_diffusers(step->spacing), last = step->index == step->steps - 1;
   if (step->sampler == DIT_SAMPLER_DPMPP) return 0;
   if (step->sampler == DIT_SAMPLER_DDIM) return row->ddim_sigma > 0 && (diffusers || !last);
   return diffusers ? row->timestep > 0 : !last;
 }
 
-static void step_ddpm(const dit__step *step, int64_t n, float *x, const float *eps, const float *v, const float *noise,
-                      float *clean) {
+static void step_ddpm(const dit__solver_step *step, int64_t n, float *x, const float *eps, const float *v,
+                      const float *noise, float *clean) {
   const dit_schedule_row *row = &step->rows[step->index];
   const step_data data = step_data_of(step);
-  const int32_t noisy = dit__step_needs_noise(step), direct = step->variance == DIT_VARIANCE_LEARNED;
-  const int32_t of_variance = direct && dit__spacing_diffusers(step->spacing); /* v is no logarithm */
+  const int32_t noisy = dit__solver_needs_noise(step), direct = step->variance == DIT_VARIANCE_LEARNED;
+  const int32_t of_variance = direct && dit__timesteps_diffusers(step->spacing); /* v is no logarithm */
   const double large = dit__log(row->beta), small = row->posterior_log_variance;
   double deviation = dit__exp(0.5 * (step->variance == DIT_VARIANCE_FIXED_LARGE ? large : small));
   for (int64_t i = 0; i < n; i++) {
@@ -80,11 +80,12 @@ static void step_ddpm(const dit__step *step, int64_t n, float *x, const float *e
   }
 }
 
-static void step_ddim(const dit__step *step, int64_t n, float *x, const float *eps, const float *noise, float *clean) {
+static void step_ddim(const dit__solver_step *step, int64_t n, float *x, const float *eps, const float *noise,
+                      float *clean) {
   const dit_schedule_row *row = &step->rows[step->index];
   const step_data data = step_data_of(step);
-  const int32_t noisy = dit__step_needs_noise(step);
-  const int32_t keeps_eps = dit__spacing_diffusers(step->spacing) && step->clip != DIT_CLIP_MODEL_OUTPUT;
+  const int32_t noisy = dit__solver_needs_noise(step);
+  const int32_t keeps_eps = dit__timesteps_diffusers(step->spacing) && step->clip != DIT_CLIP_MODEL_OUTPUT;
   const double sigma = row->ddim_sigma, rest = 1 - row->alpha_cumprod_prev - sigma * sigma;
   const double from_x0 = sqrt(row->alpha_cumprod_prev), from_eps = rest > 0 ? sqrt(rest) : 0;
   for (int64_t i = 0; i < n; i++) {
@@ -99,7 +100,7 @@ static void step_ddim(const dit__step *step, int64_t n, float *x, const float *e
 /* Twice lambda, the logarithm of the ratio of picture and noise. */
 static double step_log_ratio(double alpha_cumprod) { return dit__log(alpha_cumprod / (1 - alpha_cumprod)); }
 
-static void step_dpmpp(const dit__step *step, int64_t n, float *x, const float *eps, float *clean) {
+static void step_dpmpp(const dit__solver_step *step, int64_t n, float *x, const float *eps, float *clean) {
   const dit_schedule_row *row = &step->rows[step->index];
   const step_data data = step_data_of(step);
   const double a = row->alpha_cumprod, b = row->alpha_cumprod_prev;
@@ -117,8 +118,8 @@ static void step_dpmpp(const dit__step *step, int64_t n, float *x, const float *
   }
 }
 
-void dit__step_take(const dit__step *step, int64_t n, float *x, const float *eps, const float *v, const float *noise,
-                    float *clean) {
+void dit__solver_take(const dit__solver_step *step, int64_t n, float *x, const float *eps, const float *v,
+                      const float *noise, float *clean) {
   switch (step->sampler) {
     case DIT_SAMPLER_DDIM: step_ddim(step, n, x, eps, noise, clean); break;
     case DIT_SAMPLER_DPMPP: step_dpmpp(step, n, x, eps, clean); break;

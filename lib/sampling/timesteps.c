@@ -15,7 +15,7 @@
 #include "lib/core/error.h"
 #include "lib/sampling/timesteps.h"
 
-const dit__process dit__process_usual = {0, 1000, 0.0001, 0.02, 0, 1};
+const dit__diffusion dit__diffusion_default = {0, 1000, 0.0001, 0.02, 0, 1};
 
 /* The smallest whole stride that keeps `steps` of `total` timesteps; 0: none. */
 static int32_t spacing_stride(int32_t total, int32_t steps) {
@@ -38,9 +38,9 @@ static int32_t spacing_round(double x) { /* x >= 0 */
   return below + (rest > 0.5 || (rest == 0.5 && below % 2 != 0));
 }
 
-int32_t dit__spacing_diffusers(int32_t spacing) { return spacing >= DIT_SPACING_LEADING; }
+int32_t dit__timesteps_diffusers(int32_t spacing) { return spacing >= DIT_SPACING_LEADING; }
 
-int32_t dit__spacing_choice(const dit__process *process, int32_t steps, int32_t spacing, int32_t sampler) {
+int32_t dit__timesteps_default(const dit__diffusion *process, int32_t steps, int32_t spacing, int32_t sampler) {
   if (spacing) return spacing;
   if (sampler == DIT_SAMPLER_DPMPP) return DIT_SPACING_LINSPACE;
   return sampler == DIT_SAMPLER_DDIM && spacing_stride(process->timesteps, steps) ? DIT_SPACING_DDIM : DIT_SPACING_EVEN;
@@ -51,14 +51,14 @@ int32_t dit__spacing_choice(const dit__process *process, int32_t steps, int32_t 
 static int32_t spacing_sections(int32_t steps, int32_t sampler) { return steps + (sampler == DIT_SAMPLER_DPMPP); }
 
 /* The first timestep that LEADING takes. */
-static int32_t spacing_leading_first(const dit__process *process, int32_t steps, int32_t sampler) {
+static int32_t spacing_leading_first(const dit__diffusion *process, int32_t steps, int32_t sampler) {
   const int32_t sections = spacing_sections(steps, sampler);
   return (sections - 1) * (process->timesteps / sections) + process->offset;
 }
 
-dit_status dit__spacing_check(const dit__process *process, int32_t steps, int32_t spacing, int32_t sampler,
-                              dit_error *error) {
-  const int32_t total = process->timesteps, most = total < DIT__STEPS_MOST ? total : DIT__STEPS_MOST;
+dit_status dit__timesteps_check(const dit__diffusion *process, int32_t steps, int32_t spacing, int32_t sampler,
+                                dit_error *error) {
+  const int32_t total = process->timesteps, most = total < DIT__MAX_STEPS ? total : DIT__MAX_STEPS;
   if (steps < 1 || steps > most)
     return dit__fail(error, DIT_ERROR_ARGUMENT, "steps %d: must be 1 to %d", (int)steps, (int)most);
   if (spacing < 0 || spacing > DIT_SPACING_LINSPACE)
@@ -69,7 +69,7 @@ dit_status dit__spacing_check(const dit__process *process, int32_t steps, int32_
                      "steps %d: no whole stride keeps %d of %d timesteps; the nearest that works is %d, or take "
                      "DIT_SPACING_EVEN",
                      (int)steps, (int)steps, (int)total, (int)spacing_nearest(total, steps));
-  const int32_t chosen = dit__spacing_choice(process, steps, spacing, sampler);
+  const int32_t chosen = dit__timesteps_default(process, steps, spacing, sampler);
   if (chosen >= DIT_SPACING_LEADING && chosen != DIT_SPACING_TRAILING && spacing_sections(steps, sampler) > total)
     return dit__fail(error, DIT_ERROR_ARGUMENT, "steps %d: with this spacing DPM-Solver++ takes at most %d", (int)steps,
                      (int)total - 1);
@@ -108,7 +108,8 @@ static void spacing_linspace(int32_t total, int32_t sections, int32_t steps, int
   }
 }
 
-void dit__spacing_keep(const dit__process *process, int32_t steps, int32_t spacing, int32_t sampler, int32_t *kept) {
+void dit__timesteps_list(const dit__diffusion *process, int32_t steps, int32_t spacing, int32_t sampler,
+                         int32_t *kept) {
   const int32_t total = process->timesteps, sections = spacing_sections(steps, sampler);
   switch (spacing) {
     case DIT_SPACING_DDIM: spacing_whole(0, spacing_stride(total, steps), steps, kept); break;

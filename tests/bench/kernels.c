@@ -18,13 +18,13 @@ static void products(void) {
     float *a = bench_numbers((size_t)rows * (size_t)depth), *w = bench_numbers((size_t)n * (size_t)depth),
           *bias = bench_numbers((size_t)n);
     float *out = bench_numbers((size_t)rows * (size_t)n), *panels = bench_numbers((size_t)(n + 64) * (size_t)depth);
-    float *scratch = bench_numbers((size_t)dit__product_scratch());
+    float *scratch = bench_numbers((size_t)dit__gemm_scratch());
     float *partial = bench_numbers((size_t)rows * (size_t)(chunk + 64));
     const dit__weights weights = {
         .data = (const uint8_t *)w, .stride = depth, .type = DIT__F32, .rows = n, .k = depth, .taps = 1};
     double times[9], packs[9];
     for (int r = 0; r < 9; r++) {
-      dit__product p;
+      dit__gemm p;
       memset(&p, 0, sizeof p);
       const double start = bench_clock();
       k.pack(&weights, 0, n, panels);
@@ -42,8 +42,8 @@ static void products(void) {
         p.partial = partial;
         p.partial_rows = rows;
         p.out_stride = n;
-        p.finish = s == 2 ? DIT__GELU : DIT__STORE;
-        k.product(&p, 0, rows, scratch);
+        p.epilogue = s == 2 ? DIT__EPILOGUE_GELU : DIT__EPILOGUE_STORE;
+        k.gemm(&p, 0, rows, scratch);
       }
       times[r] = bench_clock() - start - packs[r];
     }

@@ -192,8 +192,8 @@ static void precisions(void) {
 /* ---- The autoencoder ---- */
 
 /* All convolutions of the decoder as plain products. */
-static void without_winograd(dit__half *half, int32_t levels) {
-  dit__resnet *middle = half->middle.resnet;
+static void without_winograd(dit__vae_coder *half, int32_t levels) {
+  dit__resnet *middle = half->mid_block.resnet;
   for (int i = 0; i < 2; i++) middle[i].conv1.winograd = middle[i].conv2.winograd = 0;
   for (int32_t i = 0; i < levels; i++) {
     half->resample[i].winograd = 0;

@@ -41,7 +41,7 @@ static int is_companion(const dit__gguf *file, const dit__gguf_tensor *t) {
 static dit_status add_q4(source *s, const dit__gguf_tensor *t, source_tensor *to, const char *what, dit_error *error) {
   const dit__gguf_tensor *form = find_companion(s->model_file, t, "form", DIT__GGUF_I8, 0);
   const uint64_t rows = form ? form->shape[0] : 0;
-  const uint64_t widths = form ? dit__q4_widths((const int8_t *)form->data, rows) : 0;
+  const uint64_t widths = form ? dit__q4_sum_bits((const int8_t *)form->data, rows) : 0;
   const uint64_t columns = widths && t->count % widths == 0 ? t->count / widths * 8 : 0;
   if (!columns || t->count > UINT32_MAX || rows > INT32_MAX || columns > INT32_MAX)
     return dit__fail(error, DIT_ERROR_FORMAT, "%s: tensor %s is int8 and no matrix, and not of the size of %s.form",
@@ -51,11 +51,12 @@ static dit_status add_q4(source *s, const dit__gguf_tensor *t, source_tensor *to
     return dit__fail(error, DIT_ERROR_FORMAT, "%s: tensor %s is q4 without its scales, %s.scale", what, t->name,
                      t->name);
   source_q4 *q4 = to->q4 = (source_q4 *)calloc(1, sizeof *q4);
-  if (!s->pairs && (s->pairs = (uint16_t *)malloc(DIT__Q4_PAIRS * sizeof *s->pairs))) dit__q4_pairs(s->pairs);
+  if (!s->pairs && (s->pairs = (uint16_t *)malloc(DIT__Q4_TABLE_SIZE * sizeof *s->pairs)))
+    dit__q4_decode_table(s->pairs);
   if (q4) q4->starts = (uint32_t *)malloc((size_t)(rows + 1) * sizeof *q4->starts);
   if (q4) q4->row = (int8_t *)malloc((size_t)columns);
   if (!q4 || !s->pairs || !q4->starts || !q4->row) return dit__fail(error, DIT_ERROR_MEMORY, "%s: out of memory", what);
-  dit__q4_starts((const int8_t *)form->data, rows, columns, q4->starts);
+  dit__q4_row_offsets((const int8_t *)form->data, rows, columns, q4->starts);
   q4->rows.forms = (const int8_t *)form->data;
   q4->rows.starts = q4->starts;
   q4->rows.pairs = s->pairs;

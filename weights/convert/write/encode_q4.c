@@ -22,9 +22,9 @@ enum {
 };
 
 struct q4_encoder {
-  int8_t value[WIDTHS][DIT__Q4_SHAPES][64];
-  uint8_t nearest[WIDTHS][DIT__Q4_SHAPES][PLACES];      /* code of (place / FINE - 127) */
-  float loss[WIDTHS][DIT__Q4_SHAPES][RANGES][BINS + 1]; /* mean squared error of a bin; largest number = 1 */
+  int8_t value[WIDTHS][DIT__Q4_CODEBOOKS][64];
+  uint8_t nearest[WIDTHS][DIT__Q4_CODEBOOKS][PLACES];      /* code of (place / FINE - 127) */
+  float loss[WIDTHS][DIT__Q4_CODEBOOKS][RANGES][BINS + 1]; /* mean squared error of a bin; largest number = 1 */
 };
 
 /* ---- How many bits ---- */
@@ -83,7 +83,7 @@ dit_status q4_encoder_open(q4_encoder **out, dit_error *error) {
   q4_encoder *e = *out = (q4_encoder *)calloc(1, sizeof *e);
   if (!e) return dit__fail(error, DIT_ERROR_MEMORY, "no memory for the tables of q4");
   for (int w = 0; w < WIDTHS; w++)
-    for (int shape = 0; shape < DIT__Q4_SHAPES; shape++) {
+    for (int shape = 0; shape < DIT__Q4_CODEBOOKS; shape++) {
       int8_t *value = e->value[w][shape];
       for (int code = 0; code < 16 << w; code++) value[code] = (int8_t)dit__q4_value(4 + w, shape, code);
       for (int place = 0; place < PLACES; place++)
@@ -114,13 +114,13 @@ static void choose_grid(const q4_encoder *e, int width, const float *row, int64_
   float counts[BINS + 1] = {0}, least = FLT_MAX;
   const float to_bin = BINS / most;
   for (int64_t i = 0; i < k; i++) counts[(int)((row[i] < 0 ? -row[i] : row[i]) * to_bin)]++;
-  for (int shape = 0; shape < DIT__Q4_SHAPES; shape++)
+  for (int shape = 0; shape < DIT__Q4_CODEBOOKS; shape++)
     for (int range = 0; range < RANGES; range++) {
       float loss = 0;
       for (int bin = 0; bin <= BINS; bin++) loss += counts[bin] * e->loss[width - 4][shape][range][bin];
       if (!(loss < least)) continue;
       least = loss;
-      *form = dit__q4_form(width, shape);
+      *form = dit__q4_row_format(width, shape);
       *scale = most * (float)(16 - range) / (16 * 127);
     }
 }
@@ -194,7 +194,7 @@ dit_status q4_encode(const q4_encoder *e, const char *name, const q4_inputs *in,
       const float *row = r.values + r.count * k, most = largest(row, k);
       if (!(most <= FLT_MAX))
         status = dit__fail(error, DIT_ERROR_FORMAT, "tensor %s: holds a number that is not finite", name);
-      forms[done] = dit__q4_form(r.width, 0);
+      forms[done] = dit__q4_row_format(r.width, 0);
       scales[done] = most / 127;
       if (!status && r.width < 8 && most > FLT_MIN) choose_grid(e, r.width, row, k, most, &forms[done], &scales[done]);
     }

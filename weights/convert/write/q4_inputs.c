@@ -9,8 +9,9 @@
 
 #include "lib/core/elementary.h"
 #include "lib/core/error.h"
+#include "lib/sampling/timestep_embedding.h"
 
-enum { D = Q4_DIRECTIONS, TIMES = D / 2, CLASSES = 64, FEATURES = 256 };
+enum { D = Q4_DIRECTIONS, TIMES = D / 2, CLASSES = 64, FEATURES = DIT__TIMESTEP_CHANNELS };
 
 static dit_status no_memory(dit_error *error) {
   return dit__fail(error, DIT_ERROR_MEMORY, "no memory for the statistics of q4");
@@ -71,14 +72,11 @@ static dit_status embed_times(const model *m, int diffusers, int64_t hidden, dou
   double *features = (double *)calloc((size_t)FEATURES * D, sizeof *features);
   double *inner = (double *)malloc((size_t)hidden * D * sizeof *inner);
   if (!status && !(features && inner)) status = no_memory(error);
-  for (int time = 0; !status && time < TIMES; time++)
-    for (int j = 0; j < FEATURES / 2; j++) {
-      const double t = 1000 * (time + 0.5) / TIMES;
-      double sine, cosine;
-      dit__sincos(t * dit__exp(-9.210340371976184 * j / (diffusers ? 127 : 128)), &sine, &cosine);
-      features[j * D + 2 * time] = cosine;
-      features[(FEATURES / 2 + j) * D + 2 * time] = sine;
-    }
+  for (int time = 0; !status && time < TIMES; time++) {
+    double embedding[DIT__TIMESTEP_CHANNELS];
+    dit__timestep_embedding(1000 * (time + 0.5) / TIMES, diffusers ? 127 : 128, embedding);
+    for (int j = 0; j < FEATURES; j++) features[j * D + 2 * time] = embedding[j];
+  }
   if (!status) {
     multiply(in[0], in[1], 1, hidden, FEATURES, features, inner);
     for (int64_t i = 0; i < hidden * D; i++) inner[i] = silu(inner[i]);
