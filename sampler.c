@@ -106,18 +106,15 @@ dit_status dit_job_progress(const dit_job *job, dit_progress *progress) {
 
 dit_status dit_job_profile(const dit_job *job, int32_t capacity, dit_profile_row *rows, int32_t *count,
                            dit_error *error) {
-  static const char *const names[DIT__KINDS + 1] = {"products",  "convolutions", "layer norms", "quantising",
-                                                    "attention", "group norms",  "affine",      "embedding and layout",
-                                                    "packing",   "sampling"};
   if (!job) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_job_profile: job is NULL");
   if (!count) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_job_profile: count is NULL");
   if (capacity < 0 || (capacity > 0 && !rows))
     return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_job_profile: capacity is %d, rows is %s", capacity,
                      rows ? "given" : "NULL");
-  *count = DIT__KINDS + 1;
+  *count = DIT__UNIT_KINDS;
   for (int32_t i = 0; i < *count && i < capacity; i++) {
     rows[i] = job->profile[i];
-    rows[i].name = names[i];
+    rows[i].name = dit__unit_name(i);
   }
   return DIT_OK;
 }

@@ -21,9 +21,16 @@ static void denoise_plan(dit__plan *plan, const denoise_run *run) {
   const uint64_t size = (uint64_t)dit__modulation_size(dit);
   float *modulation = (float *)dit__plan_alloc(plan, size * (uint64_t)call->count, sizeof(float));
   dit__plan_modulation(plan, dit, &run->rows, modulation);
-  dit__plan_pass(plan, dit, call->count, call->count, call->height, call->width, call->latent, modulation,
-                 run->modulation_index, DIT__CACHE_OFF, NULL, call->out);
-  dit__plan_close(plan);
+  const dit__pass_request pass = {.batch = call->count,
+                                  .latents = call->count,
+                                  .height = call->height,
+                                  .width = call->width,
+                                  .latent = call->latent,
+                                  .modulation = modulation,
+                                  .modulation_index = run->modulation_index,
+                                  .cache = DIT__CACHE_OFF,
+                                  .out = call->out};
+  dit__plan_pass(plan, dit, &pass);
 }
 
 /* Sample i has timestep i and condition i. */
@@ -52,9 +59,10 @@ dit_status dit__denoise_call_run(const dit__denoise_call *call, dit_error *error
   const size_t times = dit__layout_add(&layout, count, sizeof(double));
   const size_t conditions = dit__layout_add(&layout, count, sizeof(dit__condition));
   const size_t rows = dit__layout_add(&layout, count, sizeof(int32_t));
-  const size_t workspace = dit__layout_add(&layout, plan.arena.peak, 1);
-  uint8_t *block =
-      layout.overflow || plan.arena.overflow ? NULL : (uint8_t *)dit__allocate(&call->model->options, layout.size, 64);
+  const size_t workspace = dit__layout_add(&layout, plan.workspace.peak, 1);
+  uint8_t *block = layout.overflow || plan.workspace.overflow
+                       ? NULL
+                       : (uint8_t *)dit__allocate(&call->model->options, layout.size, 64);
   if (!block)
     return dit__fail(error, DIT_ERROR_MEMORY, "dit_denoise: no memory for %zu bytes of workspace", layout.size);
   double *time = (double *)(void *)(block + times);
@@ -78,7 +86,6 @@ static void vae_plan(dit__plan *plan, const dit__vae_call *call) {
     dit__plan_decode(plan, vae, call->height, call->width, call->from, 1, call->budget, call->image);
   else
     dit__plan_encode(plan, vae, call->height, call->width, call->from, call->mean, call->logvar);
-  dit__plan_close(plan);
 }
 
 typedef struct vae_needs {
@@ -91,11 +98,11 @@ static void vae_measure(const dit__engine *engine, const dit__vae_call *call, va
   dit__plan plan;
   dit__plan_open(&plan, engine, NULL, dit__nowhere);
   vae_plan(&plan, call);
-  needs->peak = plan.arena.peak;
+  needs->peak = plan.workspace.peak;
   dit__layout_open(&needs->layout);
   needs->ops = dit__layout_add(&needs->layout, (uint64_t)plan.count, sizeof(dit__op));
-  needs->workspace = dit__layout_add(&needs->layout, plan.arena.peak, 1);
-  needs->layout.overflow |= plan.arena.overflow;
+  needs->workspace = dit__layout_add(&needs->layout, plan.workspace.peak, 1);
+  needs->layout.overflow |= plan.workspace.overflow;
 }
 
 /* The fastest way to decode within memory_limit; encoding has but one. */

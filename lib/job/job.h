@@ -46,9 +46,9 @@ struct dit_job {
   int32_t picture;           /* being encoded or decoded */
   int32_t begun;             /* pictures that have a latent */
   int32_t conditions;        /* of the group; the null class is the last if the job is guided */
-  /* Of each kind of operation; the last: units of the job itself. */
-  double pace[DIT__KINDS + 1]; /* microseconds per flop, lately */
-  dit_profile_row profile[DIT__KINDS + 1];
+  /* Of each kind of unit. */
+  double pace[DIT__UNIT_KINDS]; /* microseconds per flop, lately */
+  dit_profile_row profile[DIT__UNIT_KINDS];
   intptr_t packing;            /* atomic: microseconds of the unit under way, inside of products */
   int64_t units_total, worked; /* worked: microseconds in dit_job_advance */
   /* Atomic, read by other threads: */

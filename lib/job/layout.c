@@ -25,16 +25,23 @@ void dit__job_plan_modulation(dit__plan *plan, const dit__engine *engine, const 
                               const dit__modulation_request *wanted, const dit__job_buffers *b) {
   dit__plan_open(plan, engine, b->ops, b->workspace);
   dit__plan_modulation(plan, &model->dit, wanted, b->modulation);
-  dit__plan_close(plan);
 }
 
 void dit__job_plan_pass(dit__plan *plan, const dit__engine *engine, const dit_model *model,
                         const dit__job_layout *shape, int32_t count, int32_t guided, dit__block_cache reuse,
                         const dit__job_buffers *b) {
   dit__plan_open(plan, engine, b->ops, b->workspace);
-  dit__plan_pass(plan, &model->dit, count * (1 + guided), count, shape->height, shape->width, b->latents, b->modulation,
-                 b->rows, reuse, b->kept, b->output);
-  dit__plan_close(plan);
+  const dit__pass_request pass = {.batch = count * (1 + guided),
+                                  .latents = count,
+                                  .height = shape->height,
+                                  .width = shape->width,
+                                  .latent = b->latents,
+                                  .modulation = b->modulation,
+                                  .modulation_index = b->rows,
+                                  .cache = reuse,
+                                  .block_cache = b->kept,
+                                  .out = b->output};
+  dit__plan_pass(plan, &model->dit, &pass);
 }
 
 void dit__job_plan_decode(dit__plan *plan, const dit__engine *engine, const dit_model *model,
@@ -42,14 +49,12 @@ void dit__job_plan_decode(dit__plan *plan, const dit__engine *engine, const dit_
   dit__plan_open(plan, engine, b->ops, b->workspace);
   dit__plan_decode(plan, &model->vae, shape->height, shape->width, b->latents, 1.0 / model->vae.scaling,
                    shape->decode_budget, b->image);
-  dit__plan_close(plan);
 }
 
 void dit__job_plan_encode(dit__plan *plan, const dit__engine *engine, const dit_model *model, const dit_params *p,
                           const dit__job_buffers *b) {
   dit__plan_open(plan, engine, b->ops, b->workspace);
   dit__plan_encode(plan, &model->vae, p->height, p->width, b->image, b->init, NULL);
-  dit__plan_close(plan);
 }
 
 /* ---- Memory ---- */
@@ -63,8 +68,8 @@ static dit__job_buffers job_nowhere(void) {
 
 static void job_needs_add(dit__job_needs *needs, const dit__plan *plan) {
   if (plan->count > needs->ops) needs->ops = plan->count;
-  if (plan->arena.peak > needs->workspace) needs->workspace = plan->arena.peak;
-  needs->overflow |= plan->arena.overflow;
+  if (plan->workspace.peak > needs->workspace) needs->workspace = plan->workspace.peak;
+  needs->overflow |= plan->workspace.overflow;
 }
 
 /* What decoding within a budget needs. */

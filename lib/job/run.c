@@ -190,7 +190,7 @@ dit_status dit__job_start(const dit_model *model, const dit_params *params, dit_
   job->shape = shape;
   job->status = DIT_MORE;
   dit__engine_open(&job->engine, model, p.threads);
-  job->engine.packing = &job->packing;
+  job->engine.packing_clock = &job->packing;
   job_copy(job);
   dit__schedule(&model->dit.diffusion, p.steps, p.timestep_spacing, p.sampler, p.eta, p.steps,
                 (dit_schedule_row *)dit__job_at(job, shape.schedule), NULL);
@@ -321,9 +321,9 @@ static void job_unit(dit_job *job) {
   dit__atomic_add(&job->units, 1);
 }
 
-/* The next unit; kind DIT__KINDS: one of sampling. */
+/* The next unit; DIT__UNIT_SAMPLING: one of the job itself. */
 static dit__unit job_next(const dit_job *job) {
-  dit__unit unit = {DIT__KINDS, (double)job->shape.latent * job->count * 400, 0};
+  dit__unit unit = {DIT__UNIT_SAMPLING, (double)job->shape.latent * job->count * 400, 0};
   switch (job->phase) {
     case JOB_MODULATION:
     case JOB_PASS:
@@ -339,7 +339,8 @@ static dit__unit job_next(const dit_job *job) {
 /* Microseconds a flop of a kind of unit; of one that was not run yet, as slow as the slowest that was. */
 static double job_pace(const dit_job *job, int32_t kind) {
   double pace = job->pace[kind];
-  for (int32_t i = 0; i <= DIT__KINDS && job->pace[kind] == 0; i++) pace = job->pace[i] > pace ? job->pace[i] : pace;
+  for (int32_t i = 0; i < DIT__UNIT_KINDS && job->pace[kind] == 0; i++)
+    pace = job->pace[i] > pace ? job->pace[i] : pace;
   return pace;
 }
 
@@ -357,7 +358,7 @@ void dit__job_work(dit_job *job, int64_t microseconds) {
     double *pace = &job->pace[unit.kind], new_pace = (double)(end - now) / unit.flops;
     *pace = new_pace > *pace ? new_pace : 0.75 * *pace + 0.25 * new_pace;
     row->seconds += 1e-6 * (double)(end - now - job->packing);
-    job->profile[DIT__PACKING].seconds += 1e-6 * (double)job->packing;
+    job->profile[DIT__UNIT_PACKING].seconds += 1e-6 * (double)job->packing;
     job->packing = 0;
     row->gflop += 1e-9 * unit.useful;
     row->units++;

@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-#include "lib/nets/vae_layers.h"
+#include "lib/nets/vae_bands.h"
 
 /* What a level keeps whole, the fastest way first; but for KEEP_ALL in bands of about so many tiles. */
 enum {
@@ -65,8 +65,8 @@ static band_node *bands_add(bands *b, const dit__matrix *matrix, int32_t upsampl
   node->upsample = upsample;
   node->whole = whole;
   if (matrix) node->channels = matrix->weights.rows;
-  node->scale = b->run->scale + (ptrdiff_t)b->count * b->run->widest;
-  node->shift = b->run->shift + (ptrdiff_t)b->count * b->run->widest;
+  node->scale = b->run->scale + (ptrdiff_t)b->count * b->run->max_channels;
+  node->shift = b->run->shift + (ptrdiff_t)b->count * b->run->max_channels;
   b->count++;
   return node;
 }
@@ -99,14 +99,15 @@ static void bands_chain(bands *b, dit__vae_run *run, int32_t level, int32_t keep
 
 /* Adds rows first..first+rows-1, which x begins with, to the sums of the node's norm. */
 static void bands_sums(const bands *b, const band_node *node, const float *x, int32_t first, int32_t rows) {
-  dit__op *op = dit__vae_norm(b->run, x, node->channels, node->norm);
-  op->height = node->height;
-  op->width = node->width;
-  op->first_row = first;
-  op->rows = rows;
-  op->scale = node->scale;
-  op->shift = node->shift;
-  op->sums = b->sums;
+  dit__group_norm_op norm = dit__vae_norm(b->run, x, node->channels, node->norm);
+  norm.height = node->height;
+  norm.width = node->width;
+  norm.first_row = first;
+  norm.rows = rows;
+  norm.scale = node->scale;
+  norm.shift = node->shift;
+  norm.sums = b->sums;
+  dit__vae_add_norm(b->run, &norm);
 }
 
 /* Rows of the node from its end to `to`. */
@@ -116,22 +117,23 @@ static void bands_make(const bands *b, const band_node *node, int32_t to) {
   float *out = bands_row(node, first), *aside = NULL;
   const float *residual = node->resnet ? bands_row(node - 2, first) : NULL;
   if (node->resnet && node->resnet->in != node->resnet->out) {
-    if (node->whole && node[-2].whole) aside = dit__vae_take(b->run, rows, node->width, node->channels);
+    if (node->whole && node[-2].whole) aside = dit__vae_alloc(b->run, rows, node->width, node->channels);
     float *shortcut = aside ? aside : out; /* not onto rows that it is made from */
-    dit__vae_matrix(b->run, &node->resnet->shortcut, rows * node->width, residual, shortcut, node->channels, NULL);
+    dit__vae_linear(b->run, &node->resnet->shortcut, rows * node->width, residual, shortcut, node->channels, NULL);
     residual = shortcut;
   }
-  dit__op *op =
-      dit__vae_convolution(b->run, node->matrix, before->rows, before->norm != NULL, 1, node->upsample, residual, out);
-  op->height = node->height;
-  op->image_width = node->width;
-  op->first_row = first;
-  op->rows = rows;
-  op->x_row = before->begin;
+  dit__conv_op conv = dit__vae_conv(b->run, node->matrix, before->rows, before->norm != NULL, residual, out);
+  conv.height = node->height;
+  conv.width = node->width;
+  conv.first_row = first;
+  conv.rows = rows;
+  conv.x_row = before->begin;
+  conv.upsample = node->upsample;
   if (before->norm) {
-    op->scale = before->scale;
-    op->shift = before->shift;
+    conv.scale = before->scale;
+    conv.shift = before->shift;
   }
+  dit__vae_add_conv(b->run, &conv);
   if (aside) dit__plan_free(b->run->plan, aside);
 }
 
@@ -170,11 +172,11 @@ static void bands_step(bands *b, int32_t i) {
     return;
   }
   if (begin > node->begin && begin < first)
-    dit__vae_move(b->run, bands_row(node, begin), (first - begin) * node->width, node->channels, node->rows);
+    dit__vae_copy(b->run, bands_row(node, begin), (first - begin) * node->width, node->channels, node->rows);
   node->begin = begin;
   bands_make(b, node, to);
   if (node->norm && i == b->target) bands_sums(b, node, bands_row(node, first), first, to - first);
-  if (i + 1 == b->count && !node->whole) dit__vae_image(b->run, bands_row(node, first), first, to - first);
+  if (i + 1 == b->count && !node->whole) dit__vae_image_rows(b->run, bands_row(node, first), first, to - first);
   node->end = to;
 }
 
@@ -193,7 +195,7 @@ static void bands_replace(bands *b, band_node *from, band_node *target) {
   dit__plan_resize(run->plan, run->x, (uint64_t)(old > size ? old : size), sizeof(float));
   target->rows = run->x;
   from->rows = run->x + b->lead;
-  if (b->lead) dit__vae_move(run, run->x, from->height * from->width, from->channels, from->rows);
+  if (b->lead) dit__vae_copy(run, run->x, from->height * from->width, from->channels, from->rows);
 }
 
 static void bands_sweep(bands *b, int32_t target) {
@@ -204,7 +206,7 @@ static void bands_sweep(bands *b, int32_t target) {
   if (to->whole) bands_replace(b, &b->node[b->from], to);
   for (int32_t i = b->from + 1; i <= target; i++) {
     band_node *node = &b->node[i];
-    if (!node->whole) node->rows = dit__vae_take(b->run, node->room, node->width, node->channels);
+    if (!node->whole) node->rows = dit__vae_alloc(b->run, node->room, node->width, node->channels);
   }
   if (to->norm)
     b->sums = (double *)dit__plan_alloc(plan, (uint64_t)to->height * (uint64_t)b->run->vae->groups, 2 * sizeof(double));
@@ -220,7 +222,7 @@ static void bands_sweep(bands *b, int32_t target) {
 static void bands_level(dit__vae_run *run, int32_t level, int32_t way) {
   bands b;
   if (!way) {
-    dit__vae_level(run, level);
+    dit__vae_decoder_level(run, level);
     return;
   }
   bands_chain(&b, run, level, 1 + (way - 1) / BANDS_SIZES);
@@ -238,19 +240,17 @@ static size_t bands_peak(const dit__vae_run *run, int32_t level, int32_t way) {
   dit__plan plan = *run->plan;
   dit__vae_run trial = *run;
   plan.ops = NULL;
-  plan.arena.peak = 0;
+  plan.workspace.peak = 0;
   trial.plan = &plan;
   bands_level(&trial, level, way);
-  dit__plan_close(&plan);
-  return plan.arena.overflow ? SIZE_MAX : plan.arena.peak;
+  return plan.workspace.overflow ? SIZE_MAX : plan.workspace.peak;
 }
 
-void dit__bands_level(dit__vae_run *run, int32_t level, size_t budget) {
+void dit__vae_banded_level(dit__vae_run *run, int32_t level, size_t budget) {
   const int32_t last = level + 1 == run->vae->levels;
   const int32_t ways = last ? BANDS_WAYS : BANDS_WAYS - BANDS_SIZES;
   size_t least = SIZE_MAX;
   int32_t best = 0;
-  dit__plan_close(run->plan);
   for (int32_t way = 0; way < ways && least > budget; way++) {
     const size_t peak = bands_peak(run, level, way);
     if (peak >= least) continue;

@@ -1,8 +1,9 @@
-/* Tasks side by side: the host's parallel_for, OpenMP, or a loop. Each works in the library's floating-point mode. */
+/* Runs tasks side by side: by the host's parallel_for, OpenMP, or in a loop. Each task works in the library's floating-point
+ * environment. */
 #include "lib/core/numerics.h"
 
 #include "lib/core/fpenv.h"
-#include "lib/ops/plan.h"
+#include "lib/ops/engine.h"
 
 typedef struct parallel_run {
   void(DIT_CALL *task)(void *context, int32_t index);
