@@ -4,6 +4,7 @@
 #include "lib/core/error.h"
 #include "lib/job/call.h"
 #include "lib/nets/autoencoder.h"
+#include "lib/nets/conditioning.h"
 #include "lib/nets/transformer.h"
 
 /* ---- The transformer ---- */

@@ -3,6 +3,7 @@
 #ifndef DIT_JOB_H
 #define DIT_JOB_H
 
+#include "lib/nets/conditioning.h"
 #include "lib/nets/transformer.h"
 
 /* What plans need. */

@@ -3,9 +3,10 @@
 
 #include <math.h>
 
-#include "lib/nets/pass.h"
+#include "lib/nets/blocks.h"
+#include "lib/nets/conditioning.h"
 
-enum { SHIFT_ATTENTION, SCALE_ATTENTION, GATE_ATTENTION, SHIFT_MLP, SCALE_MLP, GATE_MLP, CHUNKS };
+enum { SHIFT_ATTENTION, SCALE_ATTENTION, GATE_ATTENTION, SHIFT_MLP, SCALE_MLP, GATE_MLP };
 
 /* h = attention of the heads in `wide`, [rows][q, k, v]. */
 static void block_attention(const dit__pass *pass) {
@@ -30,7 +31,7 @@ static void block_attention(const dit__pass *pass) {
 /* x += gate * attention(norm(x)); x += gate * mlp(norm(x)). */
 void dit__block_adaln_zero(const dit__pass *pass, int32_t index) {
   const dit__block *block = &pass->dit->blocks[index];
-  const int64_t chunk = CHUNKS * (int64_t)index;
+  const int64_t chunk = DIT__BLOCK_CHUNKS * (int64_t)index;
   dit__pass_norm(pass, chunk + SHIFT_ATTENTION, 1e-6f);
   dit__pass_linear(pass, &block->qkv, pass->h, pass->wide, DIT__EPILOGUE_STORE, 0);
   block_attention(pass);

@@ -2,10 +2,12 @@
  * docs/numerics.md). */
 #include "lib/core/numerics.h"
 
-#include "lib/nets/transformer.h"
+#include "lib/nets/conditioning.h"
 #include "lib/sampling/timestep_embedding.h"
 
-int64_t dit__modulation_size(const dit__transformer *dit) { return (6 * (int64_t)dit->depth + 2) * dit->hidden; }
+int64_t dit__modulation_size(const dit__transformer *dit) {
+  return (DIT__BLOCK_CHUNKS * (int64_t)dit->depth + DIT__FINAL_CHUNKS) * dit->hidden;
+}
 
 /* out [rows][..] = x [rows][k] * matrix, in f32. */
 static void plan_linear(dit__plan *plan, const dit__matrix *matrix, int32_t rows, const float *x, float *out,
@@ -44,7 +46,7 @@ static void plan_timesteps(dit__plan *plan, const dit__transformer *dit, const d
 void dit__plan_modulation(dit__plan *plan, const dit__transformer *dit, const dit__modulation_request *request,
                           float *modulation) {
   const int32_t rows = request->paired ? request->steps : request->steps * request->conditions;
-  const int64_t hidden = dit->hidden, size = dit__modulation_size(dit);
+  const int64_t hidden = dit->hidden, size = dit__modulation_size(dit), block = DIT__BLOCK_CHUNKS * hidden;
   float *time = (float *)dit__plan_alloc(plan, (uint64_t)(request->steps * hidden), sizeof(float));
   float *labels = (float *)dit__plan_alloc(plan, 2 * (uint64_t)hidden, sizeof(float));
   float *condition = (float *)dit__plan_alloc(plan, (uint64_t)(rows * hidden), sizeof(float));
@@ -54,8 +56,8 @@ void dit__plan_modulation(dit__plan *plan, const dit__transformer *dit, const di
       &(dit__op){.kind = DIT__OP_CONDITIONS,
                  .conditions = {.dit = dit, .request = request, .time = time, .labels = labels, .out = condition}});
   for (int32_t i = 0; i < dit->depth; i++)
-    plan_linear(plan, &dit->blocks[i].modulation, rows, condition, modulation + 6 * hidden * i, size);
-  plan_linear(plan, &dit->final_modulation, rows, condition, modulation + 6 * hidden * dit->depth, size);
+    plan_linear(plan, &dit->blocks[i].modulation, rows, condition, modulation + block * i, size);
+  plan_linear(plan, &dit->final_modulation, rows, condition, modulation + block * dit->depth, size);
   dit__plan_free(plan, time);
   dit__plan_free(plan, labels);
   dit__plan_free(plan, condition);

@@ -1,4 +1,4 @@
-/* A pass of the transformer while its plan is made, for the files of blocks. */
+/* A pass of a transformer while its plan is made, and the operations that blocks are made of. */
 #ifndef DIT_PASS_H
 #define DIT_PASS_H
 
@@ -25,9 +25,5 @@ void dit__pass_norm(const dit__pass *pass, int64_t chunk, float eps);
  * residual epilogues out is the residual as well. gate_chunk: the chunk of the gate, for a gated epilogue. */
 void dit__pass_linear(const dit__pass *pass, const dit__matrix *matrix, const float *x, float *out,
                       dit__epilogue epilogue, int64_t gate_chunk);
-
-/* ---- The blocks, each in a file of its own ---- */
-
-void dit__block_adaln_zero(const dit__pass *pass, int32_t index);
 
 #endif

@@ -1,20 +1,8 @@
-/* Plans of the transformer. */
+/* Plans of passes of the transformer. */
 #ifndef DIT_TRANSFORMER_H
 #define DIT_TRANSFORMER_H
 
 #include "lib/ops/plan.h"
-
-/* ---- conditioning.c ---- */
-
-/* Numbers in one row of modulation: six chunks for each block and two for the final layer, each `hidden` long. */
-int64_t dit__modulation_size(const dit__transformer *dit);
-
-/* Appends the computation of the requested rows [..][dit__modulation_size]. The request and its arrays are read when the
- * plan runs. */
-void dit__plan_modulation(dit__plan *plan, const dit__transformer *dit, const dit__modulation_request *request,
-                          float *modulation);
-
-/* ---- transformer.c ---- */
 
 /* A pass may skip the blocks, and add to the tokens what the blocks added at an earlier step. */
 typedef enum dit__block_cache {

@@ -28,14 +28,6 @@ const char *dit__unit_name(int32_t kind) {
   return kind == DIT__UNIT_PACKING ? "packing" : kind == DIT__UNIT_SAMPLING ? "sampling" : dit__op_types[kind].name;
 }
 
-void dit__engine_open(dit__engine *engine, const dit_model *model, int32_t threads) {
-  memset(engine, 0, sizeof *engine);
-  engine->kernels = &model->kernels;
-  engine->hooks = &model->options;
-  engine->threads = threads > 0 && threads < model->options.threads ? threads : model->options.threads;
-  engine->unit_flops = model->unit_flops;
-}
-
 /* ---- Making ---- */
 
 void dit__plan_open(dit__plan *plan, const dit__engine *engine, dit__op *ops, uint8_t *workspace) {
