@@ -6,6 +6,7 @@
 
 #include "lib/core/error.h"
 #include "lib/core/fpenv.h"
+#include "lib/core/names.h"
 #include "lib/core/struct_size.h"
 #include "lib/job/job.h"
 #include "lib/job/params.h"
@@ -132,10 +133,9 @@ static dit_status job_check(const dit_job *job, const char *what, int32_t pictur
 
 static dit_status job_check_pixels(const dit_job *job, const char *what, int32_t picture, int32_t format,
                                    const uint8_t *pixels, size_t row, size_t *stride, dit_error *error) {
-  const dit_status status = job_check(job, what, picture, error);
+  dit_status status = job_check(job, what, picture, error);
+  if (!status) status = dit__check_enum(what, "format", DIT__ENUM_PIXELS, format, error);
   if (status) return status;
-  if (!dit__pixel_size(job->model->vae.image_channels, format))
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: format %d does not exist", what, format);
   if (!pixels) return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: pixels is NULL", what);
   row *= (size_t)dit__pixel_size(job->model->vae.image_channels, format);
   if (!*stride) *stride = row;
@@ -210,8 +210,8 @@ dit_status dit_generate(const dit_model *model, const dit_params *params, int32_
   dit_status status = dit_params_resolve(model, params, &p, error);
   if (status) return status;
   if (!model->vae.decoder) return dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_generate: the model has no decoder");
-  if (!dit__pixel_size(model->vae.image_channels, format))
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_generate: format %d does not exist", format);
+  status = dit__check_enum("dit_generate", "format", DIT__ENUM_PIXELS, format, error);
+  if (status) return status;
   if (!pixels) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_generate: pixels is NULL");
   const uint64_t picture =
       (uint64_t)p.width * (uint64_t)p.height * (uint64_t)dit__pixel_size(model->vae.image_channels, format);
@@ -257,9 +257,9 @@ dit_status dit_schedule(const dit_params *params, int32_t capacity, dit_schedule
   dit_status status = schedule_check_output("dit_schedule", capacity, rows, count, error);
   if (!status) status = dit__struct_read(&ours, sizeof ours, params, "dit_params", error);
   if (status) return status;
-  if (ours.sampler < 0 || ours.sampler > DIT_SAMPLER_DPMPP)
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "sampler %d: there is none of this number; take 0 or a DIT_SAMPLER_*",
-                     (int)ours.sampler);
+  status = dit__check_enum("dit_params", "sampler", DIT__ENUM_SAMPLER, ours.sampler, error);
+  if (status) return status;
+  if (!ours.sampler) ours.sampler = DIT_SAMPLER_DDPM;
   if (!ours.steps) ours.steps = 250;
   return schedule_give(&dit__diffusion_default, &ours, capacity, rows, count, error);
 }
@@ -278,9 +278,8 @@ dit_status dit_model_schedule(const dit_model *model, const dit_params *params, 
 dit_status dit_rng_open(int32_t generator, uint64_t seed, dit_rng **rng, dit_error *error) {
   if (!rng) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_rng_open: rng is NULL");
   *rng = NULL;
-  if (generator < 0 || generator > DIT_GENERATOR_PHILOX)
-    return dit__fail(error, DIT_ERROR_ARGUMENT,
-                     "generator %d: there is none of this number; take 0 or a DIT_GENERATOR_*", (int)generator);
+  const dit_status status = dit__check_enum("dit_rng_open", "generator", DIT__ENUM_GENERATOR, generator, error);
+  if (status) return status;
   dit_rng *made = (dit_rng *)dit__allocate(NULL, sizeof *made, sizeof(void *));
   if (!made) return dit__fail(error, DIT_ERROR_MEMORY, "dit_rng_open: no memory for %zu bytes", sizeof *made);
   dit__rng_begin(made, generator, seed);

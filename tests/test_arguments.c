@@ -229,7 +229,7 @@ static void test_options(void) {
   o = good;
   o.isa = DIT_ISA_AVX2;
 #endif
-  REFUSED(DIT_ERROR_UNSUPPORTED, "instruction set", try_options(&o, &error));
+  REFUSED(DIT_ERROR_UNSUPPORTED, "isa", try_options(&o, &error));
   o = good;
   o.allocate = allocate_nothing;
   REFUSED(DIT_ERROR_ARGUMENT, "release", try_options(&o, &error));

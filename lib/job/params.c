@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/core/error.h"
+#include "lib/core/names.h"
 #include "lib/core/struct_size.h"
 #include "lib/job/params.h"
 #include "lib/sampling/schedule.h"
@@ -23,11 +24,12 @@ static dit_status params_real(const char *name, float value, int32_t low, int32_
 static dit_status params_ranges(const dit_params *p, dit_error *error) {
   dit_status status = params_range("count", p->count, 0, 65536, error);
   if (!status) status = params_range("steps", p->steps, 0, DIT__MAX_STEPS, error);
-  if (!status) status = params_range("sampler", p->sampler, 0, DIT_SAMPLER_DPMPP, error);
-  if (!status) status = params_range("timestep_spacing", p->timestep_spacing, 0, DIT_SPACING_LINSPACE, error);
-  if (!status) status = params_range("generator", p->generator, 0, DIT_GENERATOR_PHILOX, error);
-  if (!status) status = params_range("variance_type", p->variance_type, 0, DIT_VARIANCE_LEARNED, error);
-  if (!status) status = params_range("clip_sample", p->clip_sample, 0, DIT_CLIP_MODEL_OUTPUT, error);
+  if (!status) status = dit__check_enum("dit_params", "sampler", DIT__ENUM_SAMPLER, p->sampler, error);
+  if (!status)
+    status = dit__check_enum("dit_params", "timestep_spacing", DIT__ENUM_SPACING, p->timestep_spacing, error);
+  if (!status) status = dit__check_enum("dit_params", "generator", DIT__ENUM_GENERATOR, p->generator, error);
+  if (!status) status = dit__check_enum("dit_params", "variance_type", DIT__ENUM_VARIANCE, p->variance_type, error);
+  if (!status) status = dit__check_enum("dit_params", "clip_sample", DIT__ENUM_CLIP, p->clip_sample, error);
   if (!status) status = params_range("cache_interval", p->cache_interval, 0, DIT__MAX_STEPS, error);
   if (!status) status = params_range("threads", p->threads, 0, 1024, error);
   if (!status) status = params_real("guidance_scale", p->guidance_scale, 0, 1000, error);

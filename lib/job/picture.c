@@ -9,6 +9,7 @@
 #include "lib/sampling/inpaint.h"
 #include "lib/sampling/rng.h"
 #include "lib/sampling/solvers.h"
+#include "lib/sampling/timesteps.h"
 
 int32_t dit__job_step_guided(const dit_job *job, int32_t step) {
   return job->shape.guided && dit__job_guided_at(&job->params, step);
@@ -88,7 +89,7 @@ void dit__job_update(dit_job *job) {
                                  .first = shape->first_step,
                                  .steps = p->steps,
                                  .sampler = p->sampler,
-                                 .spacing = p->timestep_spacing,
+                                 .diffusers = dit__timesteps_diffusers(p->timestep_spacing),
                                  .variance = p->variance_type,
                                  .clip = p->clip_sample};
   const int64_t latent = shape->latent, out = latent / job->model->dit.channels * job->model->dit.out_channels;
