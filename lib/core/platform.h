@@ -1,9 +1,9 @@
 /* The operating system: files, memory, clocks, processors, atomics.
  *
- * platform.c holds what every system shares; platform_posix.c and platform_windows.c hold the rest, and each compiles to
- * nothing on the other's system. A system that fits neither gets a file of its own (platform_wasm.c, say) and a line in
- * the guard of platform_posix.c. No other file of the library calls the operating system, except cpu.c, which asks for
- * the processor's features. */
+ * platform.c holds what every system shares; platform_posix.c and platform_windows.c hold the rest, and each compiles
+ * to nothing on the other's system. A system that fits neither gets a file of its own (platform_wasm.c, say) and a line
+ * in the guard of platform_posix.c. No other file of the library calls the operating system, except cpu.c, which asks
+ * for the processor's features. */
 #ifndef DIT_PLATFORM_H
 #define DIT_PLATFORM_H
 

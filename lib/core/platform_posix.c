@@ -29,8 +29,8 @@
 
 #include "lib/core/error.h"
 
-/* Large blocks lie on huge pages where the system has them: the rows of activations are pages apart, and each page costs
- * a walk through the page table. */
+/* Large blocks lie on huge pages where the system has them: the rows of activations are pages apart, and each page
+ * costs a walk through the page table. */
 void *dit__system_allocate(size_t size, size_t alignment) {
   void *block = NULL;
   const size_t huge = (size_t)2 << 20;

@@ -17,8 +17,8 @@ void dit__inpaint_weights(const uint8_t *mask, int32_t height, int32_t width, in
  * alpha_cumprod (Ho et al. 2020, equation 4). */
 void dit__inpaint_noised(double alpha_cumprod, int64_t count, const float *x0, const float *noise, float *x);
 
-/* x [channels][area] = weight * x + (1 - weight) * (x0 with noise added as above): where the mask keeps the picture, the
- * latent stays that of the picture. */
+/* x [channels][area] = weight * x + (1 - weight) * (x0 with noise added as above): where the mask keeps the picture,
+ * the latent stays that of the picture. */
 void dit__inpaint_keep(double alpha_cumprod, int32_t channels, int64_t area, const float *weights, const float *x0,
                        const float *noise, float *x);
 

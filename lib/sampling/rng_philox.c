@@ -10,9 +10,9 @@
  *            rounded; log, sin and cos are those of core/elementary.c, sqrt is IEEE's. The result is rounded to float.
  *
  * DIT        Block b of the stream of a seed has the counter (b mod 2^32, b div 2^32, 0, 0) and the key (seed mod 2^32,
- *            seed div 2^32). Its numbers, 4b .. 4b+3 of the stream, are cosine and sine of (u(w0), u(w1)), then those of
- *            (u(w2), u(w3)), with u(w) = (w + 0.5) * 2^-32, which is exact and never 0 or 1. The largest possible number
- *            is 6.77.
+ *            seed div 2^32). Its numbers, 4b .. 4b+3 of the stream, are cosine and sine of (u(w0), u(w1)), then those
+ *            of (u(w2), u(w3)), with u(w) = (w + 0.5) * 2^-32, which is exact and never 0 or 1. The largest possible
+ *            number is 6.77.
  *
  * PHILOX     torch.randn on CUDA, as NumPy programs have re-implemented it. It is equal to CUDA's while a call has no
  *            more numbers than the GPU runs threads. Number i of call k, both counted from 0, has the counter

@@ -4,8 +4,8 @@
  * depends on how it is asked for, so one call here stands for one call of torch.randn for n numbers:
  *
  * n >= 16   takes n uniform numbers, (word mod 2^24) * 2^-24. Then, in each whole block of 16, the numbers j and j + 8
- *           for j = 0..7 become cosine and sine (rng_philox.c) of (1 - uniform j, uniform j + 8). If n is not a multiple
- *           of 16, the last 16 numbers are made anew in the same way from 16 further uniform numbers.
+ *           for j = 0..7 become cosine and sine (rng_philox.c) of (1 - uniform j, uniform j + 8). If n is not a
+ *           multiple of 16, the last 16 numbers are made anew in the same way from 16 further uniform numbers.
  * n < 16    makes one number after the other. Two uniform numbers s and t, each ((first word * 2^32 + second word) mod
  *           2^53) * 2^-53, give cosine(1 - t, s); sine(1 - t, s) is kept for the next number of such a call, however
  *           much later that comes.

@@ -2,8 +2,8 @@
  *
  * In this file and in each solver_*.c all is computed in double, and each operation is rounded, in the order of the
  * parentheses; products and sums without parentheses run from left to right. log and exp are those of
- * core/elementary.c, sqrt is IEEE's. Only results are rounded to float, each number once. a, b, beta and the other names
- * are the members of the step's dit_schedule_row, a being alpha_cumprod and b alpha_cumprod_prev.
+ * core/elementary.c, sqrt is IEEE's. Only results are rounded to float, each number once. a, b, beta and the other
+ * names are the members of the step's dit_schedule_row, a being alpha_cumprod and b alpha_cumprod_prev.
  *
  *     x0 = sqrt(1 / a) * x - sqrt(1 / a - 1) * eps;  pred_x0 = float(x0);  with clip_sample, x0 is cut to [-1, 1] */
 #ifndef DIT_SOLVER_X0_H

@@ -20,9 +20,9 @@ enum { DIT__MAX_STEPS = 1000, DIT__MAX_TIMESTEPS = 10000 };
 /* 1000 timesteps with linear betas from 0.0001 to 0.02: the official code's, and that of most models. */
 extern const dit__diffusion dit__diffusion_default;
 
-/* Whose rules a spacing brings with it. 1: those of diffusers' schedulers, for which the timesteps that are taken remain
- * points of the whole process. 0 (also for spacing 0): those of the official code, which makes the timesteps that are
- * taken a shorter process of its own (Nichol & Dhariwal 2021, section 4). */
+/* Whose rules a spacing brings with it. 1: those of diffusers' schedulers, for which the timesteps that are taken
+ * remain points of the whole process. 0 (also for spacing 0): those of the official code, which makes the timesteps
+ * that are taken a shorter process of its own (Nichol & Dhariwal 2021, section 4). */
 int32_t dit__timesteps_diffusers(int32_t spacing);
 
 /* The spacing that a job takes: `spacing` unless it is 0, else the sampler's default, but EVEN instead of DDIM if no
