@@ -79,7 +79,8 @@ const char *dit_model_class_label(const dit_model *model, int32_t class_id) {
   return model->labels[class_id][0] ? model->labels[class_id] : NULL;
 }
 
-static int model_same(const char *a, const char *b, size_t length) {
+/* Whether two names are the same except for case, spaces, '-' and '_'; a ends with 0, b has `length` bytes. */
+static int model_same_label(const char *a, const char *b, size_t length) {
   size_t i = 0;
   for (;;) {
     while (*a == ' ' || *a == '-' || *a == '_') a++;
@@ -95,17 +96,17 @@ static int model_same(const char *a, const char *b, size_t length) {
 }
 
 int32_t dit_model_find_class(const dit_model *model, const char *label) {
-  if (!model || !label || !label[strspn(label, " -_")]) return -1;
+  if (!model || !label || !label[strspn(label, " -_")]) return DIT_UNKNOWN_CLASS;
   for (int32_t i = 0; i < model->info.label_count; i++) { /* whole names before synonyms */
-    if (model_same(label, model->labels[i], strlen(model->labels[i]))) return i;
+    if (model_same_label(label, model->labels[i], strlen(model->labels[i]))) return i;
   }
   for (int32_t i = 0; i < model->info.label_count; i++)
     for (const char *at = model->labels[i]; *at;) {
       const size_t length = strcspn(at, ",");
-      if (model_same(label, at, length)) return i;
+      if (model_same_label(label, at, length)) return i;
       at += length + (at[length] == ',');
     }
-  return -1;
+  return DIT_UNKNOWN_CLASS;
 }
 
 /* ---- A pass ---- */
@@ -127,7 +128,7 @@ static dit_status denoise_check(const dit__denoise_call *call, dit_error *error)
     if (!(call->timesteps[i] >= 0 && call->timesteps[i] <= (float)dit->diffusion.timesteps))
       return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_denoise: timesteps[%d] must be within 0 and %d", i,
                        dit->diffusion.timesteps);
-    const int32_t class_id = call->classes ? call->classes[i] : -1;
+    const int32_t class_id = call->classes ? call->classes[i] : DIT_NO_CLASS;
     status = dit__check_class(call->model, "dit_denoise: classes", i, class_id, error);
   }
   return status;

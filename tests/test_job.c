@@ -1014,7 +1014,8 @@ static void test_parts(void) {
   CHECK(info.width == 8 && info.vae_scale_factor == 0 && info.image_channels == 0 && !info.has_decoder &&
             info.label_count == 0,
         "info without an autoencoder");
-  CHECK(!dit_model_class_label(model, 0) && dit_model_find_class(model, "a") == -1, "labels of a model without labels");
+  CHECK(!dit_model_class_label(model, 0) && dit_model_find_class(model, "a") == DIT_UNKNOWN_CLASS,
+        "labels of a model without labels");
   CHECK(dit_generate(model, &p, 0, pixels, sizeof pixels, &error) == DIT_ERROR_UNSUPPORTED &&
             strstr(error.message, "decoder"),
         "pictures without a decoder");
