@@ -31,15 +31,15 @@ dit_status dit_params_resolve(const dit_model *model, const dit_params *params, 
 
 dit_status dit_job_memory(const dit_model *model, const dit_params *params, size_t *bytes, dit_error *error) {
   dit_params p;
-  dit__job_layout shape;
+  dit__job_layout layout;
   dit__fpenv saved;
   if (!bytes) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_job_memory: bytes is NULL");
   if (!model) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_job_memory: model is NULL");
   dit__fpenv_enter(&saved);
   dit_status status = dit__params_resolve(model, params, &p, error);
-  if (!status) status = dit__job_layout_choose(model, &p, &shape, error);
+  if (!status) status = dit__job_layout_choose(model, &p, &layout, error);
   dit__fpenv_leave(&saved);
-  if (!status) *bytes = shape.size;
+  if (!status) *bytes = layout.size;
   return status;
 }
 
@@ -77,7 +77,7 @@ void dit_job_cancel(dit_job *job) {
 void dit_job_end(dit_job *job) {
   if (!job) return;
   const dit_model *model = job->model;
-  dit__release(&model->options, job, job->shape.size);
+  dit__release(&model->options, job, job->layout.size);
   dit__model_release((dit_model *)(uintptr_t)model);
 }
 
@@ -92,7 +92,7 @@ dit_status dit_job_progress(const dit_job *job, dit_progress *progress) {
   const dit_params *params = &job->params;
   p.status = (dit_status)dit__atomic_load(&job->status);
   p.step = (int32_t)dit__atomic_load(&job->steps_done);
-  p.steps = (params->count + job->shape.group - 1) / job->shape.group * (params->steps - job->shape.first_step);
+  p.steps = (params->count + job->layout.batch - 1) / job->layout.batch * (params->steps - job->layout.first_step);
   p.units = dit__atomic_load(&job->units);
   p.units_total = job->units_total;
   p.fraction = (float)((double)p.units / (double)p.units_total);
@@ -154,7 +154,7 @@ dit_status dit_job_pixels(dit_job *job, int32_t picture, int32_t format, uint8_t
   if (picture >= dit__atomic_load(&job->ready))
     return dit__fail(error, DIT_ERROR_STATE, "dit_job_pixels: picture %d is not ready; call dit_job_advance", picture);
   const int32_t channels = job->model->vae.image_channels, size = dit__pixel_size(channels, format);
-  const uint8_t *from = (const uint8_t *)dit__job_at(job, job->shape.pixels) + picture * job->shape.picture;
+  const uint8_t *from = (const uint8_t *)dit__job_at(job, DIT__JOB_PIXELS) + picture * job->layout.picture;
   for (int32_t y = 0; y < job->params.height; y++)
     for (int32_t x = 0; x < job->params.width; x++, from += channels)
       dit__pixel_convert(from, channels, format, pixels + (size_t)y * stride + (size_t)x * (size_t)size);
@@ -167,24 +167,24 @@ dit_status dit_job_preview(dit_job *job, int32_t picture, int32_t format, uint8_
     return dit__fail(error, DIT_ERROR_UNSUPPORTED,
                      "dit_job_preview: the model has no linear map; dit-convert --fit-preview adds one");
   const dit_status status = job_check_pixels(job, "dit_job_preview", picture, format, pixels,
-                                             job ? (size_t)job->shape.width : 0, &stride, error);
+                                             job ? (size_t)job->layout.width : 0, &stride, error);
   if (status) return status;
   dit__fpenv saved;
   dit__fpenv_enter(&saved);
   const int32_t channels = job->model->vae.image_channels, latents = job->model->vae.channels;
-  const int64_t area = (int64_t)job->shape.height * job->shape.width;
-  const float *clean = dit__job_floats(job, job->shape.clean) + picture * job->shape.latent;
+  const int64_t area = (int64_t)job->layout.height * job->layout.width;
+  const float *pred_x0 = dit__job_floats(job, DIT__JOB_PRED_X0) + picture * job->layout.latent;
   for (int64_t i = 0; i < area; i++) {
     uint8_t native[4];
     for (int32_t c = 0; c < channels; c++) {
       const float *map = job->model->preview + c * (latents + 1);
       float value = map[latents];
-      for (int32_t k = 0; k < latents && picture < job->begun; k++) value += map[k] * clean[k * area + i];
+      for (int32_t k = 0; k < latents && picture < job->begun; k++) value += map[k] * pred_x0[k * area + i];
       native[c] = dit__pixel_byte(value);
     }
     dit__pixel_convert(native, channels, format,
-                       pixels + (size_t)(i / job->shape.width) * stride +
-                           (size_t)(i % job->shape.width) * (size_t)dit__pixel_size(channels, format));
+                       pixels + (size_t)(i / job->layout.width) * stride +
+                           (size_t)(i % job->layout.width) * (size_t)dit__pixel_size(channels, format));
   }
   dit__fpenv_leave(&saved);
   return DIT_OK;
@@ -194,9 +194,9 @@ dit_status dit_job_latent(dit_job *job, int32_t picture, float *latent, dit_erro
   const dit_status status = job_check(job, "dit_job_latent", picture, error);
   if (status) return status;
   if (!latent) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_job_latent: latent is NULL");
-  const size_t size = (size_t)job->shape.latent * sizeof(float);
+  const size_t size = (size_t)job->layout.latent * sizeof(float);
   if (picture < job->begun)
-    memcpy(latent, dit__job_floats(job, job->shape.latents) + picture * job->shape.latent, size);
+    memcpy(latent, dit__job_floats(job, DIT__JOB_LATENTS) + picture * job->layout.latent, size);
   else
     memset(latent, 0, size);
   return DIT_OK;
