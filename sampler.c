@@ -81,7 +81,7 @@ void dit_job_end(dit_job *job) {
   dit__model_release((dit_model *)(uintptr_t)model);
 }
 
-/* ---- What a job gives out ---- */
+/* ---- Results of a job ---- */
 
 dit_status dit_job_progress(const dit_job *job, dit_progress *progress) {
   dit_progress p;
@@ -113,8 +113,8 @@ dit_status dit_job_profile(const dit_job *job, int32_t capacity, dit_profile_row
   if (!job) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_job_profile: job is NULL");
   if (!count) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_job_profile: count is NULL");
   if (capacity < 0 || (capacity > 0 && !rows))
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_job_profile: capacity is %d, rows is %s", capacity,
-                     rows ? "given" : "NULL");
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_job_profile: capacity is %d, %s", capacity,
+                     capacity < 0 ? "which is negative" : "but rows is NULL");
   *count = DIT__KINDS + 1;
   for (int32_t i = 0; i < *count && i < capacity; i++) {
     rows[i] = job->profile[i];
@@ -123,6 +123,7 @@ dit_status dit_job_profile(const dit_job *job, int32_t capacity, dit_profile_row
   return DIT_OK;
 }
 
+/* Whether there is a job, and such a picture in it. */
 static dit_status job_check(const dit_job *job, const char *what, int32_t picture, dit_error *error) {
   if (!job) return dit__fail(error, DIT_ERROR_STATE, "%s: job is NULL", what);
   if (picture < 0 || picture >= job->params.count)
@@ -131,23 +132,25 @@ static dit_status job_check(const dit_job *job, const char *what, int32_t pictur
   return DIT_OK;
 }
 
+/* The same for pictures that are `width` pixels wide, and their format and memory; a stride of 0 becomes that of packed
+ * rows. */
 static dit_status job_check_pixels(const dit_job *job, const char *what, int32_t picture, int32_t format,
-                                   const uint8_t *pixels, size_t row, size_t *stride, dit_error *error) {
+                                   const uint8_t *pixels, size_t width, size_t *stride, dit_error *error) {
   dit_status status = job_check(job, what, picture, error);
   if (!status) status = dit__check_enum(what, "format", DIT__ENUM_PIXELS, format, error);
   if (status) return status;
   if (!pixels) return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: pixels is NULL", what);
-  row *= (size_t)dit__pixel_size(job->model->vae.image_channels, format);
+  const size_t row = width * (size_t)dit__pixel_size(job->model->vae.image_channels, format);
   if (!*stride) *stride = row;
   if (*stride < row)
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: stride is %zu bytes, but a row has %zu", what, *stride, row);
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: stride is %zu bytes, but a row takes %zu", what, *stride, row);
   return DIT_OK;
 }
 
 dit_status dit_job_pixels(dit_job *job, int32_t picture, int32_t format, uint8_t *pixels, size_t stride,
                           dit_error *error) {
   if (job && !job->model->vae.decoder)
-    return dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_job_pixels: the model has no decoder; take dit_job_latent");
+    return dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_job_pixels: the model has no decoder; use dit_job_latent");
   const dit_status status = job_check_pixels(job, "dit_job_pixels", picture, format, pixels,
                                              job ? (size_t)job->params.width : 0, &stride, error);
   if (status) return status;
@@ -165,7 +168,7 @@ dit_status dit_job_preview(dit_job *job, int32_t picture, int32_t format, uint8_
                            dit_error *error) {
   if (job && !job->model->preview)
     return dit__fail(error, DIT_ERROR_UNSUPPORTED,
-                     "dit_job_preview: the model has no linear map; dit-convert --fit-preview adds one");
+                     "dit_job_preview: the model file has no preview map; dit-convert --fit-preview adds one");
   const dit_status status = job_check_pixels(job, "dit_job_preview", picture, format, pixels,
                                              job ? (size_t)job->layout.width : 0, &stride, error);
   if (status) return status;
@@ -230,21 +233,21 @@ dit_status dit_generate(const dit_model *model, const dit_params *params, int32_
 
 /* ---- Schedules ---- */
 
-static dit_status schedule_check_output(const char *what, int32_t capacity, const dit_schedule_row *rows,
-                                        const int32_t *count, dit_error *error) {
+static dit_status schedule_check_arguments(const char *what, int32_t capacity, const dit_schedule_row *rows,
+                                           const int32_t *count, dit_error *error) {
   if (!count) return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: count is NULL", what);
   if (capacity < 0 || (capacity > 0 && !rows))
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: capacity %d with rows %s; give room for that many rows, or 0",
-                     what, (int)capacity, rows ? "given" : "NULL");
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: capacity is %d, %s", what, (int)capacity,
+                     capacity < 0 ? "which is negative" : "but rows is NULL");
   return DIT_OK;
 }
 
-static dit_status schedule_give(const dit__diffusion *process, const dit_params *p, int32_t capacity,
-                                dit_schedule_row *rows, int32_t *count, dit_error *error) {
+static dit_status schedule_write(const dit__diffusion *diffusion, const dit_params *p, int32_t capacity,
+                                 dit_schedule_row *rows, int32_t *count, dit_error *error) {
   dit__fpenv saved;
   dit__fpenv_enter(&saved);
   const int32_t steps =
-      dit__schedule(process, p->steps, p->timestep_spacing, p->sampler, p->eta, capacity, rows, error);
+      dit__schedule(diffusion, p->steps, p->timestep_spacing, p->sampler, p->eta, capacity, rows, error);
   dit__fpenv_leave(&saved);
   if (steps < 0) return steps;
   *count = steps;
@@ -253,24 +256,24 @@ static dit_status schedule_give(const dit__diffusion *process, const dit_params 
 
 dit_status dit_schedule(const dit_params *params, int32_t capacity, dit_schedule_row *rows, int32_t *count,
                         dit_error *error) {
-  dit_params ours;
-  dit_status status = schedule_check_output("dit_schedule", capacity, rows, count, error);
-  if (!status) status = dit__struct_read(&ours, sizeof ours, params, "dit_params", error);
+  dit_params p;
+  dit_status status = schedule_check_arguments("dit_schedule", capacity, rows, count, error);
+  if (!status) status = dit__struct_read(&p, sizeof p, params, "dit_params", error);
   if (status) return status;
-  status = dit__check_enum("dit_params", "sampler", DIT__ENUM_SAMPLER, ours.sampler, error);
+  status = dit__check_enum("dit_params", "sampler", DIT__ENUM_SAMPLER, p.sampler, error);
   if (status) return status;
-  if (!ours.sampler) ours.sampler = DIT_SAMPLER_DDPM;
-  if (!ours.steps) ours.steps = 250;
-  return schedule_give(&dit__diffusion_default, &ours, capacity, rows, count, error);
+  if (!p.sampler) p.sampler = DIT_SAMPLER_DDPM;
+  if (!p.steps) p.steps = 250;
+  return schedule_write(&dit__diffusion_default, &p, capacity, rows, count, error);
 }
 
 dit_status dit_model_schedule(const dit_model *model, const dit_params *params, int32_t capacity,
                               dit_schedule_row *rows, int32_t *count, dit_error *error) {
   dit_params resolved;
   resolved.struct_size = sizeof resolved;
-  dit_status status = schedule_check_output("dit_model_schedule", capacity, rows, count, error);
+  dit_status status = schedule_check_arguments("dit_model_schedule", capacity, rows, count, error);
   if (!status) status = dit_params_resolve(model, params, &resolved, error);
-  return status ? status : schedule_give(&model->dit.diffusion, &resolved, capacity, rows, count, error);
+  return status ? status : schedule_write(&model->dit.diffusion, &resolved, capacity, rows, count, error);
 }
 
 /* ---- Random numbers ---- */
