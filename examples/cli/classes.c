@@ -58,14 +58,14 @@ int class_parse(const dit_model *model, const dit_info *info, const char *option
   if (length >= sizeof name) return fail(EXIT_USAGE, "%s %.40s...: no class has so long a name", option, word);
   memcpy(name, word, length);
   name[length] = 0;
-  if (strcmp(name, "none") == 0) return *id = -1, EXIT_OK;
+  if (strcmp(name, "none") == 0) return *id = DIT_NO_CLASS, EXIT_OK;
   if (strspn(name, "0123456789") == length) {
     if (number_digits(name, length, &number) && number < (uint64_t)info->class_count)
       return *id = (int32_t)number, EXIT_OK;
     return fail(EXIT_USAGE, "%s %s: the classes of this model are 0 to %d", option, name, info->class_count - 1);
   }
   *id = dit_model_find_class(model, name);
-  return *id < 0 ? unknown_class(model, info, option, name) : EXIT_OK;
+  return *id == DIT_UNKNOWN_CLASS ? unknown_class(model, info, option, name) : EXIT_OK;
 }
 
 static int is_all(const char *word, size_t length) {
