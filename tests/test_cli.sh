@@ -63,7 +63,7 @@ refused 2 'whole number' --width 0
 refused 2 'whole number' --height 1e3
 refused 2 'ddpm, ddim or dpm++' --sampler euler
 refused 2 'trailing or linspace' --spacing karras
-refused 2 'avx2, avxvnni, avx512' --isa mmx
+refused 2 'avx512vnni or neondot' --isa mmx
 refused 2 'did you mean --threads' --thread 2
 refused 2 'did you mean --guidance-scale' --guidence-scale 2
 refused 2 'no such option' -Z

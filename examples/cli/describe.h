@@ -4,11 +4,6 @@
 
 #include "dit.h"
 
-const char *describe_sampler(int32_t sampler);
-const char *describe_isa(int32_t isa);
-const char *describe_compute(int32_t compute);
-const char *describe_type(int32_t type);
-
 /* --info, --list and --memory, on the standard output. */
 void describe_model(const dit_info *info);
 void describe_classes(const dit_model *model, const dit_info *info);

@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "describe.h"
+#include "enums.h"
 
 /* Bytes of the UTF-8 sequence at `text`; 0: none (overlong forms and surrogates are not looked for further). */
 static int sequence(const unsigned char *text) {
@@ -56,11 +56,11 @@ static void print_model(const json_facts *f) {
   print_text("license", i->license);
   putchar(',');
   print_text("variant", i->variant);
-  printf(",\"weights\":\"%s\",\"parameters\":%" PRIu64 ",\"bytes\":%" PRIu64, describe_type(i->weight_type),
+  printf(",\"weights\":\"%s\",\"parameters\":%" PRIu64 ",\"bytes\":%" PRIu64, enum_name(dit_type_name, i->weight_type),
          i->parameters, i->file_size);
   printf(",\"width\":%d,\"height\":%d,\"channels\":%d,\"classes\":%d", i->width, i->height, i->image_channels,
          i->class_count);
-  printf(",\"isa\":\"%s\",\"threads\":%d}", describe_isa(i->isa), i->threads);
+  printf(",\"isa\":\"%s\",\"threads\":%d}", enum_name(dit_isa_name, i->isa), i->threads);
 }
 
 static void print_class(const json_facts *f, int32_t id) {

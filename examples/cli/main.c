@@ -4,6 +4,7 @@
 #include "again.h"
 #include "clock.h"
 #include "describe.h"
+#include "enums.h"
 #include "hash.h"
 #include "help.h"
 #include "interrupt.h"
@@ -43,7 +44,7 @@ static int open_and_use(const cli_options *options, const again *old) {
   dit_status opened = options->model ? dit_model_open(options->model, &options->run, &model, &error)
                                      : dit_sprites_open(&options->run, &model, &error);
   if (opened == DIT_ERROR_UNSUPPORTED && options->run.isa) {
-    return fail(EXIT_FAILED, "--isa %s: %s", describe_isa(options->run.isa), error.message);
+    return fail(EXIT_FAILED, "--isa %s: %s", enum_name(dit_isa_name, options->run.isa), error.message);
   }
   if (opened != DIT_OK) return fail(EXIT_FAILED, "%s", error.message);
   int status = use_model(model, options, old, clock_seconds() - begun);

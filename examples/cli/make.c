@@ -160,7 +160,7 @@ static int describe_made(making *m) {
   r->numerics = m->info->numerics;
   r->compute = m->info->compute;
   r->params = m->params;
-  r->has_reuse = m->params.cache_interval > 1;
+  r->has_cache = m->params.cache_interval > 1;
   r->has_start = m->start.images != NULL;
   r->has_mask = m->start.masks != NULL;
   r->start_hash = m->start.image_hash;

@@ -12,54 +12,13 @@
 
 enum { OPTION_LIMIT = 32 };
 
-/* One of `count` words, or -1 after a message. */
-static int choose(const char *option, const char *value, const char *const *words, int count) {
-  for (int i = 0; i < count; i++) {
-    if (strcmp(value, words[i]) == 0) return i;
-  }
-  fprintf(stderr, "dit: %s %s: choose", option, value);
-  for (int i = 0; i < count; i++) fprintf(stderr, "%s %s", i == 0 ? "" : i + 1 < count ? "," : " or", words[i]);
-  fputc('\n', stderr);
-  return -1;
-}
-
-static int parse_sampler(const char *option, const char *value, int32_t *out) {
-  static const char *const words[] = {"ddpm", "ddim", "dpm++"};
-  static const int32_t samplers[] = {DIT_SAMPLER_DDPM, DIT_SAMPLER_DDIM, DIT_SAMPLER_DPMPP};
-  int chosen = choose(option, value, words, 3);
-  if (chosen >= 0) *out = samplers[chosen];
-  return chosen < 0 ? EXIT_USAGE : EXIT_OK;
-}
-
-static int parse_spacing(const char *option, const char *value, int32_t *out) {
-  static const char *const words[] = {"even", "ddim", "leading", "trailing", "linspace"};
-  int chosen = choose(option, value, words, 5);
-  if (chosen >= 0) *out = DIT_SPACING_EVEN + chosen;
-  return chosen < 0 ? EXIT_USAGE : EXIT_OK;
-}
-
-static int parse_generator(const char *option, const char *value, int32_t *out) {
-  static const char *const words[] = {"dit", "torch", "philox"};
-  int chosen = choose(option, value, words, 3);
-  if (chosen >= 0) *out = DIT_GENERATOR_DIT + chosen;
-  return chosen < 0 ? EXIT_USAGE : EXIT_OK;
-}
-
-static int parse_isa(const char *option, const char *value, int32_t *out) {
-  static const char *const words[] = {"scalar", "neon", "neondot", "avx2", "avxvnni", "avx512", "avx512vnni"};
-  static const int32_t sets[] = {DIT_ISA_SCALAR,   DIT_ISA_NEON,   DIT_ISA_NEON_DOT,   DIT_ISA_AVX2,
-                                 DIT_ISA_AVX_VNNI, DIT_ISA_AVX512, DIT_ISA_AVX512_VNNI};
-  int chosen = choose(option, value, words, 7);
-  if (chosen >= 0) *out = sets[chosen];
-  return chosen < 0 ? EXIT_USAGE : EXIT_OK;
-}
-
-static int parse_compute(const char *option, const char *value, int32_t *out) {
-  static const char *const words[] = {"f32", "int8", "bf16"};
-  static const int32_t kinds[] = {DIT_COMPUTE_F32, DIT_COMPUTE_INT8, DIT_COMPUTE_BF16};
-  int chosen = choose(option, value, words, 3);
-  if (chosen >= 0) *out = kinds[chosen];
-  return chosen < 0 ? EXIT_USAGE : EXIT_OK;
+/* Finds the enum value that is called `value`. */
+static int parse_enum(int id, const char *option, const char *value, int32_t *out) {
+  enum_names *names = option_table[id].names;
+  char choices[MAX_ENUM_CHOICES];
+  *out = enum_find(names, value);
+  if (*out) return EXIT_OK;
+  return fail(EXIT_USAGE, "%s %s: must be %s", option, value, enum_choices(names, choices));
 }
 
 /* "CLASS:X"; a class's name may have a colon in it. */
@@ -89,29 +48,29 @@ static int set_option(cli_options *o, int id, const char *option, const char *va
     case OPTION_OUTPUT: o->output = value; return EXIT_OK;
     case OPTION_SCALE: return number_int(option, value, 1, 64, &o->scale);
     case OPTION_STEPS: return number_int(option, value, 1, 1000, &o->make.steps);
-    case OPTION_SAMPLER: return parse_sampler(option, value, &o->make.sampler);
-    case OPTION_SPACING: return parse_spacing(option, value, &o->make.timestep_spacing);
-    case OPTION_GENERATOR: return parse_generator(option, value, &o->make.generator);
+    case OPTION_SAMPLER: return parse_enum(id, option, value, &o->make.sampler);
+    case OPTION_TIMESTEP_SPACING: return parse_enum(id, option, value, &o->make.timestep_spacing);
+    case OPTION_GENERATOR: return parse_enum(id, option, value, &o->make.generator);
     case OPTION_REFERENCE: o->program = PROGRAM_OFFICIAL; return EXIT_OK;
     case OPTION_DIFFUSERS: o->program = PROGRAM_DIFFUSERS; return EXIT_OK;
-    case OPTION_REUSE: return number_int(option, value, 1, 1000, &o->make.cache_interval);
+    case OPTION_CACHE_INTERVAL: return number_int(option, value, 1, 1000, &o->make.cache_interval);
     case OPTION_FAST: o->fast = 1; return EXIT_OK;
     case OPTION_ETA: return number_float(option, value, 0, 1, &o->make.eta);
-    case OPTION_GUIDANCE: return number_float(option, value, 0.01, 1000, &o->make.guidance_scale);
+    case OPTION_GUIDANCE_SCALE: return number_float(option, value, 0.01, 1000, &o->make.guidance_scale);
     case OPTION_GUIDANCE_CHANNELS:
       if (strcmp(value, "all") == 0) return o->make.guidance_channels = -1, EXIT_OK;
       return number_int(option, value, 1, 65536, &o->make.guidance_channels);
     case OPTION_WIDTH: return number_int(option, value, 1, 65536, &o->make.width);
     case OPTION_HEIGHT: return number_int(option, value, 1, 65536, &o->make.height);
     case OPTION_THREADS: return number_int(option, value, 1, 1024, &o->run.threads);
-    case OPTION_ISA: return parse_isa(option, value, &o->run.isa);
+    case OPTION_ISA: return parse_enum(id, option, value, &o->run.isa);
     case OPTION_MIX: return parse_mix(option, value, o);
-    case OPTION_GUIDANCE_FROM: return number_float(option, value, 0, 1, &o->make.guidance_start);
+    case OPTION_GUIDANCE_START: return number_float(option, value, 0, 1, &o->make.guidance_start);
     /* Not 0, which the library takes as its choice: 1. */
-    case OPTION_GUIDANCE_TO: return number_float(option, value, 0.001, 1, &o->make.guidance_end);
+    case OPTION_GUIDANCE_END: return number_float(option, value, 0.001, 1, &o->make.guidance_end);
     case OPTION_STRENGTH: return number_float(option, value, 0.001, 1, &o->make.strength);
-    case OPTION_COMPUTE: return parse_compute(option, value, &o->run.compute);
-    case OPTION_START: o->start = value; return EXIT_OK;
+    case OPTION_COMPUTE: return parse_enum(id, option, value, &o->run.compute);
+    case OPTION_INIT_IMAGE: o->start = value; return EXIT_OK;
     case OPTION_MASK: o->mask = value; return EXIT_OK;
     case OPTION_AGAIN: o->again = value; return EXIT_OK;
     case OPTION_SHOW: o->show = 1; return EXIT_OK;
@@ -133,7 +92,7 @@ static int find_long(const char *argument, size_t *length, const char **value) {
   const char *name = argument + 2, *equals = strchr(name, '=');
   *length = equals ? (size_t)(equals - argument) : strlen(argument);
   *value = equals ? equals + 1 : NULL;
-  for (int id = 0; id < OPTION_COUNT_ALL; id++) {
+  for (int id = 0; id < OPTIONS; id++) {
     if (strlen(option_table[id].name) == *length - 2 && strncmp(option_table[id].name, name, *length - 2) == 0)
       return id;
   }
@@ -144,8 +103,8 @@ static int find_long(const char *argument, size_t *length, const char **value) {
 static int find_short(const char *argument, size_t *length, const char **value) {
   *length = 2;
   *value = argument[2] ? argument + 2 : NULL;
-  for (int id = 0; id < OPTION_COUNT_ALL; id++) {
-    if (option_table[id].letter[0] == argument[1]) return id;
+  for (int id = 0; id < OPTIONS; id++) {
+    if (option_table[id].letter == argument[1]) return id;
   }
   return -1;
 }
@@ -153,8 +112,7 @@ static int find_short(const char *argument, size_t *length, const char **value) 
 static int unknown_option(const char *argument, size_t length) {
   closest near_names = {0};
   if (argument[1] == '-') {
-    for (int id = 0; id < OPTION_COUNT_ALL; id++)
-      closest_offer(&near_names, argument + 2, length - 2, option_table[id].name);
+    for (int id = 0; id < OPTIONS; id++) closest_offer(&near_names, argument + 2, length - 2, option_table[id].name);
   }
   char hint[256];
   return fail(EXIT_USAGE, "%.*s: no such option%s; dit --help lists them", (int)length, argument,
@@ -164,7 +122,7 @@ static int unknown_option(const char *argument, size_t length) {
 /* What does not go together. seen[id]: the option was given. */
 static int check_together(cli_options *o, const unsigned char *seen) {
   if (o->action != ACTION_MAKE) return EXIT_OK;
-  for (int id = 0; id < OPTION_COUNT_ALL && o->again; id++) {
+  for (int id = 0; id < OPTIONS && o->again; id++) {
     if (seen[id] && option_table[id].recorded) {
       return fail(EXIT_USAGE, "--%s: with --again, the picture says this", option_table[id].name);
     }
@@ -175,13 +133,14 @@ static int check_together(cli_options *o, const unsigned char *seen) {
     return fail(EXIT_USAGE, "%s: with --%s, the noise is that of PyTorch alone", o->start ? "-i" : "--generator",
                 option_table[seen[OPTION_REFERENCE] ? OPTION_REFERENCE : OPTION_DIFFUSERS].name);
   }
-  for (int id = 0; id < OPTION_COUNT_ALL && o->fast; id++) {
-    if (seen[id] && (id == OPTION_STEPS || id == OPTION_SAMPLER || id == OPTION_SPACING || id == OPTION_REFERENCE))
+  for (int id = 0; id < OPTIONS && o->fast; id++) {
+    if (seen[id] &&
+        (id == OPTION_STEPS || id == OPTION_SAMPLER || id == OPTION_TIMESTEP_SPACING || id == OPTION_REFERENCE))
       return fail(EXIT_USAGE, "--fast and --%s: choose one", option_table[id].name);
   }
   if (o->mask && !o->start) return fail(EXIT_USAGE, "--mask: a start picture is needed: -i PNG");
   if (seen[OPTION_STRENGTH] && !o->start) return fail(EXIT_USAGE, "--strength: a start picture is needed: -i PNG");
-  if (seen[OPTION_GUIDANCE_FROM] && !seen[OPTION_GUIDANCE_TO]) o->make.guidance_end = 1;
+  if (seen[OPTION_GUIDANCE_START] && !seen[OPTION_GUIDANCE_END]) o->make.guidance_end = 1;
   if (o->make.guidance_start > o->make.guidance_end) {
     return fail(EXIT_USAGE, "--guidance-start lies behind --guidance-end");
   }
@@ -194,7 +153,7 @@ static int check_together(cli_options *o, const unsigned char *seen) {
 }
 
 int options_parse(int argc, char **argv, cli_options *o) {
-  unsigned char seen[OPTION_COUNT_ALL] = {0};
+  unsigned char seen[OPTIONS] = {0};
   memset(o, 0, sizeof *o);
   o->count = 1;
   o->scale = 1;

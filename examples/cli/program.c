@@ -6,15 +6,22 @@
 
 #include "message.h"
 
+const char *program_name(int32_t program) {
+  return program == PROGRAM_OFFICIAL ? "sample.py" : program == PROGRAM_DIFFUSERS ? "DiTPipeline" : NULL;
+}
+
+static int is_official_spacing(int32_t spacing) { return spacing == DIT_SPACING_EVEN || spacing == DIT_SPACING_DDIM; }
+
 int program_defaults(int program, const dit_info *info, dit_params *p) {
-  const int official = program == PROGRAM_OFFICIAL, pipeline = info->timestep_spacing >= DIT_SPACING_LEADING;
+  const int official = program == PROGRAM_OFFICIAL,
+            pipeline = info->timestep_spacing && !is_official_spacing(info->timestep_spacing);
   if (!p->sampler) p->sampler = official ? DIT_SAMPLER_DDPM : pipeline ? info->sampler : DIT_SAMPLER_DDIM;
   if (official && p->sampler == DIT_SAMPLER_DPMPP)
     return fail(EXIT_USAGE, "--reference: the official code samples with ddpm and ddim only");
   if (!p->timestep_spacing && official) p->timestep_spacing = DIT_SPACING_EVEN;
   if (!p->timestep_spacing && !pipeline)
     p->timestep_spacing = p->sampler == DIT_SAMPLER_DPMPP ? DIT_SPACING_LINSPACE : DIT_SPACING_LEADING;
-  if (official != (p->timestep_spacing == DIT_SPACING_EVEN || p->timestep_spacing == DIT_SPACING_DDIM))
+  if (official != is_official_spacing(p->timestep_spacing))
     return fail(EXIT_USAGE, "--spacing: %s",
                 official ? "with --reference, even or ddim" : "with --diffusers, leading, trailing or linspace");
   if (!p->steps) p->steps = official ? 250 : 50;

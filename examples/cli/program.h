@@ -14,6 +14,9 @@ typedef struct program_batch {
   int32_t size, first; /* pictures of the batch; the first of those to be made */
 } program_batch;
 
+/* Returns the name of a program, as the functions of dit.h return those of enums; NULL: there is no such program. */
+const char *program_name(int32_t program);
+
 /* Puts the program's defaults where nothing was chosen. EXIT_OK, or EXIT_USAGE after a message. */
 int program_defaults(int program, const dit_info *info, dit_params *params);
 

@@ -12,45 +12,42 @@
 enum { PICTURE_LIMIT = 65536, LIST_LIMIT = 12 * PICTURE_LIMIT };
 static const char HASH_PREFIX[] = "fnv1a64:";
 
-static const char *const sampler_words[] = {"ddpm", "ddim", "dpm++", NULL};
-static const char *const spacing_words[] = {"even", "ddim", "leading", "trailing", "linspace", NULL};
-static const char *const generator_words[] = {"dit", "torch", "philox", NULL};
-static const char *const variance_words[] = {"learned_range", "fixed_large", "fixed_small", "learned", NULL};
-static const char *const clip_words[] = {"off", "on", "model_output", NULL};
-static const char *const program_words[] = {"sample.py", "DiTPipeline", NULL};
-static const char *const compute_words[] = {"f32", "int8", NULL};
+#define AT(member) .offset = offsetof(record, member)
+#define INTEGER(member, least, greatest) .kind = FIELD_INT, AT(member), .low = least, .high = greatest
+#define REAL(member, least, greatest) .kind = FIELD_REAL, AT(member), .low = least, .high = greatest
+#define WORD(member, function) .kind = FIELD_WORD, AT(member), .names = function
+#define HASH(member) .kind = FIELD_HASH, AT(member)
+#define IF(member) .condition = offsetof(record, member)
 
-#define AT(member) offsetof(record, member)
 const record_field record_fields[] = {
-    {"Model hash", "model_hash", FIELD_HASH, AT(model_hash), 0, 0, 0, NULL},
-    {"DIT_NUMERICS", "numerics", FIELD_INT, AT(numerics), 0, 1, 1000000, NULL},
-    {"Compute", "compute", FIELD_WORD, AT(compute), 0, 1, 0, compute_words},
-    {"Width", "width", FIELD_INT, AT(params.width), 0, 1, 16384, NULL},
-    {"Height", "height", FIELD_INT, AT(params.height), 0, 1, 16384, NULL},
-    {"Scale", "scale", FIELD_INT, AT(scale), 0, 1, 64, NULL},
-    {"Steps", "steps", FIELD_INT, AT(params.steps), 0, 1, 1000, NULL},
-    {"Sampler", "sampler", FIELD_WORD, AT(params.sampler), 0, 1, 0, sampler_words},
-    {"Timestep spacing", "timestep_spacing", FIELD_WORD, AT(params.timestep_spacing), 0, 1, 0, spacing_words},
-    {"Generator", "generator", FIELD_WORD, AT(params.generator), 0, 1, 0, generator_words},
-    {"Noise as of", "program", FIELD_WORD, AT(program), AT(has_program), PROGRAM_OFFICIAL, 0, program_words},
-    {"Batch", "batch", FIELD_INT, AT(batch), AT(has_program), 1, PICTURE_LIMIT, NULL},
-    {"Place in batch", "batch_first", FIELD_INT, AT(batch_first), AT(has_program), 0, PICTURE_LIMIT, NULL},
-    {"Variance type", "variance_type", FIELD_WORD, AT(params.variance_type), 0, 1, 0, variance_words},
-    {"Clip sample", "clip_sample", FIELD_WORD, AT(params.clip_sample), 0, 1, 0, clip_words},
-    {"Eta", "eta", FIELD_REAL, AT(params.eta), 0, 0, 1, NULL},
-    {"Guidance scale", "guidance_scale", FIELD_REAL, AT(params.guidance_scale), 0, 1e-6, 1000, NULL},
-    {"Guidance channels", "guidance_channels", FIELD_INT, AT(params.guidance_channels), 0, 1, 65536, NULL},
-    {"Guidance start", "guidance_start", FIELD_REAL, AT(params.guidance_start), 0, 0, 1, NULL},
-    {"Guidance end", "guidance_end", FIELD_REAL, AT(params.guidance_end), 0, 1e-6, 1, NULL},
-    {"Cache interval", "cache_interval", FIELD_INT, AT(params.cache_interval), AT(has_reuse), 2, 1000, NULL},
-    {"Mix class number", "mix_class", FIELD_INT, AT(mix_class), AT(has_mix), 0, INT32_MAX, NULL},
-    {"Class mix", "class_mix", FIELD_REAL, AT(params.class_mix), AT(has_mix), 0, 1, NULL},
-    {"Start picture", "start", FIELD_HASH, AT(start_hash), AT(has_start), 0, 0, NULL},
-    {"Strength", "strength", FIELD_REAL, AT(params.strength), AT(has_start), 1e-6, 1, NULL},
-    {"Mask", "mask", FIELD_HASH, AT(mask_hash), AT(has_mask), 0, 0, NULL},
-    {NULL, NULL, 0, 0, 0, 0, 0, NULL},
+    {"Model hash", "model_hash", HASH(model_hash)},
+    {"DIT_NUMERICS", "numerics", INTEGER(numerics, 1, 1000000)},
+    {"Compute", "compute", WORD(compute, dit_compute_name)},
+    {"Width", "width", INTEGER(params.width, 1, 16384)},
+    {"Height", "height", INTEGER(params.height, 1, 16384)},
+    {"Scale", "scale", INTEGER(scale, 1, 64)},
+    {"Steps", "steps", INTEGER(params.steps, 1, 1000)},
+    {"Sampler", "sampler", WORD(params.sampler, dit_sampler_name)},
+    {"Timestep spacing", "timestep_spacing", WORD(params.timestep_spacing, dit_spacing_name)},
+    {"Generator", "generator", WORD(params.generator, dit_generator_name)},
+    {"Noise as of", "program", WORD(program, program_name), IF(has_program)},
+    {"Batch", "batch", INTEGER(batch, 1, PICTURE_LIMIT), IF(has_program)},
+    {"Place in batch", "batch_first", INTEGER(batch_first, 0, PICTURE_LIMIT), IF(has_program)},
+    {"Variance type", "variance_type", WORD(params.variance_type, dit_variance_name)},
+    {"Clip sample", "clip_sample", WORD(params.clip_sample, dit_clip_name)},
+    {"Eta", "eta", REAL(params.eta, 0, 1)},
+    {"Guidance scale", "guidance_scale", REAL(params.guidance_scale, 1e-6, 1000)},
+    {"Guidance channels", "guidance_channels", INTEGER(params.guidance_channels, 1, 65536)},
+    {"Guidance start", "guidance_start", REAL(params.guidance_start, 0, 1)},
+    {"Guidance end", "guidance_end", REAL(params.guidance_end, 1e-6, 1)},
+    {"Cache interval", "cache_interval", INTEGER(params.cache_interval, 2, 1000), IF(has_cache)},
+    {"Mix class number", "mix_class", INTEGER(mix_class, 0, INT32_MAX), IF(has_mix)},
+    {"Class mix", "class_mix", REAL(params.class_mix, 0, 1), IF(has_mix)},
+    {"Start picture", "start", HASH(start_hash), IF(has_start)},
+    {"Strength", "strength", REAL(params.strength, 1e-6, 1), IF(has_start)},
+    {"Mask", "mask", HASH(mask_hash), IF(has_mask)},
+    {.key = NULL},
 };
-#undef AT
 
 static int32_t int_at(const record *r, size_t offset) {
   int32_t value;
@@ -66,7 +63,7 @@ void record_print(const record *r, const record_field *f, char text[RECORD_TEXT]
   uint64_t hash;
   switch (f->kind) {
     case FIELD_INT: snprintf(text, RECORD_TEXT, "%d", int_at(r, f->offset)); break;
-    case FIELD_WORD: snprintf(text, RECORD_TEXT, "%s", f->words[int_at(r, f->offset) - (int32_t)f->low]); break;
+    case FIELD_WORD: snprintf(text, RECORD_TEXT, "%s", enum_name(f->names, int_at(r, f->offset))); break;
     case FIELD_REAL:
       memcpy(&real, from, sizeof real);
       snprintf(text, RECORD_TEXT, "%.9g", (double)real);
@@ -85,13 +82,6 @@ static int parse_hash(const char *text, uint64_t *hash) {
   return 1;
 }
 
-static int parse_word(const char *text, const record_field *f, int32_t *value) {
-  for (int32_t i = 0; f->words[i]; i++) {
-    if (strcmp(text, f->words[i]) == 0) return *value = (int32_t)f->low + i, 1;
-  }
-  return 0;
-}
-
 static int parse_field(const char *text, const record_field *f, record *r) {
   char *to = (char *)r + f->offset;
   uint64_t number = 0;
@@ -106,7 +96,8 @@ static int parse_field(const char *text, const record_field *f, record *r) {
     memcpy(to, &real, sizeof real);
   } else {
     if (f->kind == FIELD_WORD) {
-      good = good && parse_word(text, f, &value);
+      value = enum_find(f->names, text);
+      good = good && value;
     } else {
       good =
           good && number_digits(text, strlen(text), &number) && (double)number >= f->low && (double)number <= f->high;
@@ -198,6 +189,7 @@ static int check_whole(const char *path, const record *r) {
   if (r->has_mask && !r->has_start) return bad(path, "Mask", "is there without a start picture");
   if (r->has_program && (r->columns > 1 || r->has_start || r->batch_first > r->batch - r->rows))
     return bad(path, "Noise as of", "does not go with the other texts");
+  if (r->compute == DIT_COMPUTE_BF16) return bad(path, "Compute", "is bf16, whose bits depend on the processor");
   if (r->params.guidance_start > r->params.guidance_end) return bad(path, "Guidance start", "lies behind its end");
   return EXIT_OK;
 }

@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "dit.h"
+#include "enums.h"
 #include "png.h"
 
 enum { RECORD_TEXT = 128 };
@@ -17,7 +18,7 @@ typedef struct record {
   int32_t has_mix, mix_class;
   int32_t has_program, program; /* PROGRAM_*, whose noise this is: */
   int32_t batch, batch_first;   /* pictures that it draws for; the place of the first of ours among them */
-  int32_t has_reuse;            /* 1: params.reuse is above 1 */
+  int32_t has_cache;            /* 1: params.cache_interval is above 1 */
   int32_t has_start, has_mask;
   uint64_t start_hash, mask_hash; /* of the bytes that the library gets */
   int32_t scale;
@@ -34,8 +35,8 @@ typedef struct record_field {
   const char *name; /* in JSON */
   int kind;
   size_t offset, condition; /* of the value; of an int that is not 0 if there is one (0: there always is) */
-  double low, high;
-  const char *const *words; /* ends with NULL; the first stands for `low` */
+  double low, high;         /* of numbers */
+  enum_names *names;        /* of words */
 } record_field;
 extern const record_field record_fields[]; /* ends with a key NULL */
 
