@@ -1,4 +1,4 @@
-/* A model, its memory and its work in words. */
+/* Descriptions for people: of a model, of memory, and of where the time went. */
 #include "describe.h"
 
 #include <inttypes.h>
@@ -12,7 +12,7 @@ static void transformer(const dit_info *i) {
   printf("latent        %d x %d x %d, scaling factor %g\n", i->latent_channels, i->latent_size, i->latent_size,
          (double)i->scaling_factor);
   printf("classes       %d, %d with a name, %s\n", i->class_count, i->label_count,
-         i->null_class < 0 ? "no null class (no guidance)" : "and a null class for guidance");
+         i->null_class < 0 ? "no null class (so no guidance)" : "and a null class for guidance");
 }
 
 static void recommendation(const dit_info *i) {
@@ -27,7 +27,7 @@ static void recommendation(const dit_info *i) {
 
 static void text_line(const char *title, const char *text) {
   printf("%-13s ", title);
-  print_foreign(stdout, *text ? text : "not said in the file");
+  print_foreign(stdout, *text ? text : "not stated in the file");
   printf("\n");
 }
 
@@ -68,13 +68,13 @@ void describe_memory(const dit_info *info, uint64_t job) {
 }
 
 void describe_profile(const dit_profile_row *rows, int32_t count) {
-  double all = 0;
-  for (int32_t i = 0; i < count; i++) all += rows[i].seconds;
-  fprintf(stderr, "%-20s %10s %7s %10s\n", "kind", "seconds", "share", "GFLOP/s");
+  double total = 0;
+  for (int32_t i = 0; i < count; i++) total += rows[i].seconds;
+  fprintf(stderr, "%-20s %10s %7s %10s\n", "operation", "seconds", "share", "GFLOP/s");
   for (int32_t i = 0; i < count; i++) {
     const dit_profile_row *r = &rows[i];
     if (!r->units) continue;
-    fprintf(stderr, "%-20s %10.3f %5.1f %%", r->name, r->seconds, all > 0 ? 100 * r->seconds / all : 0);
+    fprintf(stderr, "%-20s %10.3f %5.1f %%", r->name, r->seconds, total > 0 ? 100 * r->seconds / total : 0);
     if (r->gflop > 0 && r->seconds > 0) fprintf(stderr, " %10.1f", r->gflop / r->seconds);
     fputc('\n', stderr);
   }

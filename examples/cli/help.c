@@ -11,20 +11,21 @@ enum { TEXT_COLUMN = 28, SCREEN_COLUMNS = 80 };
 
 static const char *const topic_names[TOPICS] = {"basics", "sampling", "editing", "running"};
 static const char *const topic_notes[TOPICS] = {
-    "A pattern writes one file for each picture: %i number, %c class, %s seed, %% %.\n"
+    "A pattern writes one file per picture: %i is its number, %c its class, %s its\n"
+    "seed, and %% a percent sign. Names of options may be abbreviated.\n"
     "Example: dit -c potion,sword -n 8 --scale 4 -o sheet.png\n"
     "More: dit --help=sampling, --help=editing, --help=running, --help=all\n",
-    "The same options make the same picture on every machine. Only --compute f32 and\n"
-    "int8 differ from each other.\n",
-    "Start pictures and masks are PNG files of the size to make. The text in a PNG\n"
-    "says all that it was made with, so that --again can make it again to the bit,\n"
-    "with the model (-m) and the pictures (-i, --mask) it was made with; if something\n"
+    "The same options make the same picture on every machine; only --compute bf16\n"
+    "depends on the processor.\n",
+    "Init images and masks are PNG files of the size to make. A PNG made by dit holds\n"
+    "all its settings as text, so that --again can make it again, equal to the bit,\n"
+    "from the same model (-m), init image (-i) and mask (--mask). If something\n"
     "differs, the exit status is 3.\n",
-    "Exit status: 0, 1 after a failure, 2 after a mistake on the command line, 3 if\n"
+    "Exit status: 0 on success, 1 on failure, 2 if the command line is wrong, 3 if\n"
     "--again finds a difference, 130 after Ctrl-C.\n",
 };
 
-/* Prints the rest of a line that has reached TEXT_COLUMN, and continues long text on lines below. */
+/* Prints text from TEXT_COLUMN, where the cursor must be, to the end of the line, and the rest on further lines. */
 static void print_wrapped(const char *text) {
   const size_t room = SCREEN_COLUMNS - TEXT_COLUMN;
   while (strlen(text) > room) {
@@ -42,7 +43,8 @@ static void print_option(const option_row *row) {
   snprintf(name, sizeof name, "%s --%s%s%s", letter, row->name, row->value ? " " : "", row->value ? row->value : "");
   snprintf(text, sizeof text, "%s%s%s", row->help, row->names ? ": " : "",
            row->names ? enum_choices(row->names, choices) : "");
-  printf("  %-25s ", name);
+  printf("  %-*s", TEXT_COLUMN - 2, name);
+  if (strlen(name) >= TEXT_COLUMN - 2) printf("\n%*s", TEXT_COLUMN, "");
   print_wrapped(text);
 }
 

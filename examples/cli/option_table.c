@@ -28,29 +28,32 @@ const option_row option_table[OPTIONS] = {
 
     [OPTION_STEPS] = OPTION('s', "steps", "N", TOPIC_SAMPLING, 1, "sampling steps, 1 to 1000 (default: the model's)"),
     [OPTION_SAMPLER] = ENUM("sampler", dit_sampler_name, TOPIC_SAMPLING, 1, "sampler (default: the model's)"),
-    [OPTION_TIMESTEP_SPACING] = ENUM("spacing", dit_spacing_name, TOPIC_SAMPLING, 1, "timesteps"),
+    [OPTION_TIMESTEP_SPACING] = ENUM("timestep-spacing", dit_spacing_name, TOPIC_SAMPLING, 1, "timesteps"),
     [OPTION_ETA] = OPTION(0, "eta", "X", TOPIC_SAMPLING, 1, "noise of DDIM, 0 to 1 (default: 0)"),
     [OPTION_GENERATOR] = ENUM("generator", dit_generator_name, TOPIC_SAMPLING, 1, "random numbers (default: dit)"),
-    [OPTION_REFERENCE] = FLAG(0, "reference", TOPIC_SAMPLING, 1, "what the official sample.py makes of -S, -s, -g"),
-    [OPTION_DIFFUSERS] = FLAG(0, "diffusers", TOPIC_SAMPLING, 1, "what diffusers' DiTPipeline makes of them"),
+    [OPTION_REFERENCE] = FLAG(0, "reference", TOPIC_SAMPLING, 1, "make what the official sample.py makes of a seed"),
+    [OPTION_DIFFUSERS] = FLAG(0, "diffusers", TOPIC_SAMPLING, 1, "make what diffusers' DiTPipeline makes of a seed"),
     [OPTION_GUIDANCE_SCALE] =
-        OPTION('g', "guidance-scale", "X", TOPIC_SAMPLING, 1, "guidance scale; 1 is none and twice as fast"),
+        OPTION('g', "guidance-scale", "X", TOPIC_SAMPLING, 1, "guidance; 1 is none, and takes half the time"),
     [OPTION_GUIDANCE_CHANNELS] =
-        OPTION(0, "guidance-channels", "N", TOPIC_SAMPLING, 1, "guided latent channels, or 'all'"),
+        OPTION(0, "guidance-channels", "N", TOPIC_SAMPLING, 1, "number of guided latent channels, or 'all'"),
     [OPTION_GUIDANCE_START] =
         OPTION(0, "guidance-start", "X", TOPIC_SAMPLING, 1, "guide from here on, 0 to 1; 0 is the noisy end"),
     [OPTION_GUIDANCE_END] = OPTION(0, "guidance-end", "X", TOPIC_SAMPLING, 1, "guide up to here; 1 is the last step"),
     [OPTION_CACHE_INTERVAL] =
         OPTION(0, "cache-interval", "N", TOPIC_SAMPLING, 1, "run the blocks at every N-th step only (default: 1)"),
-    [OPTION_FAST] = FLAG(0, "fast", TOPIC_SAMPLING, 1, "few steps of dpm++, few with guidance: half the time"),
+    [OPTION_FAST] = FLAG(0, "fast", TOPIC_SAMPLING, 1, "few steps of dpm++, half of them guided: 2x as fast"),
     [OPTION_COMPUTE] =
         ENUM("compute", dit_compute_name, TOPIC_SAMPLING, 1, "arithmetic (default: int8 for q8 and q4, else f32)"),
 
-    [OPTION_INIT_IMAGE] = OPTION('i', "start", "PNG", TOPIC_EDITING, 0, "start from this picture, of the size to make"),
-    [OPTION_STRENGTH] = OPTION(0, "strength", "X", TOPIC_EDITING, 1, "how much may change, up to 1 (default): all"),
+    [OPTION_INIT_IMAGE] =
+        OPTION('i', "init-image", "PNG", TOPIC_EDITING, 0, "start from this picture instead of noise"),
+    [OPTION_STRENGTH] =
+        OPTION(0, "strength", "X", TOPIC_EDITING, 1, "how much of it may change: up to 1, all (default)"),
     [OPTION_MASK] = OPTION(0, "mask", "PNG", TOPIC_EDITING, 0, "with -i: white is repainted, black is kept"),
-    [OPTION_MIX] = OPTION(0, "mix", "CLASS:X", TOPIC_EDITING, 1, "mix every class with another, X of it, 0 to 1"),
-    [OPTION_AGAIN] = OPTION(0, "again", "PNG", TOPIC_EDITING, 0, "make a picture again (default output: again.png)"),
+    [OPTION_MIX] =
+        OPTION(0, "mix", "CLASS:X", TOPIC_EDITING, 1, "mix each class with another; X, 0 to 1, is its share"),
+    [OPTION_AGAIN] = OPTION(0, "again", "PNG", TOPIC_EDITING, 0, "make the picture again (to again.png by default)"),
 
     [OPTION_SHOW] = FLAG(0, "show", TOPIC_RUNNING, 0, "show the pictures in the terminal"),
     [OPTION_PREVIEW] = FLAG(0, "preview", TOPIC_RUNNING, 0, "watch the pictures grow in the terminal"),

@@ -1,13 +1,20 @@
-/* How far a job is, for people. */
+/* The progress of a job, on the standard error stream. */
 #include "progress.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
-#include "clock.h"
 #include "terminal.h"
 
+enum { MAX_LINE_COLUMNS = 60 };
 static const double REDRAW_SECONDS = 0.1, LINE_SECONDS = 5;
+
+double clock_seconds(void) {
+  struct timespec t;
+  timespec_get(&t, TIME_UTC);
+  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
 
 void progress_begin(progress *p, int quiet) {
   int columns, rows;
@@ -15,11 +22,12 @@ void progress_begin(progress *p, int quiet) {
   p->shown = !quiet;
   p->redrawn = is_terminal(stderr);
   terminal_size(stderr, &columns, &rows);
-  p->width = columns > 60 ? 60 : columns - 1;
+  p->width = columns > MAX_LINE_COLUMNS ? MAX_LINE_COLUMNS : columns - 1;
   p->started = p->last = clock_seconds();
 }
 
-static void time_left(int64_t microseconds, char *text, size_t size) {
+/* Writes ", 12 s left"; nothing if the time is not known yet. */
+static void format_time_left(int64_t microseconds, char *text, size_t size) {
   int64_t seconds = (microseconds + 999999) / 1000000;
   int minutes = (int)(seconds / 60 % 60), hours = (int)(seconds / 3600);
   if (microseconds < 0)
@@ -33,17 +41,17 @@ static void time_left(int64_t microseconds, char *text, size_t size) {
 }
 
 void progress_show(progress *p, const dit_progress *state) {
-  double time = clock_seconds();
-  if (!p->shown || time - p->last < (p->redrawn ? REDRAW_SECONDS : LINE_SECONDS)) return;
+  double now = clock_seconds();
+  if (!p->shown || now - p->last < (p->redrawn ? REDRAW_SECONDS : LINE_SECONDS)) return;
   char left[64], line[160];
-  time_left(state->microseconds_left, left, sizeof left);
+  format_time_left(state->microseconds_left, left, sizeof left);
   snprintf(line, sizeof line, "step %d of %d, %d %%%s", state->step, state->steps, (int)(state->fraction * 100), left);
   if (p->redrawn)
     fprintf(stderr, "\r%-*.*s", p->width, p->width, line);
   else
     fprintf(stderr, "%s\n", line);
   fflush(stderr);
-  p->last = time;
+  p->last = now;
   p->line_open = p->redrawn;
 }
 
