@@ -1,20 +1,40 @@
 /* The progress of a job, on the standard error stream. */
+#if !defined(_WIN32) && !defined(_POSIX_C_SOURCE)
+#define _POSIX_C_SOURCE 200809L /* clock_gettime */
+#endif
 #include "progress.h"
 
 #include <stdio.h>
 #include <string.h>
+#ifdef _WIN32
+#include <windows.h>
+#else
 #include <time.h>
+#endif
 
 #include "terminal.h"
 
 enum { MAX_LINE_COLUMNS = 60 };
 static const double REDRAW_SECONDS = 0.1, LINE_SECONDS = 5;
 
+#ifdef _WIN32
+
+double clock_seconds(void) {
+  LARGE_INTEGER count, frequency;
+  QueryPerformanceCounter(&count);
+  QueryPerformanceFrequency(&frequency);
+  return (double)count.QuadPart / (double)frequency.QuadPart;
+}
+
+#else
+
 double clock_seconds(void) {
   struct timespec t;
-  timespec_get(&t, TIME_UTC);
+  clock_gettime(CLOCK_MONOTONIC, &t);
   return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
+
+#endif
 
 void progress_begin(progress *p, int quiet) {
   int columns, rows;
