@@ -1,7 +1,6 @@
 /* The thread pool of dit (examples/cli/pool.c).
  * Fails if a task is left out or done twice, if pool_run returns before all are done or before their results are seen,
- * if tasks do not run side by side, if pools disturb each other, or if a pool that has nothing to do uses a
- * processor. */
+ * if tasks do not run in parallel, if pools disturb each other, or if an idle pool uses a processor. */
 #if !defined(_WIN32) && !defined(_GNU_SOURCE)
 #define _GNU_SOURCE
 #endif

@@ -18,7 +18,7 @@ void progress_show(progress *p, const dit_progress *state);
 /* Clears the line and returns the seconds since progress_begin. */
 double progress_end(progress *p);
 
-/* Returns seconds since a moment that is the same during the whole run. */
+/* Returns monotonic time in seconds from an arbitrary origin. */
 double clock_seconds(void);
 
 #endif

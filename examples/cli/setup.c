@@ -137,7 +137,7 @@ static int fill_record(setup *s, const dit_info *info, const cli_options *o, con
   r->rows = s->classes.count;
   r->row_classes = s->classes.ids;
   if (!again) return hash_model(o->model, &r->model_hash);
-  r->model_hash = again->original.model_hash; /* again_check_model found that they are equal */
+  r->model_hash = again->original.model_hash; /* again_check_model has found them equal */
   return EXIT_OK;
 }
 
