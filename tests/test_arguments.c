@@ -427,7 +427,7 @@ static void test_jobs(void) {
 
 /* ---- Parts ---- */
 
-static void test_denoise(void) {
+static void test_forward(void) {
   dit_error error;
   float x[2 * LATENT] = {0}, out[4 * LATENT], same[4 * LATENT], t[2] = {0, 999};
   int32_t classes[2] = {0, -1};
@@ -437,30 +437,30 @@ static void test_denoise(void) {
   static const float times[] = {-1, 1000.5f, NAN, INFINITY, -INFINITY};
   static const int32_t wrong[] = {-2, 7, INT32_MIN, INT32_MAX};
   for (int i = 0; i < 4; i++)
-    REFUSED(DIT_ERROR_ARGUMENT, "count", dit_denoise(tiny, counts[i], 8, 8, x, t, classes, out, &error));
+    REFUSED(DIT_ERROR_ARGUMENT, "count", dit_forward(tiny, counts[i], 8, 8, x, t, classes, out, &error));
   for (int i = 0; i < 5; i++) {
-    REFUSED(DIT_ERROR_ARGUMENT, "height", dit_denoise(tiny, 2, sides[i], 8, x, t, classes, out, &error));
-    REFUSED(DIT_ERROR_ARGUMENT, "width", dit_denoise(tiny, 2, 8, sides[i], x, t, classes, out, &error));
+    REFUSED(DIT_ERROR_ARGUMENT, "height", dit_forward(tiny, 2, sides[i], 8, x, t, classes, out, &error));
+    REFUSED(DIT_ERROR_ARGUMENT, "width", dit_forward(tiny, 2, 8, sides[i], x, t, classes, out, &error));
     t[1] = times[i];
-    REFUSED(DIT_ERROR_ARGUMENT, "timesteps[1]", dit_denoise(tiny, 2, 8, 8, x, t, classes, out, &error));
+    REFUSED(DIT_ERROR_ARGUMENT, "timesteps[1]", dit_forward(tiny, 2, 8, 8, x, t, classes, out, &error));
     t[1] = 999;
   }
   for (int i = 0; i < 4; i++) {
     classes[1] = wrong[i];
-    REFUSED(DIT_ERROR_ARGUMENT, "classes[1]", dit_denoise(tiny, 2, 8, 8, x, t, classes, out, &error));
+    REFUSED(DIT_ERROR_ARGUMENT, "classes[1]", dit_forward(tiny, 2, 8, 8, x, t, classes, out, &error));
   }
   classes[1] = dit_model_find_class(tiny, "red aple");
-  REFUSED(DIT_ERROR_ARGUMENT, "dit_denoise: classes[1] is -2: dit_model_find_class returns -2 for a name",
-          dit_denoise(tiny, 2, 8, 8, x, t, classes, out, &error));
+  REFUSED(DIT_ERROR_ARGUMENT, "dit_forward: classes[1] is -2: dit_model_find_class returns -2 for a name",
+          dit_forward(tiny, 2, 8, 8, x, t, classes, out, &error));
   classes[1] = -1;
-  REFUSED(DIT_ERROR_ARGUMENT, "count", dit_denoise(tiny, 65536, 1024, 1024, x, t, classes, out, &error));
-  REFUSED(DIT_ERROR_ARGUMENT, "model", dit_denoise(NULL, 2, 8, 8, x, t, classes, out, &error));
-  REFUSED(DIT_ERROR_ARGUMENT, "latent", dit_denoise(tiny, 2, 8, 8, NULL, t, classes, out, &error));
-  REFUSED(DIT_ERROR_ARGUMENT, "timesteps", dit_denoise(tiny, 2, 8, 8, x, NULL, classes, out, &error));
-  REFUSED(DIT_ERROR_ARGUMENT, "out", dit_denoise(tiny, 2, 8, 8, x, t, classes, NULL, &error));
-  CHECK(dit_denoise(tiny, 0, 8, 8, x, t, classes, out, NULL) == DIT_ERROR_ARGUMENT, "without a dit_error");
+  REFUSED(DIT_ERROR_ARGUMENT, "count", dit_forward(tiny, 65536, 1024, 1024, x, t, classes, out, &error));
+  REFUSED(DIT_ERROR_ARGUMENT, "model", dit_forward(NULL, 2, 8, 8, x, t, classes, out, &error));
+  REFUSED(DIT_ERROR_ARGUMENT, "latent", dit_forward(tiny, 2, 8, 8, NULL, t, classes, out, &error));
+  REFUSED(DIT_ERROR_ARGUMENT, "timesteps", dit_forward(tiny, 2, 8, 8, x, NULL, classes, out, &error));
+  REFUSED(DIT_ERROR_ARGUMENT, "out", dit_forward(tiny, 2, 8, 8, x, t, classes, NULL, &error));
+  CHECK(dit_forward(tiny, 0, 8, 8, x, t, classes, out, NULL) == DIT_ERROR_ARGUMENT, "without a dit_error");
   CHECK(!memcmp(out, same, sizeof out), "a refusal changes the output");
-  CHECK(dit_denoise(tiny, 2, 8, 8, x, t, NULL, out, &error) == DIT_OK, "classes NULL: %s", error.message);
+  CHECK(dit_forward(tiny, 2, 8, 8, x, t, NULL, out, &error) == DIT_OK, "classes NULL: %s", error.message);
 }
 
 static void test_autoencoder(void) {
@@ -613,7 +613,7 @@ int main(void) {
     test_open();
     test_params();
     test_jobs();
-    test_denoise();
+    test_forward();
     test_autoencoder();
     test_schedule_and_rng();
     test_asking();

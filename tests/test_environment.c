@@ -168,8 +168,8 @@ static void calls_of_parts(const dit_model *model, const inputs *in, results *r)
   p.struct_size = sizeof p;
   p.steps = 10;
   p.eta = 0.3f;
-  CALL(dit_denoise(model, 2, 8, 8, in->latent, in->times, in->classes, r->out, NULL));
-  CALL(dit_denoise(model, 2, 8, 8, in->latent, nan_time, in->classes, r->out, NULL)); /* refused */
+  CALL(dit_forward(model, 2, 8, 8, in->latent, in->times, in->classes, r->out, NULL));
+  CALL(dit_forward(model, 2, 8, 8, in->latent, nan_time, in->classes, r->out, NULL)); /* refused */
   CALL(dit_vae_decode(model, 1, 8, 8, in->latent, r->image, NULL));
   CALL(dit_vae_encode(model, 1, 16, 16, in->image, r->mean, r->logvar, NULL));
   CALL(dit_schedule(&p, 10, r->rows, &count, NULL));
@@ -259,7 +259,7 @@ static void test_mode(const mode *m, int hook, const inputs *in, const results *
         "'%s': other pictures", m->name);
   CHECK(!memcmp(r.edited, plain->edited, sizeof r.edited), "'%s': other pictures from a start picture", m->name);
   CHECK(!memcmp(r.latent, plain->latent, sizeof r.latent), "'%s': another latent", m->name);
-  CHECK(!memcmp(r.out, plain->out, sizeof r.out), "'%s': dit_denoise", m->name);
+  CHECK(!memcmp(r.out, plain->out, sizeof r.out), "'%s': dit_forward", m->name);
   CHECK(!memcmp(r.image, plain->image, sizeof r.image), "'%s': dit_vae_decode", m->name);
   CHECK(!memcmp(r.mean, plain->mean, sizeof r.mean) && !memcmp(r.logvar, plain->logvar, sizeof r.logvar),
         "'%s': dit_vae_encode", m->name);

@@ -1,7 +1,7 @@
 /* Jobs: what dit.h promises about memory, time, bits, order and state.
  *
  * It fails if a job allocates anything but its one block, if budgets, batches, groups, threads, hooks, instruction sets
- * or loads change a byte, if a step differs from the formulas (a sampler written here, over dit_denoise), or if
+ * or loads change a byte, if a step differs from the formulas (a sampler written here, over dit_forward), or if
  * progress, cancelling, previews and pixel formats are not as described. */
 #if !defined(_GNU_SOURCE)
 #define _GNU_SOURCE /* sigaction */
@@ -502,7 +502,7 @@ static void reference_run(const dit_model *model, const reference *r, float *x) 
     const float times[2] = {(float)rows[k].timestep, (float)rows[k].timestep};
     memcpy(both, x, LATENT * sizeof(float));
     memcpy(both + LATENT, x, LATENT * sizeof(float));
-    CHECK(dit_denoise(model, 2, 8, 8, both, times, pair, out[0], NULL) == DIT_OK, "dit_denoise");
+    CHECK(dit_forward(model, 2, 8, 8, both, times, pair, out[0], NULL) == DIT_OK, "dit_forward");
     dit_rng_normal(rng, LATENT, z);
     for (int i = 0; i < LATENT; i++) {
       double eps = out[0][i];
@@ -553,7 +553,7 @@ static void test_sampler(const dit_model *model) {
     worst = fmax(worst, sqrt(off / size));
     CHECK(off <= 1e-10 * size, "case %d differs from the formulas by %.1e", (int)c, sqrt(off / size));
   }
-  printf("  jobs against a sampler over dit_denoise: %.1e at most\n", worst);
+  printf("  jobs against a sampler over dit_forward: %.1e at most\n", worst);
 }
 
 /* Final latents of picture 0 of two sets of parameters: 1 if all bytes are equal. */
@@ -1040,7 +1040,7 @@ static void test_parts(void) {
   p.variance_type = 0;
   CHECK(dit_job_start(model, &p, &job, &error) == DIT_ERROR_UNSUPPORTED && strstr(error.message, "transformer"),
         "a job without a transformer");
-  CHECK(dit_denoise(model, 1, 8, 8, latent, latent, NULL, latent, &error) == DIT_ERROR_UNSUPPORTED,
+  CHECK(dit_forward(model, 1, 8, 8, latent, latent, NULL, latent, &error) == DIT_ERROR_UNSUPPORTED,
         "a pass without a transformer");
   dit_model_info(model, &info);
   CHECK(!info.has_transformer && info.has_decoder && info.width == 0 && info.class_count == 0 &&
@@ -1085,7 +1085,7 @@ static void test_no_null_class(void) {
   CHECK(dit_job_start(opened, &p, &job, &error) == DIT_ERROR_UNSUPPORTED && strstr(error.message, "null class"),
         "no class without a null class");
   float x[LATENT] = {0}, t = 3, out[2 * LATENT];
-  CHECK(dit_denoise(opened, 1, 8, 8, x, &t, NULL, out, &error) == DIT_ERROR_UNSUPPORTED, "dit_denoise without a class");
+  CHECK(dit_forward(opened, 1, 8, 8, x, &t, NULL, out, &error) == DIT_ERROR_UNSUPPORTED, "dit_forward without a class");
   dit_model_close(opened);
 }
 

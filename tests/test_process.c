@@ -1,6 +1,6 @@
 /* The noise process of a model file and what it recommends, from the file's keys to the latents of a job.
  * Fails if a key is not carried out: if dit_model_schedule is not the schedule of these keys, or if a job's latents are
- * not, to the bit, those of dit_denoise and the sampler's steps one after the other; if a recommendation is not what a
+ * not, to the bit, those of dit_forward and the sampler's steps one after the other; if a recommendation is not what a
  * job takes where nothing is said; or if a job asks for more steps than there are timesteps. */
 #include <math.h>
 
@@ -98,7 +98,7 @@ static void by_hand(const dit_model *model, const dit_params *p, const dit_sched
   for (; step.index < p->steps; step.index++) {
     const float time = (float)rows[step.index].timestep;
     dit_error error = {0};
-    CHECK(!dit_denoise(model, 1, SIDE, SIDE, x, &time, p->classes, out, &error), "%s", error.message);
+    CHECK(!dit_forward(model, 1, SIDE, SIDE, x, &time, p->classes, out, &error), "%s", error.message);
     dit__normal(p->seed, (uint64_t)(step.index + 1) * LATENT, LATENT, noise);
     dit__solver_take(&step, LATENT, x, out, out + LATENT, noise, clean);
   }
@@ -189,8 +189,8 @@ static void test_limits(const char *base) {
         error.message);
   const float x[LATENT] = {0}, times[2] = {41, 40};
   float y[2 * LATENT];
-  CHECK(dit_denoise(model, 1, SIDE, SIDE, x, &times[0], NULL, y, &error) == DIT_ERROR_ARGUMENT, "timestep 41 of 40");
-  CHECK(dit_denoise(model, 1, SIDE, SIDE, x, &times[1], NULL, y, &error) == DIT_OK, "%s", error.message);
+  CHECK(dit_forward(model, 1, SIDE, SIDE, x, &times[0], NULL, y, &error) == DIT_ERROR_ARGUMENT, "timestep 41 of 40");
+  CHECK(dit_forward(model, 1, SIDE, SIDE, x, &times[1], NULL, y, &error) == DIT_OK, "%s", error.message);
   dit_model_close(model);
   CHECK(!open_with(base, &too_many, &error) && strstr(error.message, "dit.steps"), "41 steps: %s", error.message);
   model = open_with(base, &beyond, &error);
