@@ -143,7 +143,7 @@ typedef struct dit_options {
   void(DIT_CALL *release)(void *user, void *block, size_t size);
   /* Calls task(context, index) once for each index from 0 to count - 1, in any order and on any threads, and returns
    * when all calls have returned. count is at most `threads`. It may be NULL. It is called only on a thread that is
-   * inside of a function of this library, never from a task, but for two jobs it may be called at once. */
+   * inside of a function of this library, and never from a task. Two jobs may call it at the same time. */
   void(DIT_CALL *parallel_for)(void *user, int32_t count, void(DIT_CALL *task)(void *context, int32_t index),
                                void *context);
 } dit_options;

@@ -211,5 +211,5 @@ int main(void) {
     test_limits(base);
   }
   remove(base);
-  return test_end("process");
+  return test_end("test_diffusion");
 }

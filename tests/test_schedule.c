@@ -146,7 +146,7 @@ static void test_every_length(void) {
   }
   CHECK(dit__timesteps_default(&dit__diffusion_default, 50, DIT_SPACING_EVEN, DIT_SAMPLER_DDIM) == DIT_SPACING_EVEN,
         "a choice was overruled");
-  printf("  1000 even schedules, %d with a whole stride\n", (int)strides);
+  printf("  1000 even schedules, %d with an integer stride\n", (int)strides);
 }
 
 /* FNV-1a over the timesteps of all schedules of a spacing, in ascending order, two bytes each, the low one first. */
