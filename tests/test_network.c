@@ -1,4 +1,4 @@
-/* dit_denoise, dit_vae_decode and dit_vae_encode against the golden vectors (float64, by another program).
+/* dit_forward, dit_vae_decode and dit_vae_encode against the golden vectors (float64, by another program).
  *
  * It fails if any formula, layout or order of the transformer or the autoencoder is wrong, or if float32 loses more
  * than tests/marks.h allows. Cases whose arrays are not there are skipped: full-size ones want DIT_GOLDEN=FOLDER with
@@ -102,7 +102,7 @@ static int pass_run(dit_model *model, const json_value *params, pass *p) {
   }
   if (number(params, "doubled_batch", 0))
     memcpy(p->x + count / 2 * channels * area, p->x, (size_t)(count / 2 * channels * area) * 4);
-  const dit_status status = dit_denoise(model, (int32_t)count, (int32_t)p->shape.size[2], (int32_t)p->shape.size[3],
+  const dit_status status = dit_forward(model, (int32_t)count, (int32_t)p->shape.size[2], (int32_t)p->shape.size[3],
                                         p->x, p->t, p->y, p->out, &error);
   free(t);
   free(y);

@@ -204,7 +204,7 @@ static float *pass(dit_model *model) {
   dit_rng_open(0, 5, &rng, NULL);
   dit_rng_normal(rng, (int64_t)in, x);
   dit_rng_close(rng);
-  CHECK(dit_denoise(model, 2, side, side, x, t, classes, y, NULL) == DIT_OK, "a pass failed");
+  CHECK(dit_forward(model, 2, side, side, x, t, classes, y, NULL) == DIT_OK, "a pass failed");
   free(x);
   dit_model_close(model);
   return y;
