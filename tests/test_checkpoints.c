@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/core/fp16.h"
 #include "weights/convert/read/fp16.h"
 #include "weights/convert/read/safetensors.h"
 #include "weights/convert/read/checkpoint.h"
@@ -158,7 +159,8 @@ static void test_half(void) {
   for (unsigned bits = 0; bits < 0x7c00; bits++) {
     float low = (float)half_value(bits, 10, 15), high = (float)half_value(bits + 1, 10, 15), middle = (low + high) / 2;
     unsigned even = bits & 1 ? bits + 1 : bits;
-    wrong_half += half_to_float((uint16_t)bits) != low || half_to_float((uint16_t)(bits | 0x8000)) != -low;
+    wrong_half +=
+        dit__float_from_half((uint16_t)bits) != low || dit__float_from_half((uint16_t)(bits | 0x8000)) != -low;
     wrong_half += half_from_float(low) != bits || half_from_float(-low) != (bits | 0x8000);
     wrong_half += half_from_float(middle) != even || half_from_float(-middle) != (even | 0x8000);
     wrong_half +=
@@ -168,7 +170,7 @@ static void test_half(void) {
     double low = half_value(bits, 7, 127), high = half_value(bits + 1, 7, 127);
     float middle = (float)(low / 2 + high / 2);
     unsigned even = bits & 1 ? bits + 1 : bits;
-    wrong_bfloat += bfloat_to_float((uint16_t)bits) != (float)low;
+    wrong_bfloat += dit__float_from_bfloat((uint16_t)bits) != (float)low;
     wrong_bfloat += bfloat_from_float((float)low) != bits || bfloat_from_float((float)-low) != (bits | 0x8000);
     wrong_bfloat += bfloat_from_float(middle) != even || bfloat_from_float(-middle) != (even | 0x8000);
     wrong_bfloat += bfloat_from_float(nextafterf(middle, 0)) != bits;
@@ -176,11 +178,14 @@ static void test_half(void) {
   }
   CHECK(wrong_half == 0, "%d binary16 conversions are wrong", wrong_half);
   CHECK(wrong_bfloat == 0, "%d bfloat16 conversions are wrong", wrong_bfloat);
-  CHECK(isinf(half_to_float(0x7c00)) && half_to_float(0xfc00) < 0 && isinf(bfloat_to_float(0xff80)), "infinities");
+  CHECK(
+      isinf(dit__float_from_half(0x7c00)) && dit__float_from_half(0xfc00) < 0 && isinf(dit__float_from_bfloat(0xff80)),
+      "infinities");
   CHECK(half_from_float(INFINITY) == 0x7c00 && half_from_float(-3.4e38f) == 0xfc00, "beyond the largest half");
   CHECK(bfloat_from_float(INFINITY) == 0x7f80 && bfloat_from_float(-3.4e38f) == 0xff80, "beyond the largest bfloat");
-  CHECK(isnan(half_to_float(0x7c01)) && isnan(half_to_float(half_from_float(NAN))), "NaN as a half");
-  CHECK(isnan(bfloat_to_float(0x7f81)) && isnan(bfloat_to_float(bfloat_from_float(NAN))), "NaN as a bfloat");
+  CHECK(isnan(dit__float_from_half(0x7c01)) && isnan(dit__float_from_half(half_from_float(NAN))), "NaN as a half");
+  CHECK(isnan(dit__float_from_bfloat(0x7f81)) && isnan(dit__float_from_bfloat(bfloat_from_float(NAN))),
+        "NaN as a bfloat");
 }
 
 /* Conversions in blocks give what single ones give, for every half and the floats around its rounding. */
@@ -192,13 +197,13 @@ static void test_half_blocks(void) {
     for (unsigned i = 0; i < HALF_BLOCK; i++) bits[i] = (uint16_t)(first + i);
     half_block_to_float(bits, values);
     for (int i = 0; i < HALF_BLOCK; i++) {
-      float one = half_to_float(bits[i]);
+      float one = dit__float_from_half(bits[i]);
       wrong += memcmp(&one, &values[i], 4) != 0;
     }
     if ((first & 0x7c00) == 0x7c00) continue; /* infinities and NaN do not go back */
     for (int step = -2; step <= 2; step++) {
       for (int i = 0; i < HALF_BLOCK; i++) {
-        float low = half_to_float(bits[i]), high = half_to_float((uint16_t)(bits[i] + 1));
+        float low = dit__float_from_half(bits[i]), high = dit__float_from_half((uint16_t)(bits[i] + 1));
         float middle = isfinite(high) ? (low + high) / 2 : low < 0 ? -65520.0f : 65520.0f;
         moved[i] = step == -2 ? low : step == 2 ? low * 1.5f : step ? nextafterf(middle, step * 1e9f) : middle;
       }

@@ -1,6 +1,7 @@
 /* Elements of a tensor in a checkpoint as float32. */
 #include <string.h>
 
+#include "lib/core/fp16.h"
 #include "weights/convert/read/fp16.h"
 #include "weights/convert/read/endian.h"
 #include "weights/convert/read/checkpoint.h"
@@ -42,10 +43,10 @@ static void read_run(int type, const uint8_t *p, uint64_t stride, uint64_t count
         read_halves(p, count, out);
         break;
       }
-      for (uint64_t i = 0; i < count; i++) out[i] = half_to_float(little16(p + i * stride * 2));
+      for (uint64_t i = 0; i < count; i++) out[i] = dit__float_from_half(little16(p + i * stride * 2));
       break;
     case SOURCE_BF16:
-      for (uint64_t i = 0; i < count; i++) out[i] = bfloat_to_float(little16(p + i * stride * 2));
+      for (uint64_t i = 0; i < count; i++) out[i] = dit__float_from_bfloat(little16(p + i * stride * 2));
       break;
     case SOURCE_F64:
       for (uint64_t i = 0; i < count; i++) out[i] = read_f64(p + i * stride * 8);
