@@ -17,10 +17,10 @@ enum { MODEL_PACKED = 64 << 20 }; /* packed weights of a model that may keep the
 typedef struct model_loader {
   dit_model *model;
   dit_error *error;
-  dit_status status; /* of the first failure */
-  int pack;          /* 1: matrices are packed as they are loaded */
-  uint64_t packed;   /* bytes that packing takes */
-  uint16_t *pairs;   /* of q4 codes, once there are any */
+  dit_status status;      /* of the first failure */
+  int pack;               /* 1: matrices are packed as they are loaded */
+  uint64_t packed;        /* bytes that packing takes */
+  uint16_t *decode_table; /* of q4, once a matrix needs it */
 } model_loader;
 
 static void *model_take(model_loader *loader, size_t size) {
@@ -32,9 +32,9 @@ static void *model_take(model_loader *loader, size_t size) {
           dit__fail(loader->error, DIT_ERROR_MEMORY, "no memory for %zu bytes of the model's tables", size);
     return NULL;
   }
-  block->next = loader->model->taken;
+  block->next = loader->model->allocations;
   block->size = size + header;
-  loader->model->taken = block;
+  loader->model->allocations = block;
   loader->model->memory += block->size;
   memset((uint8_t *)block + header, 0, size);
   return (uint8_t *)block + header;
@@ -147,17 +147,18 @@ static const float *model_vector(model_loader *loader, const char *name, int64_t
   return values;
 }
 
-/* How the rows of a q4 matrix lie; the table of pairs of codes is made with the first of them. */
-static void model_q4_rows(model_loader *loader, const int8_t *forms, dit__weights *out) {
-  uint32_t *starts = (uint32_t *)model_take(loader, ((size_t)out->rows + 1) * sizeof *starts);
+/* Describes the rows of a q4 matrix; the first one makes the decode table that all share. */
+static void model_q4_rows(model_loader *loader, const int8_t *row_formats, dit__weights *out) {
+  uint32_t *row_offsets = (uint32_t *)model_take(loader, ((size_t)out->rows + 1) * sizeof *row_offsets);
   dit__q4 *q4 = (dit__q4 *)model_take(loader, sizeof *q4);
-  if (!loader->pairs && (loader->pairs = (uint16_t *)model_take(loader, DIT__Q4_TABLE_SIZE * sizeof *loader->pairs)))
-    dit__q4_decode_table(loader->pairs);
-  if (!starts || !q4 || !loader->pairs) return;
-  dit__q4_row_offsets(forms, (uint64_t)out->rows, (uint64_t)out->k, starts);
-  q4->forms = forms;
-  q4->starts = starts;
-  q4->pairs = loader->pairs;
+  if (!loader->decode_table &&
+      (loader->decode_table = (uint16_t *)model_take(loader, DIT__Q4_TABLE_SIZE * sizeof *loader->decode_table)))
+    dit__q4_decode_table(loader->decode_table);
+  if (!row_offsets || !q4 || !loader->decode_table) return;
+  dit__q4_row_offsets(row_formats, (uint64_t)out->rows, (uint64_t)out->k, row_offsets);
+  q4->row_formats = row_formats;
+  q4->row_offsets = row_offsets;
+  q4->decode_table = loader->decode_table;
   out->q4 = q4;
 }
 
@@ -168,11 +169,11 @@ static void model_q4(model_loader *loader, const char *name, const dit__gguf_ten
   snprintf(full, sizeof full, "%s.form", name);
   const dit__gguf_tensor *form = model_tensor(loader, full, 1, shape);
   if (!form) return;
-  const int8_t *forms = (const int8_t *)form->data;
-  const uint64_t widths = form->type == DIT__GGUF_I8 ? dit__q4_sum_bits(forms, shape[0]) : 0;
-  const uint64_t size = shape[1] / 8 * widths; /* 2^26 rows of 2^16 numbers at most, in any geometry */
-  if (!widths)
-    loader->status = dit__fail(loader->error, DIT_ERROR_FORMAT, "tensor %s: must be int8 and name known forms", full);
+  const int8_t *row_formats = (const int8_t *)form->data;
+  const uint64_t bits = form->type == DIT__GGUF_I8 ? dit__q4_sum_bits(row_formats, shape[0]) : 0;
+  const uint64_t size = shape[1] / 8 * bits; /* 2^26 rows of 2^16 numbers at most, in any geometry */
+  if (!bits)
+    loader->status = dit__fail(loader->error, DIT_ERROR_FORMAT, "tensor %s: must be int8 and hold known row formats", full);
   else if (shape[1] % 8 || size != codes->count || size > UINT32_MAX)
     loader->status = dit__fail(loader->error, DIT_ERROR_FORMAT,
                                "tensor %s has %llu bytes, but by %s %llu rows of %llu numbers need %llu", name,
@@ -187,7 +188,7 @@ static void model_q4(model_loader *loader, const char *name, const dit__gguf_ten
   loader->model->info.parameters += shape[0] * shape[1];
   snprintf(full, sizeof full, "%s.scale", name);
   out->scale = model_vector(loader, full, (int64_t)shape[0]);
-  if (loader->pack && !loader->status) model_q4_rows(loader, forms, out);
+  if (loader->pack && !loader->status) model_q4_rows(loader, row_formats, out);
 }
 
 /* Rows of any type as they lie in the file. */
@@ -711,7 +712,7 @@ static void model_load(model_loader *loader) {
 
 static void model_free(dit_model *model) {
   const dit_options options = model->options;
-  for (dit__allocation *block = model->taken; block;) {
+  for (dit__allocation *block = model->allocations; block;) {
     dit__allocation *next = block->next;
     dit__release(&options, block, block->size);
     block = next;

@@ -72,7 +72,7 @@ struct dit_model {
   dit_options options;
   dit__file file;
   dit__gguf *gguf;
-  dit__allocation *taken; /* blocks of memory that go with the model */
+  dit__allocation *allocations; /* freed with the model */
   uint64_t memory;
   intptr_t references; /* the host's, and one for each job; counted atomically */
   dit__transformer dit;

@@ -181,7 +181,7 @@ static void free_tensor(source_tensor *t) {
   for (int i = 0; i < t->part_count; i++) free(t->parts[i].name);
   free(t->parts);
   free(t->name);
-  if (t->q4) free(t->q4->starts), free(t->q4->row);
+  if (t->q4) free(t->q4->row_offsets), free(t->q4->row);
   free(t->q4);
 }
 
@@ -190,7 +190,7 @@ void source_close(source *s) {
   for (size_t i = 0; i < s->count; i++) free_tensor(&s->tensors[i]);
   free(s->tensors);
   json_free(s->config);
-  free(s->pairs);
+  free(s->decode_table);
   dit__gguf_close(s->model_file, NULL);
   for (size_t i = 0; i < s->files->count; i++) dit__file_close(&s->files->mapped[i], NULL);
   free(s->files->mapped);

@@ -14,7 +14,7 @@ enum { SOURCE_RANK = 8 };
 typedef struct source_q4 {
   dit__weights weights;
   dit__q4 rows;
-  uint32_t *starts;
+  uint32_t *row_offsets;
   int8_t *row; /* one, unpacked */
 } source_q4;
 
@@ -39,7 +39,7 @@ typedef struct source {
   int diffusers_names;        /* names.c found those of diffusers' transformer */
   json_value *config;         /* a folder's config.json; NULL: none */
   dit__gguf *model_file;      /* a model file's keys; NULL: it is none */
-  uint16_t *pairs;            /* of its q4 codes; NULL: it has none */
+  uint16_t *decode_table;     /* of its q4 matrices; NULL: it has none */
   char kind[80];              /* "PyTorch zip checkpoint (ema)", "safetensors", ...: what was found, for people */
   struct source_files *files; /* the mappings behind the tensors */
 } source;

@@ -26,7 +26,7 @@ static const dit__gguf_tensor *find_companion(const dit__gguf *file, const dit__
   return found && found->type == type && found->rank == 1 && (!rows || found->shape[0] == rows) ? found : NULL;
 }
 
-/* Whether a tensor is the scales of another, or the forms of a q4 matrix. */
+/* Whether a tensor holds the scales of another, or the row formats of a q4 matrix. */
 static int is_companion(const dit__gguf *file, const dit__gguf_tensor *t) {
   char name[64];
   const char *dot = strrchr(t->name, '.');
@@ -37,12 +37,12 @@ static int is_companion(const dit__gguf *file, const dit__gguf_tensor *t) {
   return of && of->type == DIT__GGUF_I8 && (of->rank == 1 || !strcmp(dot, ".scale"));
 }
 
-/* The codes `t`, whose shape only their forms tell. */
+/* Adds a q4 matrix: `t` holds its codes, and only the row formats tell its shape. */
 static dit_status add_q4(source *s, const dit__gguf_tensor *t, source_tensor *to, const char *what, dit_error *error) {
   const dit__gguf_tensor *form = find_companion(s->model_file, t, "form", DIT__GGUF_I8, 0);
   const uint64_t rows = form ? form->shape[0] : 0;
-  const uint64_t widths = form ? dit__q4_sum_bits((const int8_t *)form->data, rows) : 0;
-  const uint64_t columns = widths && t->count % widths == 0 ? t->count / widths * 8 : 0;
+  const uint64_t bits = form ? dit__q4_sum_bits((const int8_t *)form->data, rows) : 0;
+  const uint64_t columns = bits && t->count % bits == 0 ? t->count / bits * 8 : 0;
   if (!columns || t->count > UINT32_MAX || rows > INT32_MAX || columns > INT32_MAX)
     return dit__fail(error, DIT_ERROR_FORMAT, "%s: tensor %s is int8 and no matrix, and not of the size of %s.form",
                      what, t->name, t->name);
@@ -51,15 +51,16 @@ static dit_status add_q4(source *s, const dit__gguf_tensor *t, source_tensor *to
     return dit__fail(error, DIT_ERROR_FORMAT, "%s: tensor %s is q4 without its scales, %s.scale", what, t->name,
                      t->name);
   source_q4 *q4 = to->q4 = (source_q4 *)calloc(1, sizeof *q4);
-  if (!s->pairs && (s->pairs = (uint16_t *)malloc(DIT__Q4_TABLE_SIZE * sizeof *s->pairs)))
-    dit__q4_decode_table(s->pairs);
-  if (q4) q4->starts = (uint32_t *)malloc((size_t)(rows + 1) * sizeof *q4->starts);
+  if (!s->decode_table && (s->decode_table = (uint16_t *)malloc(DIT__Q4_TABLE_SIZE * sizeof *s->decode_table)))
+    dit__q4_decode_table(s->decode_table);
+  if (q4) q4->row_offsets = (uint32_t *)malloc((size_t)(rows + 1) * sizeof *q4->row_offsets);
   if (q4) q4->row = (int8_t *)malloc((size_t)columns);
-  if (!q4 || !s->pairs || !q4->starts || !q4->row) return dit__fail(error, DIT_ERROR_MEMORY, "%s: out of memory", what);
-  dit__q4_row_offsets((const int8_t *)form->data, rows, columns, q4->starts);
-  q4->rows.forms = (const int8_t *)form->data;
-  q4->rows.starts = q4->starts;
-  q4->rows.pairs = s->pairs;
+  if (!q4 || !s->decode_table || !q4->row_offsets || !q4->row)
+    return dit__fail(error, DIT_ERROR_MEMORY, "%s: out of memory", what);
+  dit__q4_row_offsets((const int8_t *)form->data, rows, columns, q4->row_offsets);
+  q4->rows.row_formats = (const int8_t *)form->data;
+  q4->rows.row_offsets = q4->row_offsets;
+  q4->rows.decode_table = s->decode_table;
   q4->weights.data = t->data;
   q4->weights.k = (int32_t)columns;
   q4->weights.q4 = &q4->rows;

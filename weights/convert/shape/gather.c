@@ -200,7 +200,7 @@ static int stays_q4(const model_tensor *tensor) { return tensor->from && tensor-
 
 static uint64_t code_bytes(const model_tensor *tensor, int depth) {
   const uint64_t rows = tensor->shape.shape[0];
-  return stays_q4(tensor) ? tensor->from->q4->starts[rows]
+  return stays_q4(tensor) ? tensor->from->q4->row_offsets[rows]
                           : q4_bytes(tensor->shape.name, rows, tensor->shape.shape[1], depth);
 }
 
@@ -230,7 +230,7 @@ typedef struct writing {
   float *values;        /* CHUNK of them, or a row if that is more */
   float *scales;        /* as many as a large matrix has rows */
   int8_t *narrow;       /* as many bytes as there are values */
-  int8_t *forms;        /* q4: as many as scales */
+  int8_t *row_formats;  /* q4: one for each scale */
   int depth;            /* blocks */
   q4_encoder *encoder;
   q4_conditions conditions;
@@ -268,15 +268,15 @@ static dit_status copy_q8(writing *run, const source_tensor *from, dit_error *er
 /* q4 that stays q4, likewise. */
 static dit_status copy_q4(writing *run, const source_tensor *from, dit_error *error) {
   const size_t rows = (size_t)from->shape[0];
-  const uint64_t count = from->q4->starts[rows];
+  const uint64_t count = from->q4->row_offsets[rows];
   dit_status status = DIT_OK;
   for (uint64_t first = 0; !status && first < count; first += CHUNK)
     status = put(run, from->data + first, count - first < CHUNK ? (size_t)(count - first) : CHUNK, error);
-  if (!status) status = put(run, from->q4->rows.forms, rows, error);
+  if (!status) status = put(run, from->q4->rows.row_formats, rows, error);
   return status ? status : put(run, from->scale, rows * sizeof(float), error);
 }
 
-/* The rows as codes, and after the last one their forms and scales. */
+/* The rows as codes, and after the last one their formats and scales. */
 static dit_status write_q4(writing *run, const model_tensor *t, dit_error *error) {
   const size_t rows = (size_t)t->shape.shape[0], columns = (size_t)t->shape.shape[1];
   const size_t most = columns < CHUNK ? CHUNK / columns : 1;
@@ -286,11 +286,11 @@ static dit_status write_q4(writing *run, const model_tensor *t, dit_error *error
     const size_t n = rows - row < most ? rows - row : most;
     model_read(run->m, t, (uint64_t)row * columns, (uint64_t)n * columns, run->values);
     status = q4_encode(run->encoder, t->shape.name, &inputs, run->depth, run->values, row, n, rows,
-                       (uint8_t *)run->narrow, &size, run->forms + row, run->scales + row, error);
+                       (uint8_t *)run->narrow, &size, run->row_formats + row, run->scales + row, error);
     if (!status) status = put(run, run->narrow, size, error);
   }
   q4_inputs_free(&inputs);
-  if (!status) status = put(run, run->forms, rows, error);
+  if (!status) status = put(run, run->row_formats, rows, error);
   return status ? status : put(run, run->scales, rows * sizeof(float), error);
 }
 
@@ -326,15 +326,15 @@ static dit_status write_tensors(writing *run, int type, dit_error *error) {
   run->values = (float *)malloc(widest * sizeof(float));
   run->scales = (float *)malloc(tallest * sizeof(float));
   run->narrow = (int8_t *)malloc(widest);
-  run->forms = (int8_t *)malloc(tallest);
+  run->row_formats = (int8_t *)malloc(tallest);
   dit_status status = DIT_OK;
-  if (!run->values || !run->scales || !run->narrow || !run->forms)
+  if (!run->values || !run->scales || !run->narrow || !run->row_formats)
     status = dit__fail(error, DIT_ERROR_MEMORY, "no memory for a few MB");
   for (size_t i = 0; !status && i < run->m->count; i++) status = write_tensor(run, &run->m->tensors[i], type, error);
   free(run->values);
   free(run->scales);
   free(run->narrow);
-  free(run->forms);
+  free(run->row_formats);
   return status;
 }
 
