@@ -13,6 +13,8 @@
 
 #include "dit.h"
 #include "weights/convert/check.h"
+#include "weights/convert/read/open.h"
+#include "weights/convert/shape/content.h"
 #include "weights/convert/shape/imagenet.h"
 #include "weights/convert/shape/inputs.h"
 #include "weights/convert/shape/names.h"
@@ -55,7 +57,7 @@ static void clear(const char *name) {
 
 typedef struct saved {
   char name[200];
-  const source_tensor *from;
+  const checkpoint_tensor *from;
   float change; /* added to the first element */
 } saved;
 
@@ -64,8 +66,8 @@ static void save_tensors(const char *path, const saved *list, size_t count) {
   size_t used = 8, offset = 0;
   used += (size_t)sprintf(header + used, "{");
   for (size_t i = 0; i < count; i++) {
-    const source_tensor *t = list[i].from;
-    size_t bytes = 4 * (size_t)source_elements(t);
+    const checkpoint_tensor *t = list[i].from;
+    size_t bytes = 4 * (size_t)checkpoint_elements(t);
     used += (size_t)sprintf(header + used, "%s\"%s\":{\"dtype\":\"F32\",\"shape\":[", i ? "," : "", list[i].name);
     for (int k = 0; k < t->rank; k++) used += (size_t)sprintf(header + used, "%s%d", k ? "," : "", (int)t->shape[k]);
     used += (size_t)sprintf(header + used, "],\"data_offsets\":[%zu,%zu]}", offset, offset + bytes);
@@ -77,9 +79,9 @@ static void save_tensors(const char *path, const saved *list, size_t count) {
   FILE *f = fopen(path, "wb");
   CHECK(f && fwrite(header, 1, used, f) == used, "%s cannot be written", path);
   for (size_t i = 0; i < count && f; i++) {
-    uint64_t n = source_elements(list[i].from);
+    uint64_t n = checkpoint_elements(list[i].from);
     float *values = (float *)malloc((size_t)n * 4);
-    source_read(list[i].from, 0, n, values);
+    checkpoint_read(list[i].from, 0, n, values);
     values[0] += list[i].change;
     fwrite(values, 4, (size_t)n, f);
     free(values);
@@ -89,7 +91,7 @@ static void save_tensors(const char *path, const saved *list, size_t count) {
 }
 
 /* All tensors of a source, with `prefix` before their names. */
-static saved *all_of(const source *s, const char *prefix) {
+static saved *all_of(const checkpoint *s, const char *prefix) {
   saved *list = (saved *)calloc(2 * s->count + 1, sizeof *list); /* room for as many again */
   for (size_t i = 0; i < s->count; i++) {
     snprintf(list[i].name, sizeof list[i].name, "%s%s", prefix, s->tensors[i].name);
@@ -98,10 +100,10 @@ static saved *all_of(const source *s, const char *prefix) {
   return list;
 }
 
-static source *open_golden(const char *name) {
-  source *s = NULL;
+static checkpoint *open_golden(const char *name) {
+  checkpoint *s = NULL;
   dit_error error = {0, ""};
-  CHECK(source_open(name, NULL, &s, &error) == DIT_OK, "%s: %s", name, error.message);
+  CHECK(checkpoint_open(name, NULL, &s, &error) == DIT_OK, "%s: %s", name, error.message);
   return s;
 }
 
@@ -133,7 +135,7 @@ static void test_written(void) {
 
 static void test_prefixes(void) {
   static const char *const prefixes[] = {"module.", "_orig_mod.", "module._orig_mod.", "ema_model.module.", "net."};
-  source *s = open_golden(CHECKPOINTS "dit_f32.pt");
+  checkpoint *s = open_golden(CHECKPOINTS "dit_f32.pt");
   const char *file = in_folder("file.safetensors"), *a = in_folder("a.gguf"), *b = in_folder("b.gguf");
   CHECK(RUN(CHECKPOINTS "dit_f32.pt", "--heads", "2", "-o", b) == 0, "%s", output);
   for (size_t i = 0; s && i < sizeof prefixes / sizeof *prefixes; i++) {
@@ -165,7 +167,7 @@ static void test_prefixes(void) {
     refused("two models", RUN(file, "--heads", "2", "-o", a), "several models in one file");
     free(list);
   }
-  source_close(s);
+  checkpoint_close(s);
   clear("");
 }
 
@@ -229,7 +231,7 @@ static void test_transformer_folder(void) {
 
 /* Every block has its embedders: they must be equal; and q, k and v must fit together. */
 static void test_embedders(void) {
-  source *s = open_golden(CHECKPOINTS "dit_diffusers_f16.pt");
+  checkpoint *s = open_golden(CHECKPOINTS "dit_diffusers_f16.pt");
   const char *file = in_folder("file.safetensors"), *a = in_folder("a.gguf");
   saved *list = all_of(s, "");
   save_tensors(file, list, s->count);
@@ -254,14 +256,14 @@ static void test_embedders(void) {
   }
   CHECK(changed == 5, "%d embedders of block 1", changed);
   free(list);
-  source_close(s);
+  checkpoint_close(s);
   clear("");
 }
 
 /* ---- Shards and variants ---- */
 
 /* An index of the tensors of `s`; the first `split` are in `first`, the others in `second`. */
-static void save_index(const char *name, const source *s, size_t split, const char *first, const char *second) {
+static void save_index(const char *name, const checkpoint *s, size_t split, const char *first, const char *second) {
   char *text = (char *)malloc(300 * s->count + 100);
   size_t used = (size_t)sprintf(text, "{\"metadata\":{\"total_size\":1},\"weight_map\":{");
   for (size_t i = 0; i < s->count; i++)
@@ -284,7 +286,7 @@ static void test_shards(void) {
                                         "a//two.safetensors",
                                         "two.safetensors/"};
   static const char *const index = "v/diffusion_pytorch_model.safetensors.index.json";
-  source *s = open_golden(CHECKPOINTS "vae_f16");
+  checkpoint *s = open_golden(CHECKPOINTS "vae_f16");
   size_t split = s->count / 3;
   char v[128], a[128], b[128];
   snprintf(v, sizeof v, "%s", in_folder("v"));
@@ -325,13 +327,13 @@ static void test_shards(void) {
   save_index(index, s, s->count, "diffusion_pytorch_model.safetensors.index.json", "");
   refused("an index of itself", RUN(v, "-o", a), "JSON text");
   free(list);
-  source_close(s);
+  checkpoint_close(s);
   clear("");
 }
 
 static void test_variants(void) {
   char v[128], a[128], b[128];
-  source *s = open_golden(CHECKPOINTS "vae_f16");
+  checkpoint *s = open_golden(CHECKPOINTS "vae_f16");
   saved *list = all_of(s, "");
   snprintf(v, sizeof v, "%s", in_folder("v"));
   snprintf(a, sizeof a, "%s", in_folder("a.gguf"));
@@ -354,7 +356,7 @@ static void test_variants(void) {
   equal_files("a variant in shards", a, b);
   CHECK(RUN(v, "--variant", "../x", "-o", a) == 1 && strstr(output, "a word"), "%s", output);
   free(list);
-  source_close(s);
+  checkpoint_close(s);
   clear("");
 }
 
@@ -592,16 +594,16 @@ static void test_comparing(void) {
   snprintf(a, sizeof a, "%s", in_folder("a.gguf"));
   snprintf(b, sizeof b, "%s", in_folder("b.gguf"));
   snprintf(file, sizeof file, "%s", in_folder("file.safetensors"));
-  source *s = open_golden(CHECKPOINTS "dit_f32.pt");
+  checkpoint *s = open_golden(CHECKPOINTS "dit_f32.pt");
   saved *list = all_of(s, "");
   CHECK(RUN("--check", CHECKPOINTS "dit_f32.pt", CHECKPOINTS "dit_train_f16.pt") == 0, "%s", output);
   CHECK(strstr(output, "largest relative error") && !strstr(output, "all equal"), "%s", output);
   /* One element of a tensor of n, all others equal: the error is known. */
   size_t which = 1;
-  uint64_t n = source_elements(&s->tensors[which]);
+  uint64_t n = checkpoint_elements(&s->tensors[which]);
   float *values = (float *)malloc((size_t)n * 4);
   double sum = 0;
-  source_read(&s->tensors[which], 0, n, values);
+  checkpoint_read(&s->tensors[which], 0, n, values);
   for (uint64_t i = 0; i < n; i++) sum += (double)values[i] * values[i];
   list[which].change = 0.5f;
   double change = (double)(float)(values[0] + 0.5f) - (double)values[0];
@@ -619,7 +621,7 @@ static void test_comparing(void) {
   CHECK(RUN("--check", file) == 2 && RUN("--check", file, file, "-o", a) == 2, "wrong usage");
   free(values);
   free(list);
-  source_close(s);
+  checkpoint_close(s);
   clear("");
 }
 
@@ -628,16 +630,16 @@ static void test_comparing(void) {
 /* A file of the small transformer with `rows` labels and `channels` in the latent. */
 static void save_dit(const char *path, int classes, int channels) {
   char spec[128], full[128];
-  source *s;
+  checkpoint *s;
   dit_error error = {0, ""};
   snprintf(full, sizeof full, "%s", in_folder("full.gguf"));
   snprintf(spec, sizeof spec, "dit:hidden=16,depth=1,heads=2,latent=4,classes=%d,in=%d", classes, channels);
   CHECK(RUN("--synthetic", spec, "--type", "f32", "-o", full) == 0, "%s", output);
-  if (!CHECK(!source_open(full, NULL, &s, &error), "%s", error.message)) return;
+  if (!CHECK(!checkpoint_open(full, NULL, &s, &error), "%s", error.message)) return;
   saved *list = all_of(s, "");
   save_tensors(path, list, s->count);
   free(list);
-  source_close(s);
+  checkpoint_close(s);
 }
 
 static void test_questions(void) {

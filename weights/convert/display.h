@@ -2,7 +2,7 @@
 #ifndef DIT_DISPLAY_H
 #define DIT_DISPLAY_H
 
-#include "weights/convert/shape/gather.h"
+#include "weights/convert/write/progress.h"
 
 typedef struct display {
   const char *what, *unit; /* "writing", "MB" */

@@ -8,6 +8,8 @@
 
 #include "lib/core/error.h"
 #include "lib/core/platform.h"
+#include "lib/model/gguf.h"
+#include "weights/convert/shape/layout.h"
 
 static dit_status usage(dit_error *error, const char *option, const char *value, const char *must) {
   return dit__fail(error, DIT_ERROR_ARGUMENT, "%s %.200s: must be %s", option, value, must);
@@ -55,15 +57,15 @@ static dit_status take_word(const char *option, const char *value, const char *w
   }
 }
 
-static dit_status add_input(options *o, const char *path, int kind, dit_error *error) {
-  if (o->input_count == OPTIONS_INPUTS) return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: too many inputs", path);
+static dit_status add_input(command_line *o, const char *path, int kind, dit_error *error) {
+  if (o->input_count == MAX_OPTION_INPUTS) return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: too many inputs", path);
   o->kinds[o->input_count] = kind;
   o->inputs[o->input_count++] = path;
   return DIT_OK;
 }
 
-static dit_status add_synthetic(options *o, const char *text, dit_error *error) {
-  if (o->synthetic_count == OPTIONS_INPUTS) return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: too many inputs", text);
+static dit_status add_synthetic(command_line *o, const char *text, dit_error *error) {
+  if (o->synthetic_count == MAX_OPTION_INPUTS) return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: too many inputs", text);
   o->synthetic[o->synthetic_count++] = text;
   return DIT_OK;
 }
@@ -129,24 +131,28 @@ static const char *const option_names[OPTIONS] = {"--help",
                                                   "--groups",
                                                   "--scaling-factor"};
 
-static void take_switch(options *o, int option) {
+static dit_status take_switch(command_line *o, int option, dit_error *error) {
+  if ((option == NULL_CLASS || option == NO_NULL_CLASS) && o->options.null_class)
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "--null-class and --no-null-class exclude each other");
   switch (option) {
     case HELP: o->help = 1; break;
     case VERSION: o->version = 1; break;
     case QUIET: o->quiet = 1; break;
     case FIT_PREVIEW: o->fit_preview = 1; break;
     case CHECK_FILES: o->check = 1; break;
-    case NULL_CLASS: o->wishes.null_class = 1; break;
-    case NO_NULL_CLASS: o->wishes.no_null_class = 1; break;
-    default: o->wishes.no_labels = 1; break;
+    case NULL_CLASS: o->options.null_class = NULL_CLASS_LAST_ROW; break;
+    case NO_NULL_CLASS: o->options.null_class = NULL_CLASS_ABSENT; break;
+    default: o->options.no_labels = 1; break;
   }
+  return DIT_OK;
 }
 
 /* What the file recommends. */
-static dit_status take_recommendation(options *o, int option, const char *name, const char *value, dit_error *error) {
+static dit_status take_recommendation(command_line *o, int option, const char *name, const char *value,
+                                      dit_error *error) {
   static const char *const samplers[] = {"ddpm", "ddim", "dpm++"};
   static const char *const spacings[] = {"even", "ddim", "leading", "trailing", "linspace"};
-  model_wishes *w = &o->wishes;
+  convert_options *w = &o->options;
   int64_t number = 0;
   int place = 0;
   dit_status status;
@@ -175,16 +181,16 @@ static dit_status take_recommendation(options *o, int option, const char *name, 
   }
 }
 
-static dit_status take_value(options *o, int option, const char *value, dit_error *error) {
+static dit_status take_value(command_line *o, int option, const char *value, dit_error *error) {
   static const int types[] = {DIT_TYPE_F32, DIT_TYPE_F16, DIT_TYPE_BF16, DIT_TYPE_Q8, DIT_TYPE_Q4};
   const char *name = option_names[option];
-  model_wishes *w = &o->wishes;
+  convert_options *w = &o->options;
   int place = 0;
   dit_status status;
   switch (option) {
     case OUT: o->out = value; return DIT_OK;
-    case DIT: return add_input(o, value, SYNTHETIC_DIT, error);
-    case VAE: return add_input(o, value, SYNTHETIC_VAE, error);
+    case DIT: return add_input(o, value, NETWORK_TRANSFORMER, error);
+    case VAE: return add_input(o, value, NETWORK_AUTOENCODER, error);
     case SYNTHETIC: return add_synthetic(o, value, error);
     case TYPE:
       status = take_word(name, value, "f32|f16|bf16|q8|q4", &place, error);
@@ -217,7 +223,7 @@ static int find_option(const char *argument, const char **value) {
 }
 
 /* What must hold between the options. */
-static dit_status check(const options *o, dit_error *error) {
+static dit_status check(const command_line *o, dit_error *error) {
   if (o->help || o->version) return DIT_OK;
   int inputs = o->input_count + o->synthetic_count;
   if (o->check) {
@@ -225,17 +231,15 @@ static dit_status check(const options *o, dit_error *error) {
     return dit__fail(error, DIT_ERROR_ARGUMENT, "--check compares two files, and writes none");
   }
   if (!inputs) return dit__fail(error, DIT_ERROR_ARGUMENT, "no input; see dit-convert --help");
-  if (o->wishes.null_class && o->wishes.no_null_class)
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "--null-class and --no-null-class exclude each other");
   if (!o->out && !(o->fit_preview && o->input_count == 1 && inputs == 1))
     return dit__fail(error, DIT_ERROR_ARGUMENT, "no output: -o FILE says where the model file goes");
   return DIT_OK;
 }
 
-dit_status options_read(int count, char **arguments, options *o, dit_error *error) {
+dit_status options_read(int count, char **arguments, command_line *o, dit_error *error) {
   int only_inputs = 0;
   memset(o, 0, sizeof *o);
-  o->wishes.guidance = -1;
+  o->options.guidance = -1;
   for (int i = 1; i < count; i++) {
     const char *argument = arguments[i], *value;
     dit_status status = DIT_OK;
@@ -248,7 +252,7 @@ dit_status options_read(int count, char **arguments, options *o, dit_error *erro
       status = add_input(o, argument, 0, error);
     } else if (option < WITH_VALUE) {
       if (value) return dit__fail(error, DIT_ERROR_ARGUMENT, "%s takes no value", option_names[option]);
-      take_switch(o, option);
+      status = take_switch(o, option, error);
     } else {
       if (!value && i + 1 == count) return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: a value must follow", argument);
       status = take_value(o, option, value ? value : arguments[++i], error);
@@ -281,7 +285,7 @@ static dit_status load_text(const char *path, char **text, dit_error *error) {
   return status;
 }
 
-dit_status options_read_labels(options *o, dit_error *error) {
+dit_status options_read_labels(command_line *o, dit_error *error) {
   size_t lines = 1, count = 0;
   if (!o->labels_path) return DIT_OK;
   dit_status status = load_text(o->labels_path, &o->labels_text, error);
@@ -299,12 +303,12 @@ dit_status options_read_labels(options *o, dit_error *error) {
     line = next;
   }
   if (!count) return dit__fail(error, DIT_ERROR_FORMAT, "%s: holds no names", o->labels_path);
-  o->wishes.labels = o->labels;
-  o->wishes.label_count = count;
+  o->options.labels = o->labels;
+  o->options.label_count = count;
   return DIT_OK;
 }
 
-void options_free(options *o) {
+void options_free(command_line *o) {
   free(o->labels);
   free(o->labels_text);
 }

@@ -8,6 +8,6 @@
 
 int legacy_is(const uint8_t *bytes, size_t size); /* by the magic number */
 /* As torch_list. */
-dit_status legacy_list(const uint8_t *bytes, size_t size, const char *what, source *s, dit_error *error);
+dit_status legacy_list(const uint8_t *bytes, size_t size, const char *what, checkpoint *s, dit_error *error);
 
 #endif

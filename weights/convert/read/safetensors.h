@@ -6,6 +6,6 @@
 
 /* Lists the floating-point tensors in `bytes`, which stay where they are: s->tensors, s->count and s->kind are filled,
  * as far as it got on failure. `what` names the file in messages. */
-dit_status safetensors_list(const uint8_t *bytes, size_t size, const char *what, source *s, dit_error *error);
+dit_status safetensors_list(const uint8_t *bytes, size_t size, const char *what, checkpoint *s, dit_error *error);
 
 #endif

@@ -7,6 +7,6 @@
 
 /* Lists the floating-point tensors of the state dict in `bytes` (state_dict.h), which stay where they are. `what` names
  * the file in messages. */
-dit_status torch_list(const uint8_t *bytes, size_t size, const char *what, source *s, dit_error *error);
+dit_status torch_list(const uint8_t *bytes, size_t size, const char *what, checkpoint *s, dit_error *error);
 
 #endif

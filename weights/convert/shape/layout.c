@@ -7,6 +7,8 @@
 
 #include "lib/core/error.h"
 
+uint64_t layout_elements(const layout_tensor *t) { return t->shape[0] * t->shape[1] * t->shape[2] * t->shape[3]; }
+
 static int between(const char *what, int64_t value, int64_t low, int64_t high, dit_error *error) {
   if (value >= low && value <= high) return 1;
   dit__fail(error, DIT_ERROR_ARGUMENT, "%s is %" PRId64 ", not within %" PRId64 " and %" PRId64, what, value, low,
@@ -14,7 +16,7 @@ static int between(const char *what, int64_t value, int64_t low, int64_t high, d
   return 0;
 }
 
-int layout_check_dit(const dit_geometry *g, dit_error *error) {
+int layout_check_dit(const transformer_geometry *g, dit_error *error) {
   if (!between("hidden size", g->hidden, 4, 16384, error) || !between("depth", g->depth, 1, LAYOUT_BLOCKS, error) ||
       !between("number of heads", g->heads, 1, g->hidden, error) || !between("patch", g->patch, 1, 64, error) ||
       !between("latent side", g->latent, 1, 4096, error) || !between("in-channels", g->in_channels, 1, 256, error) ||
@@ -34,7 +36,7 @@ int layout_check_dit(const dit_geometry *g, dit_error *error) {
   return 1;
 }
 
-int layout_check_vae(const vae_geometry *g, dit_error *error) {
+int layout_check_vae(const autoencoder_geometry *g, dit_error *error) {
   if (!between("number of levels", g->levels, 1, LAYOUT_LEVELS, error) ||
       !between("layers per block", g->layers, 1, 64, error) || !between("groups", g->groups, 1, 8192, error) ||
       !between("image channels", g->image_channels, 1, 64, error) ||
@@ -90,7 +92,7 @@ static void add_linear(layout_list *list, const char *prefix, const char *name, 
   add(list, both, ".bias", 1, rows, 1, 1, 1);
 }
 
-dit_status layout_dit(const dit_geometry *g, layout *out, dit_error *error) {
+dit_status layout_dit(const transformer_geometry *g, layout *out, dit_error *error) {
   layout_list list = {out, 0};
   int64_t d = g->hidden, p = g->patch, grid = g->latent / g->patch;
   char block[32];
@@ -147,7 +149,7 @@ static void add_middle(layout_list *list, const char *side, int64_t channels) {
   }
 }
 
-static void add_encoder(layout_list *list, const vae_geometry *g) {
+static void add_encoder(layout_list *list, const autoencoder_geometry *g) {
   char prefix[48];
   int64_t channels = g->blocks[0];
   add_conv(list, "", "encoder.conv_in", g->image_channels, channels, 3);
@@ -165,7 +167,7 @@ static void add_encoder(layout_list *list, const vae_geometry *g) {
   add_conv(list, "", "encoder.conv_out", channels, 2 * g->latent_channels, 3);
 }
 
-static void add_decoder(layout_list *list, const vae_geometry *g) {
+static void add_decoder(layout_list *list, const autoencoder_geometry *g) {
   char prefix[48];
   int64_t channels = g->blocks[g->levels - 1];
   add_conv(list, "", "decoder.conv_in", g->latent_channels, channels, 3);
@@ -184,7 +186,7 @@ static void add_decoder(layout_list *list, const vae_geometry *g) {
   add_conv(list, "", "decoder.conv_out", g->blocks[0], g->image_channels, 3);
 }
 
-dit_status layout_vae(const vae_geometry *g, layout *out, dit_error *error) {
+dit_status layout_vae(const autoencoder_geometry *g, layout *out, dit_error *error) {
   layout_list list = {out, 0};
   add_encoder(&list, g);
   add_decoder(&list, g);
@@ -198,7 +200,7 @@ void layout_free(layout *l) {
   memset(l, 0, sizeof *l);
 }
 
-void layout_variant(const dit_geometry *g, char *out, size_t room) {
+void layout_variant(const transformer_geometry *g, char *out, size_t room) {
   static const struct {
     const char *name;
     int64_t hidden, depth, heads;

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "lib/core/error.h"
-#include "weights/convert/read/checkpoint.h"
+#include "weights/convert/read/files.h"
 #include "weights/convert/read/text.h"
 
 enum { CONFIG_LIMIT = 1 << 20 };
@@ -155,9 +155,9 @@ dit_status scheduler_read(const json_value *config, const char *what, schedule *
 }
 
 dit_status scheduler_open(const char *path, schedule *out, dit_error *error) {
-  char *inside = source_is_folder(path) ? source_join(path, "scheduler_config.json") : text_copy(path, strlen(path));
+  char *inside = file_is_folder(path) ? file_join(path, "scheduler_config.json") : text_copy(path, strlen(path));
   if (!inside) return dit__fail(error, DIT_ERROR_MEMORY, "%s: out of memory", path);
-  json_value *config = source_json(inside, CONFIG_LIMIT, error);
+  json_value *config = file_json(inside, CONFIG_LIMIT, error);
   dit_status status = config ? scheduler_read(config, inside, out, error) : error ? error->status : DIT_ERROR_FORMAT;
   json_free(config);
   free(inside);

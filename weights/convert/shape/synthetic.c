@@ -110,7 +110,7 @@ static const char *take_number(const char *text, int64_t *out) {
 }
 
 /* "XL/2:256" */
-static dit_status parse_name(const char *text, dit_geometry *g, dit_error *error) {
+static dit_status parse_name(const char *text, transformer_geometry *g, dit_error *error) {
   static const struct {
     const char *name;
     int64_t hidden, depth, heads;
@@ -138,7 +138,7 @@ typedef struct field {
 } field;
 
 /* "a=1,b=2"; "blocks=32+64" goes to `vae`. */
-static dit_status parse_fields(const char *text, const char *at, field *fields, int count, vae_geometry *vae,
+static dit_status parse_fields(const char *text, const char *at, field *fields, int count, autoencoder_geometry *vae,
                                dit_error *error) {
   for (;;) {
     const char *equals = strchr(at, '=');
@@ -158,12 +158,12 @@ static dit_status parse_fields(const char *text, const char *at, field *fields, 
   }
 }
 
-static dit_status parse_dit(const char *text, dit_geometry *g, dit_error *error) {
+static dit_status parse_dit(const char *text, transformer_geometry *g, dit_error *error) {
   int64_t classes = 1000, sigma = 1;
   field fields[] = {{"hidden", &g->hidden, 0}, {"depth", &g->depth, 0},   {"heads", &g->heads, 0},
                     {"patch", &g->patch, 0},   {"latent", &g->latent, 0}, {"in", &g->in_channels, 0},
                     {"classes", &classes, 0},  {"sigma", &sigma, 0}};
-  vae_geometry unused;
+  autoencoder_geometry unused;
   g->patch = 2;
   g->latent = 32;
   g->in_channels = 4;
@@ -179,11 +179,11 @@ static dit_status parse_dit(const char *text, dit_geometry *g, dit_error *error)
   return layout_check_dit(g, error) ? DIT_OK : DIT_ERROR_ARGUMENT;
 }
 
-static dit_status parse_vae(const char *text, vae_geometry *g, dit_error *error) {
+static dit_status parse_vae(const char *text, autoencoder_geometry *g, dit_error *error) {
   int64_t out = 0;
   field fields[] = {{"blocks", &g->blocks[0], 0},  {"layers", &g->layers, 0}, {"groups", &g->groups, 0},
                     {"in", &g->image_channels, 0}, {"out", &out, 0},          {"latent", &g->latent_channels, 0}};
-  static const vae_geometry usual = {4, {128, 256, 512, 512}, 2, 32, 3, 4, 0.18215};
+  static const autoencoder_geometry usual = {4, {128, 256, 512, 512}, 2, 32, 3, 4, 0.18215};
   *g = usual;
   if (text[3] == ':') {
     dit_status status = parse_fields(text, text + 4, fields, 6, g, error);
@@ -195,8 +195,10 @@ static dit_status parse_vae(const char *text, vae_geometry *g, dit_error *error)
   return layout_check_vae(g, error) ? DIT_OK : DIT_ERROR_ARGUMENT;
 }
 
-dit_status synthetic_parse(const char *text, int *kind, dit_geometry *dit, vae_geometry *vae, dit_error *error) {
-  *kind = strcmp(text, "vae") == 0 || strncmp(text, "vae:", 4) == 0 ? SYNTHETIC_VAE : SYNTHETIC_DIT;
-  memset(*kind == SYNTHETIC_VAE ? (void *)vae : (void *)dit, 0, *kind == SYNTHETIC_VAE ? sizeof *vae : sizeof *dit);
-  return *kind == SYNTHETIC_VAE ? parse_vae(text, vae, error) : parse_dit(text, dit, error);
+dit_status synthetic_parse(const char *text, int *kind, transformer_geometry *dit, autoencoder_geometry *vae,
+                           dit_error *error) {
+  *kind = strcmp(text, "vae") == 0 || strncmp(text, "vae:", 4) == 0 ? NETWORK_AUTOENCODER : NETWORK_TRANSFORMER;
+  memset(*kind == NETWORK_AUTOENCODER ? (void *)vae : (void *)dit, 0,
+         *kind == NETWORK_AUTOENCODER ? sizeof *vae : sizeof *dit);
+  return *kind == NETWORK_AUTOENCODER ? parse_vae(text, vae, error) : parse_dit(text, dit, error);
 }

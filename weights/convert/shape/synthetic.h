@@ -11,11 +11,10 @@ typedef struct synthetic_rule {
   int norm; /* 1 is added */
 } synthetic_rule;
 
-enum { SYNTHETIC_DIT = 1, SYNTHETIC_VAE = 2 };
-
 /* Reads "XL/2:256", "vae", "dit:hidden=80,depth=3,..." or "vae:blocks=32+64,...". *kind says which geometry was
  * filled in. On failure ARGUMENT and a sentence. */
-dit_status synthetic_parse(const char *text, int *kind, dit_geometry *dit, vae_geometry *vae, dit_error *error);
+dit_status synthetic_parse(const char *text, int *kind, transformer_geometry *dit, autoencoder_geometry *vae,
+                           dit_error *error);
 
 /* The rule of a tensor, by its name in the model file ("vae." included). Not for pos_embed. */
 synthetic_rule synthetic_rule_of(const layout_tensor *t);

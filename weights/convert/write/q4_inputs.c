@@ -17,23 +17,23 @@ static dit_status no_memory(dit_error *error) {
   return dit__fail(error, DIT_ERROR_MEMORY, "no memory for the statistics of q4");
 }
 
-static const model_tensor *find(const model *m, const char *name) {
+static const content_tensor *find(const model_content *m, const char *name) {
   for (size_t i = 0; i < m->count; i++)
     if (strcmp(m->tensors[i].shape.name, name) == 0) return &m->tensors[i];
   return NULL;
 }
 
 /* `count` elements of a tensor, to be freed; NULL without memory. */
-static float *read_part(const model *m, const model_tensor *t, uint64_t first, uint64_t count) {
+static float *read_part(const model_content *m, const content_tensor *t, uint64_t first, uint64_t count) {
   float *values = (float *)malloc((size_t)count * sizeof *values);
-  if (values) model_read(m, t, first, count, values);
+  if (values) content_read(m, t, first, count, values);
   return values;
 }
 
 /* Rows first.. of a layer, weights [rows][k] and bias [rows], to be freed; both NULL if the model has no such layer. */
-static dit_status read_rows(const model *m, const char *block, const char *layer, int64_t first, int64_t rows,
+static dit_status read_rows(const model_content *m, const char *block, const char *layer, int64_t first, int64_t rows,
                             int64_t k, float *out[2], dit_error *error) {
-  const model_tensor *tensors[2];
+  const content_tensor *tensors[2];
   for (int i = 0; i < 2; i++) {
     char name[96];
     snprintf(name, sizeof name, "%s%s.%s", block, layer, i ? "bias" : "weight");
@@ -65,7 +65,7 @@ static void multiply(const float *w, const float *bias, double weight, int64_t r
 /* ---- Conditions ---- */
 
 /* Embeddings [hidden][D] of TIMES timesteps spread over the process, in the even columns. */
-static dit_status embed_times(const model *m, int diffusers, int64_t hidden, double *out, dit_error *error) {
+static dit_status embed_times(const model_content *m, int diffusers, int64_t hidden, double *out, dit_error *error) {
   float *in[4] = {NULL, NULL, NULL, NULL};
   dit_status status = read_rows(m, "", "t_embedder.mlp.0", 0, hidden, FEATURES, in, error);
   if (!status) status = read_rows(m, "", "t_embedder.mlp.2", 0, hidden, hidden, in + 2, error);
@@ -107,8 +107,9 @@ static void mix_classes(q4_conditions *c, const float *labels, int64_t rows) {
     }
 }
 
-dit_status q4_conditions_make(const model *m, int diffusers, q4_conditions *out, dit_error *error) {
-  const model_tensor *labels = find(m, "y_embedder.embedding_table.weight"), *time = find(m, "t_embedder.mlp.0.weight");
+dit_status q4_conditions_make(const model_content *m, int diffusers, q4_conditions *out, dit_error *error) {
+  const content_tensor *labels = find(m, "y_embedder.embedding_table.weight"),
+                       *time = find(m, "t_embedder.mlp.0.weight");
   memset(out, 0, sizeof *out);
   if (!labels || !time) return DIT_OK;
   const int64_t hidden = (int64_t)time->shape.shape[0], rows = (int64_t)labels->shape.shape[0];
@@ -164,7 +165,7 @@ static void take_rest(const double *p, int64_t k, double *square) {
 
 /* Of a norm with the shift and scale of chunks `chunk` and `chunk` + 1 of the block's modulation: shifts are its mean,
  * the rest is 1 + scale at random. */
-static dit_status norm_inputs(const model *m, const q4_conditions *c, const char *block, int chunk, double *p,
+static dit_status norm_inputs(const model_content *m, const q4_conditions *c, const char *block, int chunk, double *p,
                               double *rest, dit_error *error) {
   const int64_t h = c->hidden;
   float *layer[2];
@@ -187,8 +188,8 @@ static dit_status norm_inputs(const model *m, const q4_conditions *c, const char
 }
 
 /* Of the layer behind attention: values, averaged. What differs from token to token is taken to lose three quarters. */
-static dit_status attention_inputs(const model *m, const q4_conditions *c, const char *block, double *p, double *rest,
-                                   dit_error *error) {
+static dit_status attention_inputs(const model_content *m, const q4_conditions *c, const char *block, double *p,
+                                   double *rest, dit_error *error) {
   const int64_t h = c->hidden;
   float *layer[2];
   dit_status status = read_rows(m, block, "attn.qkv", 2 * h, h, h, layer, error);
@@ -225,7 +226,7 @@ static int ends_with(const char *name, const char *end) {
   return a >= b && strcmp(name + a - b, end) == 0;
 }
 
-dit_status q4_inputs_make(const model *m, const q4_conditions *c, const model_tensor *t, q4_inputs *out,
+dit_status q4_inputs_make(const model_content *m, const q4_conditions *c, const content_tensor *t, q4_inputs *out,
                           dit_error *error) {
   const char *name = t->shape.name, *dot = strncmp(name, "blocks.", 7) ? NULL : strchr(name + 7, '.');
   const int64_t k = (int64_t)t->shape.shape[1];
