@@ -458,7 +458,7 @@ static void test_schedulers(void) {
             "\"num_train_timesteps\":500,\"prediction_type\":\"epsilon\",\"thresholding\":false}",
        "ddim", "trailing", "scaled_linear", NULL, 0.00085, 0.012, 500, 1, 0, 0},
       {DDPM ",\"variance_type\":\"learned_range\",\"clip_sample\":false,\"timestep_spacing\":\"linspace\"}", "ddpm",
-       "linspace", "linear", "learned", 0.0001, 0.02, 1000, 0, 1, 0},
+       "linspace", "linear", "learned_range", 0.0001, 0.02, 1000, 0, 1, 0},
       {DDPM ",\"variance_type\":\"fixed_large\"}", "ddpm", "leading", "linear", "fixed_large", 0.0001, 0.02, 1000, 0, 1,
        1},
       {DDPM ",\"variance_type\":\"fixed_small_log\"}", "ddpm", "leading", "linear", "fixed_small", 0.0001, 0.02, 1000,

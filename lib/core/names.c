@@ -1,6 +1,7 @@
 /* The names of the values of public enums. */
 #include "lib/core/numerics.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "dit.h"
@@ -53,4 +54,12 @@ int32_t dit__name_find(dit__enum which, const char *name, size_t length) {
     if (known && strlen(known) == length && !memcmp(known, name, length)) return value;
   }
   return 0;
+}
+
+void dit__name_list(dit__enum which, char *out, size_t size) {
+  size_t used = 0;
+  *out = 0;
+  for (int32_t value = 0; value < MAX_NAMES && used < size; value++)
+    if (enum_names[which][value])
+      used += (size_t)snprintf(out + used, size - used, "%s%s", used ? "|" : "", enum_names[which][value]);
 }

@@ -24,4 +24,7 @@ const char *dit__name(dit__enum which, int32_t value); /* static; NULL: there is
 /* The value of a name of `length` bytes; 0: there is none. No enum has a name for 0, but for DIT__ENUM_PIXELS. */
 int32_t dit__name_find(dit__enum which, const char *name, size_t length);
 
+/* Writes all names of an enum, in the order of their values: "f32|f16|bf16". */
+void dit__name_list(dit__enum which, char *out, size_t size);
+
 #endif

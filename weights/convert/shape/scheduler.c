@@ -114,7 +114,7 @@ static void read_ddim(scheduler_reader *r, schedule *out) {
 }
 
 static void read_ddpm(scheduler_reader *r, schedule *out) {
-  static const char *const variances[] = {"fixed_small", "fixed_small", "fixed_large", "learned"};
+  static const char *const variances[] = {"fixed_small", "fixed_small", "fixed_large", "learned_range"};
   read_common(r, out);
   read_clip(r, out);
   /* The logarithm of fixed_small_log is taken back before it is used. */

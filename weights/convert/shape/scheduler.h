@@ -9,7 +9,7 @@ typedef struct schedule {
   const char *sampler;       /* "ddim", "ddpm", "dpm++" */
   const char *spacing;       /* "leading", "trailing", "linspace" */
   const char *beta_schedule; /* "linear", "scaled_linear" */
-  const char *variance;      /* of ddpm: "fixed_small", "fixed_large", "learned"; NULL: does not matter */
+  const char *variance;      /* of ddpm: "fixed_small", "fixed_large", "learned_range"; NULL: does not matter */
   double beta_start, beta_end;
   int timesteps, steps_offset;
   int set_alpha_to_one, clip;

@@ -126,7 +126,7 @@ static dit_status write_dit_keys(gguf_writer *w, const model_content *m, const c
   dit_status status = decide_null(m, options, &classes, &null_class, error);
   if (status) return status;
   const schedule *from = options->schedule;
-  if (from && from->variance && strcmp(from->variance, "learned") == 0 && g->out_channels == g->in_channels)
+  if (from && from->variance && strcmp(from->variance, "learned_range") == 0 && g->out_channels == g->in_channels)
     return dit__fail(error, DIT_ERROR_UNSUPPORTED,
                      "the scheduler's variance_type is learned_range, but the transformer gives no variance");
   gguf_writer_u32(w, "dit.hidden_size", (uint32_t)g->hidden);
