@@ -78,11 +78,11 @@ static void spec_of(const json_value *params, char *out, size_t room) {
 
 static const content_tensor *find_tensor(const model_content *m, const char *name) {
   for (size_t i = 0; i < m->count; i++)
-    if (strcmp(m->tensors[i].shape.name, name) == 0) return &m->tensors[i];
+    if (strcmp(m->tensors[i].tensor.name, name) == 0) return &m->tensors[i];
   return NULL;
 }
 
-static uint64_t elements(const layout_tensor *t) { return t->shape[0] * t->shape[1] * t->shape[2] * t->shape[3]; }
+static uint64_t elements(const dit__tensor *t) { return t->shape[0] * t->shape[1] * t->shape[2] * t->shape[3]; }
 
 /* One unit in the last place is allowed in the position table, none elsewhere. */
 static void check_value(const model_content *m, const content_tensor *t, uint64_t index, const char *bits,
@@ -90,7 +90,7 @@ static void check_value(const model_content *m, const content_tensor *t, uint64_
   float value;
   content_read(m, t, index, 1, &value);
   int64_t have = bits_of(value), want = (int64_t)strtoul(bits, NULL, 16);
-  CHECK(have - want <= slack && want - have <= slack, "%s[%d]: 0x%08x instead of %s", t->shape.name, (int)index,
+  CHECK(have - want <= slack && want - have <= slack, "%s[%d]: 0x%08x instead of %s", t->tensor.name, (int)index,
         (unsigned)have, bits);
 }
 
@@ -102,10 +102,10 @@ static void check_tensor(const model_content *m, const json_value *expected) {
   if (!CHECK(t != NULL, "%s: no such tensor", name)) return;
   int rank = 0, same = 1;
   for (const json_value *e = json_member(expected, "shape")->child; e; e = e->next, rank++)
-    same = same && rank < 4 && (double)t->shape.shape[rank] == e->number;
-  CHECK(same && rank == t->shape.rank, "%s: another shape", name);
+    same = same && rank < 4 && (double)t->tensor.shape[rank] == e->number;
+  CHECK(same && rank == (int)t->tensor.rank, "%s: another shape", name);
   int hashed = json_member(expected, "crc32") != NULL;
-  uint64_t count = elements(&t->shape), index = 0;
+  uint64_t count = elements(&t->tensor), index = 0;
   check_value(m, t, count - 1, text_of(expected, "last_bits"), hashed ? 0 : 1);
   for (const json_value *e = json_member(expected, "first_bits")->child; e; e = e->next, index++)
     check_value(m, t, index, e->text, hashed ? 0 : 1);
@@ -252,7 +252,7 @@ static void check_q8(const dit__gguf *g, const dit__gguf_tensor *t, const float 
         (int)wrong_scales);
 }
 
-static uint32_t expected_type(const layout_tensor *t, int type) {
+static uint32_t expected_type(const dit__tensor *t, int type) {
   static const char *const large[] = {"attn.qkv.weight", "attn.proj.weight", "mlp.fc1.weight", "mlp.fc2.weight",
                                       "adaLN_modulation.1.weight"};
   if (type == DIT_TYPE_F32) return DIT__GGUF_F32;
@@ -266,10 +266,10 @@ static uint32_t expected_type(const layout_tensor *t, int type) {
 static void check_contents(const model_content *m, const dit__gguf *g, int type) {
   uint64_t place = 0;
   for (size_t i = 0; i < m->count; i++) {
-    const layout_tensor *e = &m->tensors[i].shape;
+    const dit__tensor *e = &m->tensors[i].tensor;
     const dit__gguf_tensor *t = dit__gguf_tensor_at(g, place++);
     if (!CHECK(t && strcmp(t->name, e->name) == 0, "%s is not where it must be", e->name)) return;
-    CHECK((int)t->rank == e->rank && memcmp(t->shape, e->shape, sizeof t->shape) == 0, "%s: another shape", e->name);
+    CHECK(t->rank == e->rank && memcmp(t->shape, e->shape, sizeof t->shape) == 0, "%s: another shape", e->name);
     if (!CHECK(t->type == expected_type(e, type), "%s: type %d", e->name, (int)t->type)) return;
     float *values = (float *)malloc((size_t)t->count * sizeof(float));
     content_read(m, &m->tensors[i], 0, t->count, values);
@@ -532,7 +532,7 @@ static void save_safetensors(const char *path, const char *skip, const char *res
   size_t used = 8, offset = 0;
   used += (size_t)snprintf(header + used, sizeof header - used, "{");
   for (size_t i = 0; i < m.count; i++) {
-    const layout_tensor *t = &m.tensors[i].shape;
+    const dit__tensor *t = &m.tensors[i].tensor;
     size_t count = (size_t)elements(t);
     if (strcmp(t->name, skip) == 0) continue;
     content_read(&m, &m.tensors[i], 0, count, values + offset);
@@ -540,7 +540,7 @@ static void save_safetensors(const char *path, const char *skip, const char *res
     used += (size_t)snprintf(header + used, sizeof header - used, "%s\"%s%s\":{\"dtype\":\"F32\",\"shape\":[",
                              used > 9 ? "," : "", t->name, strcmp(t->name, extra) ? "" : ".other");
     if (strcmp(t->name, reshape) == 0) used += (size_t)snprintf(header + used, sizeof header - used, "1,");
-    for (int k = 0; k < t->rank; k++)
+    for (uint32_t k = 0; k < t->rank; k++)
       used += (size_t)snprintf(header + used, sizeof header - used, "%s%d", k ? "," : "", (int)t->shape[k]);
     used += (size_t)snprintf(header + used, sizeof header - used, "],\"data_offsets\":[%d,%d]}", (int)(4 * offset),
                              (int)(4 * (offset + count)));

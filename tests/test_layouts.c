@@ -12,6 +12,7 @@
 #include <math.h>
 
 #include "dit.h"
+#include "lib/model/metadata.h"
 #include "weights/convert/check.h"
 #include "weights/convert/read/open.h"
 #include "weights/convert/shape/content.h"
@@ -407,7 +408,7 @@ static void test_pipeline(void) {
   equal_files("the autoencoder alone", a, b);
 
   save_text("p/scheduler/scheduler_config.json", "{\"_class_name\":\"PNDMScheduler\"}");
-  refused("another scheduler", RUN(p, "-o", a), "scheduler_config.json: _class_name is PNDMScheduler");
+  refused("another scheduler", RUN(p, "-o", a), "scheduler_config.json: unsupported value PNDMScheduler for _class_name");
   save_text("p/scheduler/scheduler_config.json", "{\"_class_name\":\"DDIMScheduler\"}");
 
   static const struct {
@@ -472,10 +473,11 @@ static void test_schedulers(void) {
     schedule s;
     dit_error error = {0, ""};
     if (!CHECK(!read_scheduler(cases[i].text, &s, &error), "%s: %s", cases[i].text, error.message)) continue;
-    CHECK(!strcmp(s.sampler, cases[i].sampler) && !strcmp(s.spacing, cases[i].spacing) &&
-              !strcmp(s.beta_schedule, cases[i].betas),
-          "%s: %s %s %s", cases[i].text, s.sampler, s.spacing, s.beta_schedule);
-    CHECK(!strcmp(s.variance ? s.variance : "", cases[i].variance ? cases[i].variance : ""), "%s: variance",
+    const char *betas = dit__beta_schedule_words[s.betas];
+    CHECK(!strcmp(dit_sampler_name(s.sampler), cases[i].sampler) &&
+              !strcmp(dit_spacing_name(s.spacing), cases[i].spacing) && !strcmp(betas, cases[i].betas),
+          "%s: %s %s %s", cases[i].text, dit_sampler_name(s.sampler), dit_spacing_name(s.spacing), betas);
+    CHECK(cases[i].variance ? !strcmp(dit_variance_name(s.variance), cases[i].variance) : !s.variance, "%s: variance",
           cases[i].text);
     CHECK(s.beta_start == cases[i].start && s.beta_end == cases[i].end && s.timesteps == cases[i].timesteps &&
               s.steps_offset == cases[i].offset && s.set_alpha_to_one == cases[i].alpha && s.clip == cases[i].clip,
@@ -488,34 +490,34 @@ static void test_schedulers_refused(void) {
   static const struct {
     const char *text, *words;
   } cases[] = {
-      {"{}", "_class_name is not there"},
-      {"{\"_class_name\":\"PNDMScheduler\"}", "_class_name is PNDMScheduler"},
+      {"{}", "_class_name is missing"},
+      {"{\"_class_name\":\"PNDMScheduler\"}", "unsupported value PNDMScheduler for _class_name"},
       {"{\"_class_name\":\"EulerDiscreteScheduler\\u001b\"}", "EulerDiscreteScheduler?"},
-      {DDIM ",\"prediction_type\":\"v_prediction\"}", "prediction_type is v_prediction"},
-      {DDIM ",\"prediction_type\":\"sample\"}", "prediction_type is sample"},
-      {DDIM ",\"beta_schedule\":\"squaredcos_cap_v2\"}", "beta_schedule is squaredcos_cap_v2"},
-      {DDPM ",\"beta_schedule\":\"sigmoid\"}", "beta_schedule is sigmoid"},
-      {DDIM ",\"beta_schedule\":3}", "beta_schedule is 3"},
-      {DDIM ",\"trained_betas\":[0.1,0.2]}", "trained_betas is a list"},
-      {DDIM ",\"thresholding\":true}", "thresholding is true"},
-      {DDIM ",\"rescale_betas_zero_snr\":true}", "rescale_betas_zero_snr is true"},
-      {DDIM ",\"clip_sample_range\":2.0}", "clip_sample_range is 2.0"},
-      {DDIM ",\"timestep_spacing\":\"other\"}", "timestep_spacing is other"},
-      {DDIM ",\"num_train_timesteps\":0}", "num_train_timesteps is 0"},
-      {DDIM ",\"num_train_timesteps\":1e9}", "num_train_timesteps is 1e9"},
-      {DDIM ",\"steps_offset\":-1}", "steps_offset is -1"},
-      {DDIM ",\"beta_start\":-0.1}", "beta_start is -0.1"},
-      {DDIM ",\"beta_end\":\"a\"}", "beta_end is a"},
-      {DDIM ",\"beta_end\":0.00005}", "beta_end is below beta_start"},
-      {DDIM ",\"num_train_timesteps\":10,\"steps_offset\":10}", "steps_offset is 10"},
-      {DDIM ",\"set_alpha_to_one\":1}", "set_alpha_to_one is 1"},
-      {DDPM ",\"variance_type\":\"learned\"}", "variance_type is learned"},
-      {DDPM ",\"variance_type\":\"fixed_large_log\"}", "variance_type is fixed_large_log"},
-      {DPM ",\"solver_order\":3}", "solver_order is 3"},
-      {DPM ",\"algorithm_type\":\"sde-dpmsolver++\"}", "algorithm_type is sde-dpmsolver++"},
-      {DPM ",\"use_karras_sigmas\":true}", "use_karras_sigmas is true"},
-      {DPM ",\"solver_type\":\"heun\"}", "solver_type is heun"},
-      {DPM ",\"lower_order_final\":false}", "lower_order_final is false"},
+      {DDIM ",\"prediction_type\":\"v_prediction\"}", "unsupported value v_prediction for prediction_type"},
+      {DDIM ",\"prediction_type\":\"sample\"}", "unsupported value sample for prediction_type"},
+      {DDIM ",\"beta_schedule\":\"squaredcos_cap_v2\"}", "unsupported value squaredcos_cap_v2 for beta_schedule"},
+      {DDPM ",\"beta_schedule\":\"sigmoid\"}", "unsupported value sigmoid for beta_schedule"},
+      {DDIM ",\"beta_schedule\":3}", "unsupported value 3 for beta_schedule"},
+      {DDIM ",\"trained_betas\":[0.1,0.2]}", "unsupported value a list for trained_betas"},
+      {DDIM ",\"thresholding\":true}", "unsupported value true for thresholding"},
+      {DDIM ",\"rescale_betas_zero_snr\":true}", "unsupported value true for rescale_betas_zero_snr"},
+      {DDIM ",\"clip_sample_range\":2.0}", "unsupported value 2.0 for clip_sample_range"},
+      {DDIM ",\"timestep_spacing\":\"other\"}", "unsupported value other for timestep_spacing"},
+      {DDIM ",\"num_train_timesteps\":0}", "unsupported value 0 for num_train_timesteps"},
+      {DDIM ",\"num_train_timesteps\":1e9}", "unsupported value 1e9 for num_train_timesteps"},
+      {DDIM ",\"steps_offset\":-1}", "unsupported value -1 for steps_offset"},
+      {DDIM ",\"beta_start\":-0.1}", "unsupported value -0.1 for beta_start"},
+      {DDIM ",\"beta_end\":\"a\"}", "unsupported value a for beta_end"},
+      {DDIM ",\"beta_end\":0.00005}", "unsupported value 0.00005 for beta_end (must be at least beta_start)"},
+      {DDIM ",\"num_train_timesteps\":10,\"steps_offset\":10}", "unsupported value 10 for steps_offset"},
+      {DDIM ",\"set_alpha_to_one\":1}", "unsupported value 1 for set_alpha_to_one"},
+      {DDPM ",\"variance_type\":\"learned\"}", "unsupported value learned for variance_type"},
+      {DDPM ",\"variance_type\":\"fixed_large_log\"}", "unsupported value fixed_large_log for variance_type"},
+      {DPM ",\"solver_order\":3}", "unsupported value 3 for solver_order"},
+      {DPM ",\"algorithm_type\":\"sde-dpmsolver++\"}", "unsupported value sde-dpmsolver++ for algorithm_type"},
+      {DPM ",\"use_karras_sigmas\":true}", "unsupported value true for use_karras_sigmas"},
+      {DPM ",\"solver_type\":\"heun\"}", "unsupported value heun for solver_type"},
+      {DPM ",\"lower_order_final\":false}", "unsupported value false for lower_order_final"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     schedule s;

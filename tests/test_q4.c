@@ -78,7 +78,9 @@ static void test_rounding(void) {
   static int8_t row_formats[ROWS], whole[K];
   static uint16_t decode_table[DIT__Q4_TABLE_SIZE];
   static double mean[K], x[K];
-  const char *name = "blocks.0.mlp.fc1.weight";
+  const dit__tensor matrix = {
+      .name = "blocks.0.mlp.fc1.weight", .rank = 2, .shape = {ROWS, K, 1, 1}, .part = DIT__PART_FC1};
+  const q4_rows rows = {0, ROWS, values, codes, row_formats, scales};
   double error[2] = {0, 0};
   dit_rng *rng;
   q4_encoder *encoder = NULL;
@@ -98,8 +100,7 @@ static void test_rounding(void) {
       in.p[i * Q4_DIRECTIONS] = (float)mean[i];
       in.gain[i * Q4_DIRECTIONS] = (float)(mean[i] / (1 + after));
     }
-    CHECK(q4_encode(encoder, name, &in, 4, values, 0, ROWS, ROWS, codes, &size, row_formats, scales, NULL) == DIT_OK &&
-              size == q4_bytes(name, ROWS, K, 4),
+    CHECK(q4_encode(encoder, &matrix, 4, &in, &rows, &size, NULL) == DIT_OK && size == q4_bytes(&matrix, 4),
           "q4_encode: %d bytes", (int)size);
     dit__q4_row_offsets(row_formats, ROWS, K, row_offsets);
     const dit__q4 q4 = {row_formats, row_offsets, decode_table};

@@ -42,8 +42,9 @@ static void list_visit(dit__tensor_list *list, const dit__tensor *tensor) {
 }
 
 static void list_vector(dit__tensor_list *list, const char *name, const char *suffix, dit__tensor_role role,
-                        int64_t count, const float **vector) {
+                        dit__tensor_part part, int64_t count, const float **vector) {
   dit__tensor tensor = list_tensor(list, name, suffix, role, 1, &count);
+  tensor.part = part;
   tensor.into.vector = vector;
   list_visit(list, &tensor);
 }
@@ -56,7 +57,7 @@ void dit__list_linear(dit__tensor_list *list, const char *name, int64_t rows, in
   tensor.flags = flags;
   tensor.into.matrix = matrix;
   list_visit(list, &tensor);
-  list_vector(list, name, ".bias", DIT__ROLE_BIAS, rows, DIT__MEMBER(matrix, bias));
+  list_vector(list, name, ".bias", DIT__ROLE_BIAS, part, rows, DIT__MEMBER(matrix, bias));
 }
 
 static void list_kernel(dit__tensor_list *list, const char *name, dit__tensor_role role, int64_t in, int64_t out,
@@ -66,7 +67,7 @@ static void list_kernel(dit__tensor_list *list, const char *name, dit__tensor_ro
   tensor.stride = stride;
   tensor.into.matrix = matrix;
   list_visit(list, &tensor);
-  list_vector(list, name, ".bias", DIT__ROLE_BIAS, out, DIT__MEMBER(matrix, bias));
+  list_vector(list, name, ".bias", DIT__ROLE_BIAS, DIT__PART_OTHER, out, DIT__MEMBER(matrix, bias));
 }
 
 void dit__list_conv(dit__tensor_list *list, const char *name, int64_t in, int64_t out, int64_t side, int32_t stride,
@@ -80,8 +81,8 @@ void dit__list_patches(dit__tensor_list *list, const char *name, int64_t in, int
 }
 
 void dit__list_norm(dit__tensor_list *list, const char *name, int64_t channels, dit__norm *norm) {
-  list_vector(list, name, ".weight", DIT__ROLE_NORM, channels, DIT__MEMBER(norm, gamma));
-  list_vector(list, name, ".bias", DIT__ROLE_BIAS, channels, DIT__MEMBER(norm, beta));
+  list_vector(list, name, ".weight", DIT__ROLE_NORM, DIT__PART_OTHER, channels, DIT__MEMBER(norm, gamma));
+  list_vector(list, name, ".bias", DIT__ROLE_BIAS, DIT__PART_OTHER, channels, DIT__MEMBER(norm, beta));
 }
 
 void dit__list_embedding(dit__tensor_list *list, const char *name, int64_t entries, int64_t k, dit__weights *table) {

@@ -16,7 +16,7 @@ typedef enum dit__tensor_role {
   DIT__ROLE_POSITIONS  /* table [1][tokens][k], which is added to the tokens */
 } dit__tensor_role;
 
-/* Which matrix of a transformer's block it is; rounding to q4 spends bits by it. */
+/* Which linear layer of a transformer's block it belongs to; rounding to q4 spends bits by it. */
 typedef enum dit__tensor_part {
   DIT__PART_OTHER,
   DIT__PART_QKV,

@@ -1,6 +1,6 @@
 /* Two files compared tensor by tensor. */
-#ifndef DIT_CHECK_H
-#define DIT_CHECK_H
+#ifndef DIT_CONVERT_CHECK_H
+#define DIT_CONVERT_CHECK_H
 
 #include "weights/convert/shape/inputs.h"
 #include "weights/convert/write/progress.h"

@@ -3,24 +3,34 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "dit.h"
+#include "lib/model/variant.h"
+
+/* Whether a checkpoint has tensors of a type. */
+static int has_type(const checkpoint *s, int type) {
+  for (size_t i = 0; i < s->count; i++)
+    if ((s->tensors[i].parts ? s->tensors[i].parts : &s->tensors[i])->type == type) return 1;
+  return 0;
+}
 
 void describe_types(const checkpoint *s, char out[48]) {
-  static const char *const names[] = {"", "f32", "f16", "bf16", "f64", "q8", "q4"};
+  static const struct {
+    int type;
+    const char *name;
+  } types[] = {{CHECKPOINT_F32, "f32"}, {CHECKPOINT_F16, "f16"}, {CHECKPOINT_BF16, "bf16"},
+               {CHECKPOINT_F64, "f64"}, {CHECKPOINT_Q8, "q8"},   {CHECKPOINT_Q4, "q4"}};
   size_t used = 0;
   *out = 0;
-  for (int type = CHECKPOINT_F32; type <= CHECKPOINT_Q4; type++) {
-    size_t i = 0;
-    while (i < s->count && (s->tensors[i].parts ? s->tensors[i].parts : &s->tensors[i])->type != type) i++;
-    if (i < s->count) used += (size_t)snprintf(out + used, 48 - used, "%s%s", used ? " and " : "", names[type]);
-  }
+  for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+    if (has_type(s, types[i].type))
+      used += (size_t)snprintf(out + used, 48 - used, "%s%s", used ? " and " : "", types[i].name);
 }
 
 static void describe_dit(const model_content *m, const convert_options *options) {
   char variant[64];
   const transformer_geometry *g = &m->dit;
   int64_t classes = options->null_class == NULL_CLASS_ABSENT ? g->class_rows : g->class_rows - 1;
-  layout_variant(g, variant, sizeof variant);
+  dit__variant_name((int32_t)g->hidden, (int32_t)g->depth, (int32_t)g->heads, (int32_t)g->patch, variant,
+                    sizeof variant);
   printf(
       "  %s: %d blocks of %d channels, %d heads; latents of %dx%dx%d; %d classes %s a null class; %s variance; %.2f M "
       "parameters\n",

@@ -1,6 +1,6 @@
 /* What was found, for people. */
-#ifndef DIT_DESCRIBE_H
-#define DIT_DESCRIBE_H
+#ifndef DIT_CONVERT_DESCRIBE_H
+#define DIT_CONVERT_DESCRIBE_H
 
 #include "weights/convert/shape/content.h"
 #include "weights/convert/write/convert_options.h"

@@ -1,6 +1,6 @@
 /* The command line of dit-convert. */
-#ifndef DIT_OPTIONS_H
-#define DIT_OPTIONS_H
+#ifndef DIT_CONVERT_OPTIONS_H
+#define DIT_CONVERT_OPTIONS_H
 
 #include "weights/convert/write/convert_options.h"
 

@@ -1,7 +1,7 @@
 /* A checkpoint: named tensors in one or several files, which readers fill in. Names are those of the files until names.h
  * brings them to the official ones. open.h opens a checkpoint. */
-#ifndef DIT_CHECKPOINT_H
-#define DIT_CHECKPOINT_H
+#ifndef DIT_CONVERT_CHECKPOINT_H
+#define DIT_CONVERT_CHECKPOINT_H
 
 #include "dit.h"
 #include "lib/model/gguf.h"

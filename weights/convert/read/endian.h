@@ -1,6 +1,6 @@
 /* Little-endian integers in a file's bytes, at any alignment. */
-#ifndef DIT_ENDIAN_H
-#define DIT_ENDIAN_H
+#ifndef DIT_CONVERT_ENDIAN_H
+#define DIT_CONVERT_ENDIAN_H
 
 #include <stdint.h>
 

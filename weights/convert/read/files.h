@@ -1,6 +1,6 @@
 /* Paths, and small files of JSON. */
-#ifndef DIT_FILES_H
-#define DIT_FILES_H
+#ifndef DIT_CONVERT_FILES_H
+#define DIT_CONVERT_FILES_H
 
 #include "weights/convert/read/json.h"
 

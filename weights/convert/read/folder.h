@@ -1,7 +1,7 @@
 /* Folders as diffusers writes them: config.json beside the weights, which lie in one file, as a variant, or in shards.
  * This file finds them; open.c reads them. */
-#ifndef DIT_FOLDER_H
-#define DIT_FOLDER_H
+#ifndef DIT_CONVERT_FOLDER_H
+#define DIT_CONVERT_FOLDER_H
 
 #include "weights/convert/read/json.h"
 

@@ -1,8 +1,8 @@
 /* PyTorch checkpoints from before version 1.6, which torch.save still writes with _use_new_zipfile_serialization=False:
  * a magic number, a version and the machine as pickles, the pickle of the object, the pickled list of storages, and the
  * storages one after the other. */
-#ifndef DIT_LEGACY_H
-#define DIT_LEGACY_H
+#ifndef DIT_CONVERT_LEGACY_H
+#define DIT_CONVERT_LEGACY_H
 
 #include "weights/convert/read/checkpoint.h"
 

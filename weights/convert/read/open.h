@@ -1,6 +1,6 @@
 /* Opens what a path leads to. */
-#ifndef DIT_OPEN_H
-#define DIT_OPEN_H
+#ifndef DIT_CONVERT_OPEN_H
+#define DIT_CONVERT_OPEN_H
 
 #include "weights/convert/read/checkpoint.h"
 

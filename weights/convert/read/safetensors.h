@@ -1,6 +1,6 @@
 /* The safetensors format: a length, a JSON header, and the tensors' bytes without gaps. */
-#ifndef DIT_SAFETENSORS_H
-#define DIT_SAFETENSORS_H
+#ifndef DIT_CONVERT_SAFETENSORS_H
+#define DIT_CONVERT_SAFETENSORS_H
 
 #include "weights/convert/read/checkpoint.h"
 

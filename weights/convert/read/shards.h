@@ -1,6 +1,6 @@
 /* Weights in several files, with a list that says which tensor is in which (.index.json). */
-#ifndef DIT_SHARDS_H
-#define DIT_SHARDS_H
+#ifndef DIT_CONVERT_SHARDS_H
+#define DIT_CONVERT_SHARDS_H
 
 #include "weights/convert/read/checkpoint.h"
 #include "weights/convert/read/json.h"

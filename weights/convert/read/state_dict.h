@@ -1,6 +1,6 @@
 /* The tensors that a pickle of PyTorch's describes, whatever file it is in. */
-#ifndef DIT_STATE_DICT_H
-#define DIT_STATE_DICT_H
+#ifndef DIT_CONVERT_STATE_DICT_H
+#define DIT_CONVERT_STATE_DICT_H
 
 #include "weights/convert/read/checkpoint.h"
 #include "weights/convert/read/pickle.h"

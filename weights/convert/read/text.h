@@ -1,6 +1,6 @@
 /* Names and other text found in files: checked, copied, compared, shown in messages. */
-#ifndef DIT_TEXT_H
-#define DIT_TEXT_H
+#ifndef DIT_CONVERT_TEXT_H
+#define DIT_CONVERT_TEXT_H
 
 #include <stddef.h>
 

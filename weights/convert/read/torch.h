@@ -1,7 +1,7 @@
 /* PyTorch checkpoints as torch.save has written them since version 1.6: a zip archive with a pickle and raw storages.
  */
-#ifndef DIT_TORCH_H
-#define DIT_TORCH_H
+#ifndef DIT_CONVERT_TORCH_H
+#define DIT_CONVERT_TORCH_H
 
 #include "weights/convert/read/checkpoint.h"
 

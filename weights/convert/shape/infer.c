@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/core/error.h"
+#include "lib/model/variant.h"
 
 int infer_network(const checkpoint *s, dit_error *error) {
   if (checkpoint_find(s, "x_embedder.proj.weight") || checkpoint_find(s, "blocks.0.attn.qkv.weight"))
@@ -117,10 +118,9 @@ static dit_status read_dit_config(const json_value *config, transformer_geometry
 
 static dit_status infer_heads(transformer_geometry *g, const infer_hints *hints, char *note, size_t room,
                               dit_error *error) {
-  static const int64_t known[][2] = {{384, 6}, {768, 12}, {1024, 16}, {1152, 16}};
   if (hints->heads) g->heads = hints->heads;
-  for (int i = 0; i < 4 && !g->heads; i++)
-    if (g->hidden == known[i][0]) g->heads = known[i][1];
+  for (int i = 0; i < DIT__VARIANTS && !g->heads; i++)
+    if (g->hidden == dit__variants[i].hidden) g->heads = dit__variants[i].heads;
   if (g->heads) return DIT_OK;
   if (g->hidden % 64)
     return dit__fail(
@@ -168,7 +168,7 @@ dit_status infer_transformer(const checkpoint *s, const infer_hints *hints, tran
   g->patch = (int64_t)patches->shape[2];
   g->class_rows = (int64_t)labels->shape[0];
   g->mlp = (int64_t)mlp->shape[0];
-  g->depth = count_of(s, "blocks.", LAYOUT_BLOCKS);
+  g->depth = count_of(s, "blocks.", MAX_BLOCKS);
   g->out_channels = (int64_t)last->shape[0] / (g->patch * g->patch);
   if (g->out_channels != g->in_channels && g->out_channels != 2 * g->in_channels)
     return dit__fail(
@@ -180,7 +180,7 @@ dit_status infer_transformer(const checkpoint *s, const infer_hints *hints, tran
   if (!status) status = infer_heads(g, hints, note, room, error);
   if (!status) status = infer_latent(s, g, hints, error);
   if (status) return status;
-  return layout_check_dit(g, error) ? DIT_OK : DIT_ERROR_FORMAT;
+  return layout_check_transformer(g, error) ? DIT_OK : DIT_ERROR_FORMAT;
 }
 
 /* ---- The autoencoder ---- */
@@ -233,7 +233,7 @@ static dit_status read_vae_config(const json_value *config, const infer_hints *h
 
 static dit_status infer_blocks(const checkpoint *s, autoencoder_geometry *g, dit_error *error) {
   char name[64];
-  g->levels = count_of(s, "encoder.down_blocks.", LAYOUT_LEVELS);
+  g->levels = count_of(s, "encoder.down_blocks.", DIT__MAX_VAE_LEVELS);
   g->layers = count_of(s, "encoder.down_blocks.0.resnets.", 64);
   if (!g->levels || !g->layers)
     return dit__fail(error, DIT_ERROR_FORMAT, "tensor encoder.down_blocks.0.resnets.0.conv1.weight is missing");
@@ -277,5 +277,5 @@ dit_status infer_autoencoder(const checkpoint *s, const infer_hints *hints, auto
     snprintf(note + used, room - used, "%sassuming a scaling factor of 0.18215; --scaling-factor X says otherwise",
              used ? "; " : "");
   }
-  return layout_check_vae(g, error) ? DIT_OK : DIT_ERROR_FORMAT;
+  return layout_check_autoencoder(g, error) ? DIT_OK : DIT_ERROR_FORMAT;
 }

@@ -1,6 +1,6 @@
 /* From the tensors of a checkpoint back to the geometry of its network. */
-#ifndef DIT_INFER_H
-#define DIT_INFER_H
+#ifndef DIT_CONVERT_INFER_H
+#define DIT_CONVERT_INFER_H
 
 #include "weights/convert/read/checkpoint.h"
 #include "weights/convert/shape/layout.h"

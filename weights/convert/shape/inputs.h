@@ -1,6 +1,6 @@
 /* What the command line names: files, folders and whole pipelines, opened, with official names, and recognised. */
-#ifndef DIT_INPUTS_H
-#define DIT_INPUTS_H
+#ifndef DIT_CONVERT_INPUTS_H
+#define DIT_CONVERT_INPUTS_H
 
 #include "weights/convert/read/checkpoint.h"
 #include "weights/convert/shape/layout.h"

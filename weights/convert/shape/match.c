@@ -36,36 +36,37 @@ static void note_finding(findings *f, const char *format, ...) {
   if (length > 0) f->used += (size_t)length;
 }
 
-static int same_shape(const layout_tensor *e, const checkpoint_tensor *t) {
-  int same = e->rank == t->rank;
-  for (int i = 0; same && i < e->rank; i++) same = e->shape[i] == t->shape[i];
+static int same_shape(const dit__tensor *e, const checkpoint_tensor *t) {
+  int same = (int)e->rank == t->rank;
+  for (int i = 0; same && i < t->rank; i++) same = e->shape[i] == t->shape[i];
   return same;
 }
 
-static const checkpoint_tensor *match_one(const layout_tensor *e, const checkpoint_tensor **sorted, size_t count,
+static const checkpoint_tensor *match_one(const dit__tensor *e, const checkpoint_tensor **sorted, size_t count,
                                           uint8_t *used, findings *f) {
+  const char *name = layout_own_name(e);
   char have[160], want[96];
   checkpoint_tensor key;
   const checkpoint_tensor *wanted = &key;
-  key.name = (char *)(uintptr_t)e->name;
+  key.name = (char *)(uintptr_t)name;
   const checkpoint_tensor **hit =
       (const checkpoint_tensor **)bsearch(&wanted, sorted, count, sizeof *sorted, compare_names);
   if (!hit) {
-    if (strcmp(e->name, "pos_embed") == 0) return NULL;
+    if (e->role == DIT__ROLE_POSITIONS) return NULL;
     f->missing++;
-    note_finding(f, "  missing: %s\n", e->name);
+    note_finding(f, "  missing: %s\n", name);
     return NULL;
   }
   used[hit - sorted] = 1;
   if (same_shape(e, *hit)) return *hit;
   f->misshapen++;
   shape_text((*hit)->rank, (*hit)->shape, have, sizeof have);
-  shape_text(e->rank, e->shape, want, sizeof want);
-  note_finding(f, "  wrong shape: %s is %s, expected %s\n", e->name, have, want);
+  shape_text((int)e->rank, e->shape, want, sizeof want);
+  note_finding(f, "  wrong shape: %s is %s, expected %s\n", name, have, want);
   return NULL;
 }
 
-dit_status match_tensors(const layout_tensor *expected, size_t count, const checkpoint *s,
+dit_status match_tensors(const dit__tensor *expected, size_t count, const checkpoint *s,
                          const checkpoint_tensor **found, char *report, size_t room, dit_error *error) {
   findings f = {report, room, 0, 0, 0, 0};
   *report = 0;

@@ -1,7 +1,7 @@
 /* The names that checkpoints give to tensors, brought to the official ones of DiT and the current ones of diffusers'
  * AutoencoderKL. */
-#ifndef DIT_NAMES_H
-#define DIT_NAMES_H
+#ifndef DIT_CONVERT_NAMES_H
+#define DIT_CONVERT_NAMES_H
 
 #include "weights/convert/read/checkpoint.h"
 

@@ -119,10 +119,10 @@ static int can_join(checkpoint_tensor *const *parts) {
   return 1;
 }
 
-/* rows: [LAYOUT_BLOCKS][6] tensors named dit_rows. */
+/* rows: [MAX_BLOCKS][6] tensors named dit_rows. */
 static dit_status join_all(const names_reader *r, checkpoint_tensor **rows) {
   dit_status status = DIT_OK;
-  for (int block = 0; block < LAYOUT_BLOCKS; block++)
+  for (int block = 0; block < MAX_BLOCKS; block++)
     for (int i = 0; i < 6 && !status; i += 3) {
       char name[64];
       snprintf(name, sizeof name, "blocks.%d.attn.qkv.%s", block, i ? "bias" : "weight");
@@ -147,7 +147,7 @@ static dit_status canonicalize_block(const names_reader *r, checkpoint_tensor *t
 
 dit_status names_canonicalize_dit(names_reader *r) {
   checkpoint_tensor *first[EMBEDDERS] = {NULL};
-  checkpoint_tensor **rows = (checkpoint_tensor **)calloc(6 * LAYOUT_BLOCKS, sizeof *rows);
+  checkpoint_tensor **rows = (checkpoint_tensor **)calloc(6 * MAX_BLOCKS, sizeof *rows);
   if (!rows) return names_fail_memory(r);
   r->diffusers = 1;
   for (size_t i = 0; i < r->s->count; i++) {
@@ -160,7 +160,7 @@ dit_status names_canonicalize_dit(names_reader *r) {
     checkpoint_tensor *t = &r->s->tensors[i];
     int block = 0;
     const char *rest = names_after(t->name, "transformer_blocks."), *to = NAMES_TRANSLATE(dit_outer, t->name);
-    if (rest) rest = names_take_index(rest, LAYOUT_BLOCKS, &block);
+    if (rest) rest = names_take_index(rest, MAX_BLOCKS, &block);
     if (rest)
       status = canonicalize_block(r, t, block, rest, first, rows);
     else if (to)

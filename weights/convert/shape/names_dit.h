@@ -1,6 +1,6 @@
 /* Names of tensors in diffusers' DiTTransformer2DModel. */
-#ifndef DIT_NAMES_DIT_H
-#define DIT_NAMES_DIT_H
+#ifndef DIT_CONVERT_NAMES_DIT_H
+#define DIT_CONVERT_NAMES_DIT_H
 
 #include "weights/convert/shape/names_parts.h"
 

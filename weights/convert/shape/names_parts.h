@@ -1,6 +1,6 @@
 /* What the translations of names share. */
-#ifndef DIT_NAMES_PARTS_H
-#define DIT_NAMES_PARTS_H
+#ifndef DIT_CONVERT_NAMES_PARTS_H
+#define DIT_CONVERT_NAMES_PARTS_H
 
 #include "weights/convert/read/checkpoint.h"
 

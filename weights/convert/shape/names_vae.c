@@ -32,7 +32,7 @@ static int compvis_name(const char *side, const char *rest, int levels, char *ou
   int decoder = strcmp(side, "decoder") == 0, level, index;
   char part[64];
   const char *at = names_after(rest, decoder ? "up." : "down."), *inner;
-  if (at && (at = names_take_index(at, LAYOUT_LEVELS, &level)) != NULL) {
+  if (at && (at = names_take_index(at, DIT__MAX_VAE_LEVELS, &level)) != NULL) {
     if (decoder) level = levels - 1 - level;
     inner = names_after(at, "block.");
     if (inner && (inner = names_take_index(inner, 64, &index)) != NULL) {
@@ -88,7 +88,7 @@ dit_status names_canonicalize_vae(names_reader *r) {
   dit_status status = DIT_OK;
   for (size_t i = 0; i < r->s->count; i++) {
     const char *at = names_after(r->s->tensors[i].name, "decoder.up.");
-    if (at && names_take_index(at, LAYOUT_LEVELS, &level) && level >= levels) levels = level + 1;
+    if (at && names_take_index(at, DIT__MAX_VAE_LEVELS, &level) && level >= levels) levels = level + 1;
   }
   for (size_t i = 0; i < r->s->count && !status; i++) status = canonicalize_vae_tensor(r, &r->s->tensors[i], levels);
   return status;

@@ -1,6 +1,6 @@
 /* Names of tensors in the former and the original layout of the autoencoder. */
-#ifndef DIT_NAMES_VAE_H
-#define DIT_NAMES_VAE_H
+#ifndef DIT_CONVERT_NAMES_VAE_H
+#define DIT_CONVERT_NAMES_VAE_H
 
 #include "weights/convert/shape/names_parts.h"
 

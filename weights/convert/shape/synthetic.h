@@ -1,7 +1,7 @@
 /* Synthetic weights: every element is a pure function of the tensor's name and the element's index, the same bits in
  * every program that follows the rule, so that full-size models can be tested without anybody's weights. */
-#ifndef DIT_SYNTHETIC_H
-#define DIT_SYNTHETIC_H
+#ifndef DIT_CONVERT_SYNTHETIC_H
+#define DIT_CONVERT_SYNTHETIC_H
 
 #include "weights/convert/shape/layout.h"
 
@@ -17,7 +17,7 @@ dit_status synthetic_parse(const char *text, int *kind, transformer_geometry *di
                            dit_error *error);
 
 /* The rule of a tensor, by its name in the model file ("vae." included). Not for pos_embed. */
-synthetic_rule synthetic_rule_of(const layout_tensor *t);
+synthetic_rule synthetic_rule_of(const dit__tensor *t);
 /* Elements first..first+count-1, row-major. */
 void synthetic_read(const synthetic_rule *rule, uint64_t first, uint64_t count, float *out);
 

@@ -29,34 +29,35 @@ struct q4_encoder {
 
 /* ---- How many bits ---- */
 
-static int ends_with(const char *name, const char *end) {
-  size_t a = strlen(name), b = strlen(end);
-  return a >= b && strcmp(name + a - b, end) == 0;
-}
-
-/* By what an error in 4 bits costs a pass of DiT-XL/2, measured kind by kind and quarter by quarter of its depth: twice
- * the error is worth one bit. docs/q4.md has the figures. */
-static int large_bits(const char *name, uint64_t row, uint64_t rows, int depth) {
-  if (strncmp(name, "blocks.", 7) != 0) return 8; /* of the last layer: few, and at the end of everything */
-  const int quarter = 4 * atoi(name + 7) / depth, outer = quarter == 0 || quarter == 3;
-  if (ends_with(name, ".attn.proj.weight")) return 6;
-  if (ends_with(name, ".attn.qkv.weight")) return quarter < 2 ? 6 : 5;
-  if (ends_with(name, ".mlp.fc1.weight")) return outer || quarter == 1 ? 5 : 4;
-  if (ends_with(name, ".mlp.fc2.weight")) return outer ? 5 : 4;
-  const uint64_t chunk = 6 * row / rows; /* of modulation: shift, scale, gate, of attention and of the MLP */
+/* Bits of a row in a large model: by what an error in 4 bits costs a pass of DiT-XL/2, which was measured for each part
+ * and each quarter of the depth; twice the error is worth one bit. docs/q4.md has the figures. */
+static int large_bits(const dit__tensor *matrix, uint64_t row, int depth) {
+  if (matrix->block < 0) return 8; /* of the last layer: few rows, and at the end of everything */
+  const int quarter = 4 * matrix->block / depth, outer = quarter == 0 || quarter == 3;
+  switch (matrix->part) {
+    case DIT__PART_PROJ: return 6;
+    case DIT__PART_QKV: return quarter < 2 ? 6 : 5;
+    case DIT__PART_FC1: return outer || quarter == 1 ? 5 : 4;
+    case DIT__PART_FC2: return outer ? 5 : 4;
+    default: break;
+  }
+  const uint64_t chunk =
+      6 * row / matrix->shape[0]; /* of modulation: shift, scale, gate, of attention and of the MLP */
   return chunk % 3 == 2 ? 6 : quarter < 2 ? 5 : 4;
 }
 
-/* In a small model a bit more is a few hundred KB, and its pictures show it. */
-static int row_bits(const char *name, uint64_t row, uint64_t rows, uint64_t columns, int depth) {
+/* A small model gets one bit more, which costs a few hundred KB and shows in its pictures. */
+static int row_bits(const dit__tensor *matrix, uint64_t row, int depth) {
+  const uint64_t rows = matrix->shape[0], columns = matrix->shape[1];
   const uint64_t hidden = rows < columns ? rows : columns; /* of every matrix of a block */
-  const int bits = large_bits(name, row, rows, depth);
+  const int bits = large_bits(matrix, row, depth);
   return bits < 6 && hidden <= SMALL_HIDDEN ? bits + 1 : bits;
 }
 
-uint64_t q4_bytes(const char *name, uint64_t rows, uint64_t columns, int depth) {
+uint64_t q4_bytes(const dit__tensor *matrix, int depth) {
   uint64_t bytes = 0;
-  for (uint64_t row = 0; row < rows; row++) bytes += columns / 8 * (uint64_t)row_bits(name, row, rows, columns, depth);
+  for (uint64_t row = 0; row < matrix->shape[0]; row++)
+    bytes += matrix->shape[1] / 8 * (uint64_t)row_bits(matrix, row, depth);
   return bytes;
 }
 
@@ -179,31 +180,41 @@ static void pack_codes(const uint8_t *codes, int64_t k, int bits, uint8_t *out) 
   }
 }
 
-dit_status q4_encode(const q4_encoder *e, const char *name, const q4_inputs *in, int depth, const float *values,
-                     uint64_t first, uint64_t count, uint64_t rows, uint8_t *codes, size_t *size, int8_t *row_formats,
-                     float *scales, dit_error *error) {
+/* Chooses scale and format of a row of `bits` bits. */
+static dit_status choose_row(const q4_encoder *e, const char *name, int bits, const float *row, int64_t k,
+                             int8_t *row_format, float *scale, dit_error *error) {
+  const float most = largest(row, k);
+  if (!(most <= FLT_MAX))
+    return dit__fail(error, DIT_ERROR_FORMAT, "tensor %s: holds a number that is not finite", name);
+  *row_format = dit__q4_row_format(bits, 0);
+  *scale = most / 127;
+  if (bits < 8 && most > FLT_MIN) choose_grid(e, bits, row, k, most, row_format, scale);
+  return DIT_OK;
+}
+
+dit_status q4_encode(const q4_encoder *e, const dit__tensor *matrix, int depth, const q4_inputs *in,
+                     const q4_rows *rows, size_t *size, dit_error *error) {
   const int64_t k = in->k;
+  const float *values = rows->values;
   uint8_t *plain = (uint8_t *)malloc((size_t)(TOGETHER * k));
   if (!plain) return dit__fail(error, DIT_ERROR_MEMORY, "no memory for a few rows of q4");
   dit_status status = DIT_OK;
   *size = 0;
-  for (uint64_t done = 0; done < count && !status;) {
-    rounding r = {
-        e,    in, 0, row_bits(name, first + done, rows, (uint64_t)k, depth), values, row_formats + done, scales + done,
-        plain};
-    for (; r.count < TOGETHER && done < count && row_bits(name, first + done, rows, (uint64_t)k, depth) == r.bits;
-         done++, r.count++) {
-      const float *row = r.values + r.count * k, most = largest(row, k);
-      if (!(most <= FLT_MAX))
-        status = dit__fail(error, DIT_ERROR_FORMAT, "tensor %s: holds a number that is not finite", name);
-      row_formats[done] = dit__q4_row_format(r.bits, 0);
-      scales[done] = most / 127;
-      if (!status && r.bits < 8 && most > FLT_MIN)
-        choose_grid(e, r.bits, row, k, most, &row_formats[done], &scales[done]);
-    }
+  for (uint64_t done = 0; done < rows->count && !status;) {
+    rounding r = {.e = e,
+                  .in = in,
+                  .bits = row_bits(matrix, rows->first + done, depth),
+                  .values = values,
+                  .row_formats = rows->row_formats + done,
+                  .scales = rows->scales + done,
+                  .codes = plain};
+    for (; r.count < TOGETHER && done < rows->count && row_bits(matrix, rows->first + done, depth) == r.bits && !status;
+         done++, r.count++)
+      status = choose_row(e, matrix->name, r.bits, values + r.count * k, k, &rows->row_formats[done],
+                          &rows->scales[done], error);
     if (!status) round_rows(&r);
     for (int row = 0; row < r.count && !status; row++, *size += (size_t)(k / 8 * r.bits))
-      pack_codes(plain + row * k, k, r.bits, codes + *size);
+      pack_codes(plain + row * k, k, r.bits, rows->codes + *size);
     values += r.count * k;
   }
   free(plain);

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "lib/core/error.h"
+#include "lib/model/metadata.h"
+#include "lib/model/variant.h"
 #include "weights/convert/shape/imagenet.h"
 
 /* Whether 0, s, 2s, ... below 1000 has `steps` entries for a whole s. */
@@ -44,12 +46,12 @@ static dit_status write_recommendations(gguf_writer *w, const model_content *m, 
   const schedule *from = options->schedule;
   int steps = options->steps ? options->steps : from ? 50 : 250, channels = options->guidance_channels;
   if (from && !options->steps && from->timesteps < steps) steps = from->timesteps;
-  const char *sampler = options->sampler ? options->sampler : from ? from->sampler : "ddpm";
-  const char *spacing = options->spacing ? options->spacing : from ? from->spacing : NULL;
+  const int sampler = options->sampler ? options->sampler : from ? from->sampler : DIT_SAMPLER_DDPM;
+  int spacing = options->spacing ? options->spacing : from ? from->spacing : 0;
   double guidance = options->guidance >= 0 ? options->guidance : null_class < 0 ? 1 : 4;
-  if (!spacing) spacing = strcmp(sampler, "ddim") == 0 && has_ddim_stride(steps) ? "ddim" : "even";
-  if (strcmp(spacing, "ddim") == 0 && !has_ddim_stride(steps))
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "no whole stride makes %d steps, which --spacing ddim needs", steps);
+  if (!spacing) spacing = sampler == DIT_SAMPLER_DDIM && has_ddim_stride(steps) ? DIT_SPACING_DDIM : DIT_SPACING_EVEN;
+  if (spacing == DIT_SPACING_DDIM && !has_ddim_stride(steps))
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "no integer stride makes %d steps, which --spacing ddim needs", steps);
   if (from && steps > from->timesteps)
     return dit__fail(error, DIT_ERROR_ARGUMENT, "--steps %d: the scheduler has only %d timesteps", steps,
                      from->timesteps);
@@ -57,8 +59,8 @@ static dit_status write_recommendations(gguf_writer *w, const model_content *m, 
   if (!status && !channels) status = usual_channels(m, options, &channels, error);
   if (status) return status;
   gguf_writer_u32(w, "dit.steps", (uint32_t)steps);
-  gguf_writer_string(w, "dit.sampler", sampler);
-  gguf_writer_string(w, "dit.spacing", spacing);
+  gguf_writer_string(w, "dit.sampler", dit_sampler_name(sampler));
+  gguf_writer_string(w, "dit.spacing", dit_spacing_name(spacing));
   gguf_writer_f32(w, "dit.guidance", (float)guidance);
   gguf_writer_i32(w, "dit.guidance_channels", channels);
   return DIT_OK;
@@ -68,22 +70,22 @@ static dit_status write_recommendations(gguf_writer *w, const model_content *m, 
 
 static void write_forward(gguf_writer *w, const convert_options *options, double norm_eps) {
   int diffusers = options->forward == FORWARD_DIFFUSERS;
-  gguf_writer_string(w, "dit.forward", diffusers ? "diffusers" : "official");
+  gguf_writer_string(w, "dit.forward", dit__forward_words[diffusers ? DIT__FORWARD_DIFFUSERS : DIT__FORWARD_OFFICIAL]);
   if (diffusers) gguf_writer_f64(w, "dit.norm_eps", norm_eps > 0 ? norm_eps : 1e-5);
 }
 
 /* The noise that the model was trained with; and, of a pipeline, how it steps. */
 static void write_schedule(gguf_writer *w, const schedule *s) {
-  gguf_writer_string(w, "dit.beta_schedule", s ? s->beta_schedule : "linear");
+  gguf_writer_string(w, "dit.beta_schedule", dit__beta_schedule_words[s ? s->betas : DIT__BETAS_LINEAR]);
   gguf_writer_f64(w, "dit.beta_start", s ? s->beta_start : 0.0001);
   gguf_writer_f64(w, "dit.beta_end", s ? s->beta_end : 0.02);
   gguf_writer_u32(w, "dit.timesteps", s ? (uint32_t)s->timesteps : 1000);
   if (!s) return;
-  gguf_writer_string(w, "dit.prediction_type", "epsilon");
+  gguf_writer_string(w, "dit.prediction_type", dit__prediction_words[0]);
   gguf_writer_u32(w, "dit.steps_offset", (uint32_t)s->steps_offset);
   gguf_writer_bool(w, "dit.set_alpha_to_one", s->set_alpha_to_one);
-  if (s->variance) gguf_writer_string(w, "dit.variance", s->variance);
-  gguf_writer_string(w, "dit.clip", s->clip ? "on" : "off");
+  if (s->variance) gguf_writer_string(w, "dit.variance", dit_variance_name(s->variance));
+  gguf_writer_string(w, "dit.clip", dit_clip_name(s->clip ? DIT_CLIP_ON : DIT_CLIP_OFF));
 }
 
 static dit_status write_labels(gguf_writer *w, const convert_options *options, int64_t classes, int64_t rows,
@@ -126,7 +128,7 @@ static dit_status write_dit_keys(gguf_writer *w, const model_content *m, const c
   dit_status status = decide_null(m, options, &classes, &null_class, error);
   if (status) return status;
   const schedule *from = options->schedule;
-  if (from && from->variance && strcmp(from->variance, "learned_range") == 0 && g->out_channels == g->in_channels)
+  if (from && from->variance == DIT_VARIANCE_LEARNED_RANGE && g->out_channels == g->in_channels)
     return dit__fail(error, DIT_ERROR_UNSUPPORTED,
                      "the scheduler's variance_type is learned_range, but the transformer gives no variance");
   gguf_writer_u32(w, "dit.hidden_size", (uint32_t)g->hidden);
@@ -146,7 +148,7 @@ static dit_status write_dit_keys(gguf_writer *w, const model_content *m, const c
 }
 
 static void write_vae_keys(gguf_writer *w, const autoencoder_geometry *g) {
-  uint32_t blocks[LAYOUT_LEVELS];
+  uint32_t blocks[DIT__MAX_VAE_LEVELS];
   for (int64_t i = 0; i < g->levels; i++) blocks[i] = (uint32_t)g->blocks[i];
   gguf_writer_u32s(w, "vae.block_channels", blocks, (size_t)g->levels);
   gguf_writer_u32(w, "vae.layers", (uint32_t)g->layers);
@@ -158,26 +160,26 @@ static void write_vae_keys(gguf_writer *w, const autoencoder_geometry *g) {
 
 /* ---- Keys of a model file that is written again ---- */
 
-/* Whether a key of the file gives way to a wish. */
-static int is_overridden(const convert_options *w, const char *name, size_t length) {
+/* Whether a key of the file gives way to an option. */
+static int is_overridden(const convert_options *options, const char *name, size_t length) {
   const struct {
     const char *key;
-    int wished;
+    int overridden;
   } table[] = {
       {"general.alignment", 1}, /* the writer writes it */
-      {"general.name", w->name != NULL},
-      {"general.license", w->license != NULL},
-      {"dit.labels", w->label_count || w->no_labels},
-      {"dit.forward", w->forward},
-      {"dit.norm_eps", w->forward},
-      {"dit.steps", w->steps},
-      {"dit.sampler", w->sampler != NULL},
-      {"dit.spacing", w->spacing != NULL},
-      {"dit.guidance", w->guidance >= 0},
-      {"dit.guidance_channels", w->guidance_channels},
+      {"general.name", options->name != NULL},
+      {"general.license", options->license != NULL},
+      {"dit.labels", options->label_count || options->no_labels},
+      {"dit.forward", options->forward != 0},
+      {"dit.norm_eps", options->forward != 0},
+      {"dit.steps", options->steps != 0},
+      {"dit.sampler", options->sampler != 0},
+      {"dit.spacing", options->spacing != 0},
+      {"dit.guidance", options->guidance >= 0},
+      {"dit.guidance_channels", options->guidance_channels != 0},
   };
   for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-    if (strlen(table[i].key) == length && memcmp(table[i].key, name, length) == 0) return table[i].wished;
+    if (strlen(table[i].key) == length && memcmp(table[i].key, name, length) == 0) return table[i].overridden;
   return 0;
 }
 
@@ -201,8 +203,8 @@ static dit_status write_overrides(gguf_writer *w, const dit__gguf *file, const c
   if (options->license) gguf_writer_string(w, "general.license", options->license);
   if (options->forward) write_forward(w, options, norm_eps);
   if (options->steps) gguf_writer_u32(w, "dit.steps", (uint32_t)options->steps);
-  if (options->sampler) gguf_writer_string(w, "dit.sampler", options->sampler);
-  if (options->spacing) gguf_writer_string(w, "dit.spacing", options->spacing);
+  if (options->sampler) gguf_writer_string(w, "dit.sampler", dit_sampler_name(options->sampler));
+  if (options->spacing) gguf_writer_string(w, "dit.spacing", dit_spacing_name(options->spacing));
   if (options->guidance >= 0) gguf_writer_f32(w, "dit.guidance", (float)options->guidance);
   if (options->guidance_channels) gguf_writer_i32(w, "dit.guidance_channels", options->guidance_channels);
   return DIT_OK;
@@ -222,7 +224,9 @@ static dit_status copy_keys(gguf_writer *w, const dit__gguf *file, const convert
 dit_status keys_write(gguf_writer *w, const model_content *m, const convert_options *options, dit_error *error) {
   char variant[64] = "AutoencoderKL";
   if (m->file) return copy_keys(w, m->file, options, error);
-  if (m->has_dit) layout_variant(&m->dit, variant, sizeof variant);
+  if (m->has_dit)
+    dit__variant_name((int32_t)m->dit.hidden, (int32_t)m->dit.depth, (int32_t)m->dit.heads, (int32_t)m->dit.patch,
+                      variant, sizeof variant);
   gguf_writer_string(w, "general.architecture", "dit");
   gguf_writer_string(w, "general.name", options->name ? options->name : variant);
   if (options->license) gguf_writer_string(w, "general.license", options->license);

@@ -1,6 +1,6 @@
 /* The keys of a model file. */
-#ifndef DIT_KEYS_H
-#define DIT_KEYS_H
+#ifndef DIT_CONVERT_KEYS_H
+#define DIT_CONVERT_KEYS_H
 
 #include "weights/convert/shape/content.h"
 #include "weights/convert/write/convert_options.h"

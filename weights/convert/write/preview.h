@@ -1,6 +1,6 @@
 /* The linear map from latents to pixels that gives a cheap preview. */
-#ifndef DIT_PREVIEW_H
-#define DIT_PREVIEW_H
+#ifndef DIT_CONVERT_PREVIEW_H
+#define DIT_CONVERT_PREVIEW_H
 
 #include "dit.h"
 #include "weights/convert/write/progress.h"

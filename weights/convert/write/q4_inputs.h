@@ -1,7 +1,7 @@
 /* What the inputs of a transformer's matrices are like, as far as its own weights tell: rounding to q4 then keeps the
  * error away from where inputs lie. */
-#ifndef DIT_Q4_INPUTS_H
-#define DIT_Q4_INPUTS_H
+#ifndef DIT_CONVERT_Q4_INPUTS_H
+#define DIT_CONVERT_Q4_INPUTS_H
 
 #include "weights/convert/shape/content.h"
 

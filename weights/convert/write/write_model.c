@@ -10,73 +10,59 @@
 #include "weights/convert/write/gguf_write.h"
 #include "weights/convert/write/keys.h"
 
-/* ---- Tensors ---- */
-
 enum { CHUNK = 1 << 20 }; /* elements read at a time */
 
-static int ends_with(const char *name, const char *end) {
-  size_t a = strlen(name), b = strlen(end);
-  return a >= b && strcmp(name + a - b, end) == 0;
-}
-
-/* The large matrices of the transformer: all that q8 and q4 make narrow. */
-static int is_large(const char *name) {
-  static const char *const ends[] = {".attn.qkv.weight", ".attn.proj.weight", ".mlp.fc1.weight", ".mlp.fc2.weight",
-                                     ".adaLN_modulation.1.weight"};
-  if (strncmp(name, "vae.", 4) == 0) return 0;
-  for (int i = 0; i < 5; i++)
-    if (ends_with(name, ends[i])) return 1;
-  return 0;
-}
-
-/* The type of a tensor in the file; with type 0 that which it has. */
-static uint32_t type_of(const content_tensor *tensor, int type) {
-  static const uint32_t own[] = {0,           DIT__GGUF_F32, DIT__GGUF_F16, DIT__GGUF_BF16, DIT__GGUF_F32, DIT__GGUF_I8,
-                                 DIT__GGUF_I8};
-  const layout_tensor *t = &tensor->shape;
+/* The type of a tensor in the file. `type` 0 leaves it as it is. */
+static uint32_t type_of(const content_tensor *t, int type) {
   switch (type) {
-    case 0: return tensor->from ? own[tensor->from->type] : DIT__GGUF_F16;
+    case 0:
+      switch (t->from ? t->from->type : CHECKPOINT_F16) {
+        case CHECKPOINT_F32:
+        case CHECKPOINT_F64: return DIT__GGUF_F32;
+        case CHECKPOINT_BF16: return DIT__GGUF_BF16;
+        case CHECKPOINT_Q8:
+        case CHECKPOINT_Q4: return DIT__GGUF_I8;
+        default: return DIT__GGUF_F16;
+      }
     case DIT_TYPE_F32: return DIT__GGUF_F32;
     case DIT_TYPE_BF16: return DIT__GGUF_BF16;
     case DIT_TYPE_Q8:
-    case DIT_TYPE_Q4: return is_large(t->name) ? DIT__GGUF_I8 : t->rank == 1 ? DIT__GGUF_F32 : DIT__GGUF_F16;
+    case DIT_TYPE_Q4:
+      return t->tensor.flags & DIT__LARGE ? DIT__GGUF_I8 : t->tensor.rank == 1 ? DIT__GGUF_F32 : DIT__GGUF_F16;
     default: return DIT__GGUF_F16;
   }
 }
 
-/* Whether a matrix is written as q4: wished, or what it is and stays. Rows of other lengths than multiples of 8 become
- * q8. */
-static int is_q4(const content_tensor *tensor, int type) {
-  if (type == 0) return tensor->from && tensor->from->type == CHECKPOINT_Q4;
-  return type == DIT_TYPE_Q4 && is_large(tensor->shape.name) && tensor->shape.shape[1] % 8 == 0;
+static int was_q4(const content_tensor *t) { return t->from && t->from->type == CHECKPOINT_Q4; }
+
+/* Whether a matrix is written as q4. Rows whose length is not a multiple of 8 are written as q8 instead. */
+static int is_q4(const content_tensor *t, int type) {
+  if (type == 0) return was_q4(t);
+  return type == DIT_TYPE_Q4 && t->tensor.flags & DIT__LARGE && t->tensor.shape[1] % 8 == 0;
 }
 
-static int stays_q4(const content_tensor *tensor) { return tensor->from && tensor->from->type == CHECKPOINT_Q4; }
-
-static uint64_t code_bytes(const content_tensor *tensor, int depth) {
-  const uint64_t rows = tensor->shape.shape[0];
-  return stays_q4(tensor) ? tensor->from->q4->row_offsets[rows]
-                          : q4_bytes(tensor->shape.name, rows, tensor->shape.shape[1], depth);
+static uint64_t code_bytes(const content_tensor *t, int depth) {
+  return was_q4(t) ? t->from->q4->row_offsets[t->tensor.shape[0]] : q4_bytes(&t->tensor, depth);
 }
 
-static void declare(gguf_writer *w, const content_tensor *tensor, int type, int depth) {
-  const layout_tensor *t = &tensor->shape;
-  const uint32_t kind = type_of(tensor, type);
+static void declare(gguf_writer *w, const content_tensor *from, int type, int depth) {
+  const dit__tensor *t = &from->tensor;
+  const uint32_t kind = type_of(from, type);
   char companion[80];
-  if (is_q4(tensor, type)) {
-    const uint64_t bytes[1] = {code_bytes(tensor, depth)};
+  if (is_q4(from, type)) {
+    const uint64_t bytes[1] = {code_bytes(from, depth)};
     gguf_writer_tensor(w, t->name, kind, 1, bytes);
     snprintf(companion, sizeof companion, "%s.form", t->name);
     gguf_writer_tensor(w, companion, kind, 1, t->shape);
   } else {
-    gguf_writer_tensor(w, t->name, kind, (uint32_t)t->rank, t->shape);
+    gguf_writer_tensor(w, t->name, kind, t->rank, t->shape);
     if (kind != DIT__GGUF_I8) return;
   }
   snprintf(companion, sizeof companion, "%s.scale", t->name);
   gguf_writer_tensor(w, companion, DIT__GGUF_F32, 1, t->shape);
 }
 
-/* What the writing of tensors shares. */
+/* What writing one tensor after the other shares. */
 typedef struct writing {
   const model_content *m;
   gguf_writer *w;
@@ -100,18 +86,18 @@ static dit_status put(writing *run, const void *bytes, size_t size, dit_error *e
 }
 
 static dit_status write_plain(writing *run, const content_tensor *t, uint32_t type, dit_error *error) {
-  uint64_t count = layout_elements(&t->shape);
+  uint64_t count = dit__tensor_elements(&t->tensor);
   dit_status status = DIT_OK;
   for (uint64_t first = 0; !status && first < count; first += CHUNK) {
     size_t n = count - first < CHUNK ? (size_t)(count - first) : CHUNK;
     content_read(run->m, t, first, n, run->values);
-    status = encode_values(t->shape.name, type, run->values, n, run->values, error);
+    status = encode_values(t->tensor.name, type, run->values, n, run->values, error);
     if (!status) status = put(run, run->values, n * dit__gguf_type_size(type), error);
   }
   return status;
 }
 
-/* int8 that stays int8 keeps its bytes. */
+/* Copies q8 that stays q8. */
 static dit_status copy_q8(writing *run, const checkpoint_tensor *from, dit_error *error) {
   uint64_t count = checkpoint_elements(from);
   dit_status status = DIT_OK;
@@ -120,7 +106,7 @@ static dit_status copy_q8(writing *run, const checkpoint_tensor *from, dit_error
   return status ? status : put(run, from->scale, (size_t)from->shape[0] * sizeof(float), error);
 }
 
-/* q4 that stays q4, likewise. */
+/* Copies q4 that stays q4. */
 static dit_status copy_q4(writing *run, const checkpoint_tensor *from, dit_error *error) {
   const size_t rows = (size_t)from->shape[0];
   const uint64_t count = from->q4->row_offsets[rows];
@@ -131,17 +117,22 @@ static dit_status copy_q4(writing *run, const checkpoint_tensor *from, dit_error
   return status ? status : put(run, from->scale, rows * sizeof(float), error);
 }
 
-/* The rows as codes, and after the last one their formats and scales. */
+/* Writes the rows as codes, and after the last one their formats and scales. */
 static dit_status write_q4(writing *run, const content_tensor *t, dit_error *error) {
-  const size_t rows = (size_t)t->shape.shape[0], columns = (size_t)t->shape.shape[1];
+  const size_t rows = (size_t)t->tensor.shape[0], columns = (size_t)t->tensor.shape[1];
   const size_t most = columns < CHUNK ? CHUNK / columns : 1;
   q4_inputs inputs;
   dit_status status = q4_inputs_make(run->m, &run->conditions, t, &inputs, error);
-  for (size_t row = 0, size; !status && row < rows; row += most) {
-    const size_t n = rows - row < most ? rows - row : most;
-    content_read(run->m, t, (uint64_t)row * columns, (uint64_t)n * columns, run->values);
-    status = q4_encode(run->encoder, t->shape.name, &inputs, run->depth, run->values, row, n, rows,
-                       (uint8_t *)run->narrow, &size, run->row_formats + row, run->scales + row, error);
+  for (size_t row = 0; !status && row < rows; row += most) {
+    const q4_rows part = {.first = row,
+                          .count = rows - row < most ? rows - row : most,
+                          .values = run->values,
+                          .codes = (uint8_t *)run->narrow,
+                          .row_formats = run->row_formats + row,
+                          .scales = run->scales + row};
+    size_t size = 0;
+    content_read(run->m, t, part.first * columns, part.count * columns, run->values);
+    status = q4_encode(run->encoder, &t->tensor, run->depth, &inputs, &part, &size, error);
     if (!status) status = put(run, run->narrow, size, error);
   }
   q4_inputs_free(&inputs);
@@ -149,15 +140,15 @@ static dit_status write_q4(writing *run, const content_tensor *t, dit_error *err
   return status ? status : put(run, run->scales, rows * sizeof(float), error);
 }
 
-/* The rows as int8, and after the last one their scales. */
+/* Writes the rows as int8, and after the last one their scales. */
 static dit_status write_q8(writing *run, const content_tensor *t, dit_error *error) {
-  size_t rows = (size_t)t->shape.shape[0], columns = (size_t)t->shape.shape[1];
+  size_t rows = (size_t)t->tensor.shape[0], columns = (size_t)t->tensor.shape[1];
   size_t most = columns < CHUNK ? CHUNK / columns : 1;
   dit_status status = DIT_OK;
   for (size_t row = 0; !status && row < rows; row += most) {
     size_t n = rows - row < most ? rows - row : most;
     content_read(run->m, t, (uint64_t)row * columns, (uint64_t)n * columns, run->values);
-    status = encode_q8(t->shape.name, run->values, n, columns, run->narrow, run->scales + row, error);
+    status = encode_q8(t->tensor.name, run->values, n, columns, run->narrow, run->scales + row, error);
     if (!status) status = put(run, run->narrow, n * columns, error);
   }
   return status ? status : put(run, run->scales, rows * sizeof(float), error);
@@ -165,7 +156,7 @@ static dit_status write_q8(writing *run, const content_tensor *t, dit_error *err
 
 static dit_status write_tensor(writing *run, const content_tensor *t, int type, dit_error *error) {
   const uint32_t kind = type_of(t, type);
-  if (is_q4(t, type)) return stays_q4(t) ? copy_q4(run, t->from, error) : write_q4(run, t, error);
+  if (is_q4(t, type)) return was_q4(t) ? copy_q4(run, t->from, error) : write_q4(run, t, error);
   if (kind != DIT__GGUF_I8) return write_plain(run, t, kind, error);
   return t->from && t->from->type == CHECKPOINT_Q8 ? copy_q8(run, t->from, error) : write_q8(run, t, error);
 }
@@ -175,8 +166,8 @@ static dit_status write_tensors(writing *run, int type, dit_error *error) {
   for (size_t i = 0; i < run->m->count; i++) {
     const content_tensor *t = &run->m->tensors[i];
     if (type_of(t, type) != DIT__GGUF_I8) continue;
-    if (t->shape.shape[1] > widest) widest = (size_t)t->shape.shape[1];
-    if (t->shape.shape[0] > tallest) tallest = (size_t)t->shape.shape[0];
+    if (t->tensor.shape[1] > widest) widest = (size_t)t->tensor.shape[1];
+    if (t->tensor.shape[0] > tallest) tallest = (size_t)t->tensor.shape[0];
   }
   run->values = (float *)malloc(widest * sizeof(float));
   run->scales = (float *)malloc(tallest * sizeof(float));
@@ -193,18 +184,11 @@ static dit_status write_tensors(writing *run, int type, dit_error *error) {
   return status;
 }
 
-/* What rounding to q4 wants to know. */
+/* Gathers what rounding to q4 goes by. */
 static dit_status prepare_q4(writing *run, const convert_options *options, dit_error *error) {
-  const char *forward = "";
-  size_t length = 0;
-  int diffusers = options->forward == FORWARD_DIFFUSERS;
-  if (run->m->file && !options->forward && dit__gguf_string(run->m->file, "dit.forward", &forward, &length, NULL) == 1)
-    diffusers = length == 9 && memcmp(forward, "diffusers", length) == 0;
-  for (size_t i = 0; i < run->m->count; i++) {
-    const char *name = run->m->tensors[i].shape.name;
-    const int block = strncmp(name, "blocks.", 7) ? 0 : atoi(name + 7);
-    if (run->depth < block + 1) run->depth = block + 1;
-  }
+  const int diffusers = options->forward ? options->forward == FORWARD_DIFFUSERS : run->m->diffusers;
+  for (size_t i = 0; i < run->m->count; i++)
+    if (run->depth <= run->m->tensors[i].tensor.block) run->depth = run->m->tensors[i].tensor.block + 1;
   dit_status status = q4_encoder_open(&run->encoder, error);
   return status ? status : q4_conditions_make(run->m, diffusers, &run->conditions, error);
 }

@@ -1,6 +1,6 @@
 /* Writes a model file. */
-#ifndef DIT_WRITE_MODEL_H
-#define DIT_WRITE_MODEL_H
+#ifndef DIT_CONVERT_WRITE_MODEL_H
+#define DIT_CONVERT_WRITE_MODEL_H
 
 #include "weights/convert/shape/content.h"
 #include "weights/convert/write/convert_options.h"
