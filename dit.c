@@ -9,6 +9,7 @@
 #include "lib/core/struct_size.h"
 #include "lib/job/call.h"
 #include "lib/model/model.h"
+#include "lib/model/open.h"
 
 uint32_t dit_version(void) { return DIT_VERSION; }
 

@@ -586,8 +586,8 @@ static void test_asking(void) {
 
 static int write_model(void) {
   static const char *const labels[6] = {"Red Apple, pomme", "pear,poire", "fig, kiwi", "", "kiwi", "\xc3\xa9t\xc3\xa9"};
-  model m;
-  model_wishes wishes;
+  model_content m;
+  convert_options wishes;
   dit_error error = {0};
   memset(&m, 0, sizeof m);
   memset(&wishes, 0, sizeof wishes);
@@ -595,10 +595,10 @@ static int write_model(void) {
   wishes.guidance = -1;
   wishes.labels = labels;
   wishes.label_count = 6;
-  const int made = !model_add_synthetic(&m, "dit:hidden=48,depth=1,heads=2,patch=2,latent=8,in=4,classes=6", &error) &&
-                   !model_add_synthetic(&m, "vae:blocks=8+16,layers=1,groups=4,in=4,out=4,latent=4", &error) &&
+  const int made = !content_add_synthetic(&m, "dit:hidden=48,depth=1,heads=2,patch=2,latent=8,in=4,classes=6", &error) &&
+                   !content_add_synthetic(&m, "vae:blocks=8+16,layers=1,groups=4,in=4,out=4,latent=4", &error) &&
                    !model_write(&m, &wishes, path, NULL, NULL, &error);
-  model_free(&m);
+  content_free(&m);
   return CHECK(made, "%s", error.message);
 }
 

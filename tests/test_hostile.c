@@ -291,6 +291,8 @@ static void test_key_values(const dit__gguf *file) {
       KEY_TEXT("dit.beta_schedule", "scaled_linear"),
       KEY_TEXT("dit.prediction_type", "epsilon"),
       KEY_TEXT("dit.variance", "fixed_small"),
+      KEY_TEXT("dit.variance", "learned_range"),
+      KEY_TEXT("dit.variance", "learned"),
       KEY_TEXT("dit.clip", "on"),
       KEY_INTEGER("dit.timesteps", 999),
       KEY_INTEGER("dit.steps_offset", 1),

@@ -1,5 +1,5 @@
 /* Checkpoints made to do harm, or damaged: attacks on the zip archive, on the pickle in it, and on the tensors it
- * describes (weights/convert/zip.h, pickle.h, torch.h).
+ * describes (weights/convert/read/zip.h, pickle.h, torch.h).
  * Fails if one of them is accepted, or refused without saying what is wrong; if a sound archive made here from the
  * formats' descriptions is refused; or if a cut or changed file does harm, which a sanitizer sees: every buffer has its
  * exact size on the heap, and whatever is accepted is read to its last element. */
@@ -52,17 +52,17 @@ static buffer read_file(const char *path) {
 static dit_status list(const uint8_t *bytes, size_t size, dit_error *error, size_t *count) {
   uint8_t *copy = (uint8_t *)malloc(size + !size);
   if (size) memcpy(copy, bytes, size);
-  source s;
+  checkpoint s;
   memset(&s, 0, sizeof s);
   memset(error, 0, sizeof *error);
   dit_status status = torch_list(copy, size, "file", &s, error);
   for (size_t i = 0; i < s.count; i++) {
-    const source_tensor *t = &s.tensors[i];
+    const checkpoint_tensor *t = &s.tensors[i];
     uint64_t n = 1;
     for (int k = 0; k < t->rank; k++) n *= t->shape[k];
     if (!status && CHECK(n <= size, "%s has %llu elements", t->name, (unsigned long long)n)) {
       float *values = (float *)malloc((size_t)n * 4 + 4);
-      source_read(t, 0, n, values);
+      checkpoint_read(t, 0, n, values);
       free(values);
     }
     free(t->name);
@@ -160,7 +160,7 @@ static buffer *finish(archive *a) {
 }
 
 /* A checkpoint with that pickle and a storage '0' of 24 bytes. */
-static buffer checkpoint(const buffer *pickled) {
+static buffer pack_checkpoint(const buffer *pickled) {
   static const uint8_t storage[24] = {0};
   archive a;
   memset(&a, 0, sizeof a);
@@ -171,7 +171,7 @@ static buffer checkpoint(const buffer *pickled) {
 }
 
 static void refuse_pickle(const buffer *pickled, dit_status status, const char *fragment) {
-  buffer b = checkpoint(pickled);
+  buffer b = pack_checkpoint(pickled);
   refuse(&b, status, fragment);
   free(b.bytes);
 }
@@ -236,7 +236,7 @@ static buffer one_tensor(const described *t) {
   text(&p, "w");
   tensor(&p, t);
   put(&p, "s.", 2);
-  buffer b = checkpoint(&p);
+  buffer b = pack_checkpoint(&p);
   free(p.bytes);
   return b;
 }
@@ -400,16 +400,16 @@ static void test_archive(void) {
   free(nested.bytes);
   free(a.file.bytes);
 
-  buffer b = checkpoint(&p);
+  buffer b = pack_checkpoint(&p);
   b.bytes[30 + 10 + 4] ^= 1;
   refuse(&b, DIT_ERROR_FORMAT, "'x/data.pkl' is damaged (its CRC-32 is wrong)");
   free(b.bytes);
-  b = checkpoint(&p);
+  b = pack_checkpoint(&p);
   set_number(find_mark(&b, "PK\3\4", 2) + 8, 8, 2);
   set_number(find_mark(&b, "PK\1\2", 2) + 10, 8, 2);
   refuse(&b, DIT_ERROR_UNSUPPORTED, "'x/data/0' is compressed");
   free(b.bytes);
-  b = checkpoint(&p);
+  b = pack_checkpoint(&p);
   for (int i = 0; i < 8; i += 4) {
     set_number(find_mark(&b, "PK\3\4", 2) + 18 + i, 0x7fffffff, 4);
     set_number(find_mark(&b, "PK\1\2", 2) + 20 + i, 0x7fffffff, 4);
@@ -689,7 +689,7 @@ static void test_state_dict(void) {
     text(&p, "steps");
     integer(&p, 7);
     put(&p, "u.", 2);
-    buffer b = checkpoint(&p);
+    buffer b = pack_checkpoint(&p);
     if (cases[i].fragment)
       refuse(&b, DIT_ERROR_FORMAT, cases[i].fragment);
     else

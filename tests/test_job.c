@@ -1054,17 +1054,17 @@ static void test_parts(void) {
 
 static void test_no_null_class(void) {
   char path[512];
-  model m;
-  model_wishes wishes;
+  model_content m;
+  convert_options wishes;
   dit_error error = {0};
   memset(&m, 0, sizeof m);
   memset(&wishes, 0, sizeof wishes);
   wishes.guidance = -1;
-  wishes.no_null_class = 1;
+  wishes.null_class = NULL_CLASS_ABSENT;
   synthetic_path(path, sizeof path, "no-null");
-  const int made = model_add_synthetic(&m, TINY_DIT, &error) == DIT_OK &&
+  const int made = content_add_synthetic(&m, TINY_DIT, &error) == DIT_OK &&
                    model_write(&m, &wishes, path, NULL, NULL, &error) == DIT_OK;
-  model_free(&m);
+  content_free(&m);
   if (!CHECK(made, "%s", error.message)) return;
   dit_options options = one_thread();
   dit_model *opened;

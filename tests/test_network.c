@@ -55,11 +55,11 @@ static void *array(const char *set, const char *name, const char *part, int as_f
 static int open_synthetic(const char *first, int type, int diffusers, dit_model **model) {
   char path[512];
   dit_error error = {0};
-  model_wishes wishes;
+  convert_options wishes;
   memset(&wishes, 0, sizeof wishes);
   wishes.type = type;
   wishes.guidance = -1;
-  wishes.forward = diffusers ? MODEL_FORWARD_DIFFUSERS : 0;
+  wishes.forward = diffusers ? FORWARD_DIFFUSERS : 0;
   *model = NULL;
   if (!synthetic_write(synthetic_path(path, sizeof path, "network"), first, NULL, &wishes)) return 0;
   const dit_status status = dit_model_open(path, NULL, model, &error);

@@ -6,6 +6,7 @@
 
 #include "lib/core/error.h"
 #include "lib/core/platform.h"
+#include "lib/core/utf8.h"
 #include "lib/model/gguf.h"
 
 enum {
@@ -98,31 +99,9 @@ static const char *gguf_show(const uint8_t *text, uint64_t length, char out[64])
   return out;
 }
 
-/* Bytes of the UTF-8 character at `text`, 0 if there is none. A zero byte is none: strings become C strings. */
-static size_t gguf_character(const uint8_t *text, size_t left) {
-  uint32_t first = text[0], least, code;
-  size_t size;
-  if (first < 0x80) return first != 0;
-  if (first >= 0xc2 && first < 0xe0) {
-    size = 2, least = 0x80, code = first & 0x1f;
-  } else if (first >= 0xe0 && first < 0xf0) {
-    size = 3, least = 0x800, code = first & 0x0f;
-  } else if (first >= 0xf0 && first < 0xf5) {
-    size = 4, least = 0x10000, code = first & 0x07;
-  } else {
-    return 0;
-  }
-  if (left < size) return 0;
-  for (size_t i = 1; i < size; i++) {
-    if ((text[i] & 0xc0) != 0x80) return 0;
-    code = code << 6 | (text[i] & 0x3f);
-  }
-  return code < least || code > 0x10ffff || (code >= 0xd800 && code < 0xe000) ? 0 : size;
-}
-
 int dit__is_utf8(const uint8_t *text, uint64_t length) {
   for (size_t i = 0; i < length;) {
-    size_t size = gguf_character(text + i, (size_t)length - i);
+    const size_t size = text[i] ? utf8_size((const char *)text + i, (size_t)length - i) : 0;
     if (!size) return 0;
     i += size;
   }

@@ -1,9 +1,9 @@
 /* Two files compared tensor by tensor. */
-#ifndef DIT_CHECK_H
-#define DIT_CHECK_H
+#ifndef DIT_CONVERT_CHECK_H
+#define DIT_CONVERT_CHECK_H
 
 #include "weights/convert/shape/inputs.h"
-#include "weights/convert/shape/gather.h"
+#include "weights/convert/write/progress.h"
 
 typedef struct check_result {
   size_t compared, equal; /* tensors that both have; of these, with the same numbers */

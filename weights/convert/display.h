@@ -1,8 +1,8 @@
 /* Progress on the terminal, and the signals that end the work. */
-#ifndef DIT_DISPLAY_H
-#define DIT_DISPLAY_H
+#ifndef DIT_CONVERT_DISPLAY_H
+#define DIT_CONVERT_DISPLAY_H
 
-#include "weights/convert/shape/gather.h"
+#include "weights/convert/write/progress.h"
 
 typedef struct display {
   const char *what, *unit; /* "writing", "MB" */

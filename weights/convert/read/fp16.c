@@ -20,14 +20,6 @@ static uint32_t shift_even(uint32_t value, int shift) {
   return result + (low > half || (low == half && (result & 1)));
 }
 
-float half_to_float(uint16_t bits) {
-  uint32_t sign = (uint32_t)(bits & 0x8000) << 16, exponent = bits >> 10 & 31, mantissa = bits & 1023;
-  if (exponent == 31) return float_of(sign | 0x7f800000 | mantissa << 13);
-  if (exponent) return float_of(sign | (exponent + 112) << 23 | mantissa << 13);
-  float tiny = (float)mantissa * 0x1p-24f; /* zero and subnormals: exact, and normal as a float */
-  return sign ? -tiny : tiny;
-}
-
 uint16_t half_from_float(float value) {
   uint32_t bits = bits_of(value), sign = bits >> 16 & 0x8000, rest = bits & 0x7fffffff;
   if (rest > 0x7f800000) return (uint16_t)(sign | 0x7e00 | (rest >> 13 & 0x3ff));
@@ -38,8 +30,6 @@ uint16_t half_from_float(float value) {
   int shift = 126 - (int)(rest >> 23);
   return (uint16_t)(sign | shift_even((rest & 0x7fffff) | 0x800000, shift));
 }
-
-float bfloat_to_float(uint16_t bits) { return float_of((uint32_t)bits << 16); }
 
 uint16_t bfloat_from_float(float value) {
   uint32_t bits = bits_of(value);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/core/error.h"
+#include "lib/core/utf8.h"
 #include "weights/convert/read/text.h"
 
 enum { JSON_DEPTH = 64, JSON_VALUES = 1 << 20 }; /* a header of 100 000 tensors has 900 000 values */
@@ -82,7 +83,7 @@ static size_t put_code_point(char *out, long code) {
 /* One character or escape of a string into `out`; bytes written, 0 and a message on failure. */
 static size_t read_character(json_reader *r, char *out) {
   if (peek(r) != '\\') {
-    size_t bytes = text_character(r->text + r->at, r->length - r->at);
+    size_t bytes = utf8_size(r->text + r->at, r->length - r->at);
     if ((unsigned char)peek(r) < 0x20)
       fail(r, "a control character in a string");
     else if (bytes == 0)

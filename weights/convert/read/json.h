@@ -1,7 +1,7 @@
 /* A small strict JSON reader (RFC 8259) for headers and configurations: depth and size limited, duplicate keys refused.
  */
-#ifndef DIT_JSON_H
-#define DIT_JSON_H
+#ifndef DIT_CONVERT_JSON_H
+#define DIT_CONVERT_JSON_H
 
 #include "dit.h"
 

@@ -107,7 +107,7 @@ static dit_status place_storages(legacy_reader *r, const pickle_value *keys) {
     legacy_storage *s = key->kind == PICKLE_TEXT ? find(r, key->of.text, key->count) : NULL;
     if (!s || s->data) return fail(r, s ? "a storage is listed twice" : "a storage is listed that no tensor has");
     if (r->size - r->at < 8) return fail(r, "it is cut off; fetch it again");
-    uint64_t count = little64(r->bytes + r->at);
+    uint64_t count = load_le64(r->bytes + r->at);
     r->at += 8;
     if (count != s->about.count) return fail(r, "a storage is of another size than its tensors say");
     if (count > (r->size - r->at) / s->about.element) return fail(r, "it is cut off; fetch it again");
@@ -142,7 +142,7 @@ static dit_status find_storage(const state_dict_reader *reader, const state_dict
   return *wrong ? DIT_ERROR_FORMAT : DIT_OK;
 }
 
-dit_status legacy_list(const uint8_t *bytes, size_t size, const char *what, source *s, dit_error *error) {
+dit_status legacy_list(const uint8_t *bytes, size_t size, const char *what, checkpoint *s, dit_error *error) {
   legacy_reader reader = {bytes, size, 0, what, error, NULL, 0};
   state_dict_reader dict = {what, "PyTorch checkpoint of before 1.6", error, find_storage, &reader, 0, NULL};
   pickle *object = NULL, *keys = NULL;

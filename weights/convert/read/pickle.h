@@ -1,7 +1,7 @@
 /* Reads the part of Python's pickle language (protocols 2 to 5) that plain values and tensors are written in.
  * Nothing is ever called: a call of an allowed name is recorded, and any other name is refused. */
-#ifndef DIT_PICKLE_H
-#define DIT_PICKLE_H
+#ifndef DIT_CONVERT_PICKLE_H
+#define DIT_CONVERT_PICKLE_H
 
 #include "dit.h"
 

@@ -1,9 +1,9 @@
 /* The tensors that a pickle of PyTorch's describes, whatever file it is in. */
-#ifndef DIT_STATE_DICT_H
-#define DIT_STATE_DICT_H
+#ifndef DIT_CONVERT_STATE_DICT_H
+#define DIT_CONVERT_STATE_DICT_H
 
-#include "weights/convert/read/pickle.h"
 #include "weights/convert/read/checkpoint.h"
+#include "weights/convert/read/pickle.h"
 
 /* What a tensor's persistent identifier says of its storage. */
 typedef struct state_dict_storage {
@@ -37,6 +37,6 @@ int state_dict_next_storage(const pickle *p, size_t *cursor, state_dict_storage 
 
 /* Lists the floating-point tensors of the state dict: s->tensors, s->count and s->kind are filled, as far as it got on
  * failure. A state dict is the whole pickle, or its member under one of the usual names, a moving average first. */
-dit_status state_dict_list(state_dict_reader *r, const pickle_value *top, source *s);
+dit_status state_dict_list(state_dict_reader *r, const pickle_value *top, checkpoint *s);
 
 #endif

@@ -1,11 +1,9 @@
 /* Names and other text found in files: checked, copied, compared, shown in messages. */
-#ifndef DIT_TEXT_H
-#define DIT_TEXT_H
+#ifndef DIT_CONVERT_TEXT_H
+#define DIT_CONVERT_TEXT_H
 
 #include <stddef.h>
 
-/* Bytes (1..4) of the UTF-8 character at s, of which `length` bytes may be read; 0 if there is none. */
-size_t text_character(const char *s, size_t length);
 /* 1 if s can name a tensor: 1..1000 bytes of UTF-8 without control characters. */
 int text_is_name(const char *s, size_t length);
 /* A terminated copy, to be freed; NULL without memory. */

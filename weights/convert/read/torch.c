@@ -76,7 +76,7 @@ static dit_status find_storage(const state_dict_reader *reader, const state_dict
   return status;
 }
 
-dit_status torch_list(const uint8_t *bytes, size_t size, const char *what, source *s, dit_error *error) {
+dit_status torch_list(const uint8_t *bytes, size_t size, const char *what, checkpoint *s, dit_error *error) {
   torch_reader reader = {what, error, {NULL, 0}, NULL, 0};
   state_dict_reader dict = {what, "PyTorch zip checkpoint", error, find_storage, &reader, 0, NULL};
   const zip_entry *pickled = NULL;

@@ -41,7 +41,7 @@ static dit_status fail_entry(const zip_reader *r, dit_status status, const zip_e
 static uint64_t find_end(const zip_reader *r) {
   for (uint64_t comment = 0; comment <= 0xffff && comment + END <= r->size; comment++) {
     uint64_t at = r->size - END - comment;
-    if (little32(r->bytes + at) == end_mark && little16(r->bytes + at + 20) == comment) return at;
+    if (load_le32(r->bytes + at) == end_mark && load_le16(r->bytes + at + 20) == comment) return at;
   }
   return r->size;
 }
@@ -49,24 +49,24 @@ static uint64_t find_end(const zip_reader *r) {
 /* The zip64 end record that the locator before `end` points to. Both records must tell the same. */
 static dit_status read_end64(zip_reader *r, uint64_t end) {
   const uint8_t *locator = r->bytes + end - LOCATOR, *short_end = r->bytes + end;
-  uint64_t at = little64(locator + 8), limit = end - LOCATOR;
-  if (little32(locator + 4) != 0 || little32(locator + 16) > 1) return fail(r, "it is one part of several");
+  uint64_t at = load_le64(locator + 8), limit = end - LOCATOR;
+  if (load_le32(locator + 4) != 0 || load_le32(locator + 16) > 1) return fail(r, "it is one part of several");
   if (at > limit || limit - at < END64) return fail(r, "the zip64 end record lies outside");
   const uint8_t *p = r->bytes + at;
-  if (little32(p) != end64_mark || little64(p + 4) != limit - at - 12) return fail(r, "no zip64 end record");
-  if (little32(p + 16) != 0 || little32(p + 20) != 0 || little64(p + 24) != little64(p + 32)) {
+  if (load_le32(p) != end64_mark || load_le64(p + 4) != limit - at - 12) return fail(r, "no zip64 end record");
+  if (load_le32(p + 16) != 0 || load_le32(p + 20) != 0 || load_le64(p + 24) != load_le64(p + 32)) {
     return fail(r, "it is one part of several");
   }
-  r->count = little64(p + 32);
-  r->directory = little64(p + 48);
+  r->count = load_le64(p + 32);
+  r->directory = load_le64(p + 48);
   r->directory_end = at;
-  uint16_t count = little16(short_end + 10);
-  uint32_t size = little32(short_end + 12), offset = little32(short_end + 16);
-  if ((count != 0xffff && count != r->count) || (size != 0xffffffff && size != little64(p + 40)) ||
+  uint16_t count = load_le16(short_end + 10);
+  uint32_t size = load_le32(short_end + 12), offset = load_le32(short_end + 16);
+  if ((count != 0xffff && count != r->count) || (size != 0xffffffff && size != load_le64(p + 40)) ||
       (offset != 0xffffffff && offset != r->directory)) {
     return fail(r, "its two end records differ");
   }
-  if (r->directory > at || at - r->directory != little64(p + 40)) return fail(r, "the directory's place is wrong");
+  if (r->directory > at || at - r->directory != load_le64(p + 40)) return fail(r, "the directory's place is wrong");
   return DIT_OK;
 }
 
@@ -75,28 +75,28 @@ static dit_status read_end(zip_reader *r) {
   uint64_t end = find_end(r);
   if (end == r->size) return fail(r, "its end is missing; the file is probably not complete, so fetch it again");
   const uint8_t *p = r->bytes + end;
-  if (little16(p + 4) != 0 || little16(p + 6) != 0 || little16(p + 8) != little16(p + 10)) {
+  if (load_le16(p + 4) != 0 || load_le16(p + 6) != 0 || load_le16(p + 8) != load_le16(p + 10)) {
     return fail(r, "it is one part of several");
   }
-  if (end >= LOCATOR && little32(p - LOCATOR) == locator_mark) return read_end64(r, end);
-  r->count = little16(p + 10);
-  r->directory = little32(p + 16);
+  if (end >= LOCATOR && load_le32(p - LOCATOR) == locator_mark) return read_end64(r, end);
+  r->count = load_le16(p + 10);
+  r->directory = load_le32(p + 16);
   r->directory_end = end;
-  if (r->directory > end || end - r->directory != little32(p + 12)) return fail(r, "the directory's place is wrong");
+  if (r->directory > end || end - r->directory != load_le32(p + 12)) return fail(r, "the directory's place is wrong");
   return DIT_OK;
 }
 
 /* The 64-bit values of an extra field: as many of `values` as are not NULL, in order. 0: not there or malformed. */
 static int read_extra(const uint8_t *extra, size_t length, uint64_t *values[3]) {
   while (length >= 4) {
-    size_t size = little16(extra + 2);
+    size_t size = load_le16(extra + 2);
     if (size > length - 4) return 0;
-    if (little16(extra) == 1) {
+    if (load_le16(extra) == 1) {
       size_t used = 0;
       for (int i = 0; i < 3; i++) {
         if (!values[i]) continue;
         if (size - used < 8) return 0;
-        *values[i] = little64(extra + 4 + used);
+        *values[i] = load_le64(extra + 4 + used);
         used += 8;
       }
       return 1;
@@ -111,18 +111,18 @@ static int read_extra(const uint8_t *extra, size_t length, uint64_t *values[3]) 
 static dit_status read_central(const zip_reader *r, uint64_t *at, zip_entry *e, zip_central *c) {
   uint64_t left = r->directory_end - *at;
   const uint8_t *p = r->bytes + *at;
-  if (left < CENTRAL || little32(p) != central_mark) return fail(r, "the directory has fewer entries than it says");
-  size_t extra = little16(p + 30), length = CENTRAL + (size_t)little16(p + 28) + extra + little16(p + 32);
+  if (left < CENTRAL || load_le32(p) != central_mark) return fail(r, "the directory has fewer entries than it says");
+  size_t extra = load_le16(p + 30), length = CENTRAL + (size_t)load_le16(p + 28) + extra + load_le16(p + 32);
   if (length > left) return fail(r, "an entry of the directory is cut off");
   *at += length;
   e->name = (const char *)p + CENTRAL;
-  e->name_length = little16(p + 28);
-  e->crc = little32(p + 16);
-  c->flags = little16(p + 8);
-  c->method = little16(p + 10);
-  c->packed = little32(p + 20);
-  c->size = little32(p + 24);
-  c->local = little32(p + 42);
+  e->name_length = load_le16(p + 28);
+  e->crc = load_le32(p + 16);
+  c->flags = load_le16(p + 8);
+  c->method = load_le16(p + 10);
+  c->packed = load_le32(p + 20);
+  c->size = load_le32(p + 24);
+  c->local = load_le32(p + 42);
   if (memchr(e->name, 0, e->name_length)) return fail_entry(r, DIT_ERROR_FORMAT, e, "has a NUL in its name");
   if (c->flags & FLAG_ENCRYPTED) return fail_entry(r, DIT_ERROR_UNSUPPORTED, e, "is encrypted");
   uint64_t *wide[3] = {c->size == 0xffffffff ? &c->size : NULL, c->packed == 0xffffffff ? &c->packed : NULL,
@@ -132,7 +132,7 @@ static dit_status read_central(const zip_reader *r, uint64_t *at, zip_entry *e, 
   }
   if (c->method == 0 && c->size != c->packed)
     return fail_entry(r, DIT_ERROR_FORMAT, e, "is stored, but with two sizes");
-  if (little16(p + 34) != 0) return fail(r, "it is one part of several");
+  if (load_le16(p + 34) != 0) return fail(r, "it is one part of several");
   e->size = c->packed;
   e->compressed = c->method != 0;
   return DIT_OK;
@@ -142,9 +142,9 @@ static dit_status read_central(const zip_reader *r, uint64_t *at, zip_entry *e, 
 static uint64_t descriptor_length(const zip_reader *r, const zip_entry *e, const zip_central *c, uint64_t at) {
   const uint8_t *p = r->bytes + at;
   uint64_t left = r->directory - at;
-  if (left < 16 || little32(p) != descriptor_mark || little32(p + 4) != e->crc) return 0;
-  if (left >= 24 && little64(p + 8) == c->packed && little64(p + 16) == c->size) return 24;
-  return little32(p + 8) == c->packed && little32(p + 12) == c->size ? 16 : 0;
+  if (left < 16 || load_le32(p) != descriptor_mark || load_le32(p + 4) != e->crc) return 0;
+  if (left >= 24 && load_le64(p + 8) == c->packed && load_le64(p + 16) == c->size) return 24;
+  return load_le32(p + 8) == c->packed && load_le32(p + 12) == c->size ? 16 : 0;
 }
 
 /* Compares the local header with the central one, and finds the data. */
@@ -154,16 +154,16 @@ static dit_status read_local(const zip_reader *r, zip_entry *e, const zip_centra
   }
   const uint8_t *p = r->bytes + c->local;
   uint64_t left = r->directory - c->local;
-  size_t name = little16(p + 26), extra = little16(p + 28), header = LOCAL + name + extra;
-  if (little32(p) != local_mark || header > left) return fail_entry(r, DIT_ERROR_FORMAT, e, "has no local header");
+  size_t name = load_le16(p + 26), extra = load_le16(p + 28), header = LOCAL + name + extra;
+  if (load_le32(p) != local_mark || header > left) return fail_entry(r, DIT_ERROR_FORMAT, e, "has no local header");
   if (name != e->name_length || memcmp(p + LOCAL, e->name, name) != 0) {
     return fail_entry(r, DIT_ERROR_FORMAT, e, "has another name in its local header");
   }
-  if (little16(p + 6) != c->flags || little16(p + 8) != c->method) {
+  if (load_le16(p + 6) != c->flags || load_le16(p + 8) != c->method) {
     return fail_entry(r, DIT_ERROR_FORMAT, e, "has other flags or another method in its local header");
   }
-  uint32_t crc = little32(p + 14);
-  uint64_t packed = little32(p + 18), size = little32(p + 22);
+  uint32_t crc = load_le32(p + 14);
+  uint64_t packed = load_le32(p + 18), size = load_le32(p + 22);
   uint64_t *wide[3] = {size == 0xffffffff ? &size : NULL, packed == 0xffffffff ? &packed : NULL, NULL};
   if ((wide[0] || wide[1]) && !read_extra(p + LOCAL + name, extra, wide)) {
     return fail_entry(r, DIT_ERROR_FORMAT, e, "has no 64-bit sizes in its local header");

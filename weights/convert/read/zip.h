@@ -1,6 +1,6 @@
 /* The directory of a zip archive that lies in memory. Entries that are stored, not compressed, are used in place. */
-#ifndef DIT_ZIP_H
-#define DIT_ZIP_H
+#ifndef DIT_CONVERT_ZIP_H
+#define DIT_CONVERT_ZIP_H
 
 #include "dit.h"
 

@@ -1,22 +1,23 @@
 /* What the command line names: files, folders and whole pipelines, opened, with official names, and recognised. */
-#ifndef DIT_INPUTS_H
-#define DIT_INPUTS_H
+#ifndef DIT_CONVERT_INPUTS_H
+#define DIT_CONVERT_INPUTS_H
 
-#include "weights/convert/shape/scheduler.h"
 #include "weights/convert/read/checkpoint.h"
-#include "weights/convert/shape/synthetic.h"
+#include "weights/convert/shape/layout.h"
+#include "weights/convert/shape/scheduler.h"
 
-enum { INPUTS_MOST = 16, INPUT_MODEL_FILE = SYNTHETIC_VAE + 1 };
+enum { MAX_INPUTS = 16 };
+enum { INPUT_MODEL_FILE = 3 }; /* beside the kinds of networks */
 
 typedef struct input {
   char *path;
-  source *s;
-  int kind;       /* SYNTHETIC_DIT, SYNTHETIC_VAE or INPUT_MODEL_FILE */
+  checkpoint *s;
+  int kind;       /* NETWORK_TRANSFORMER, NETWORK_AUTOENCODER or INPUT_MODEL_FILE */
   char note[256]; /* how its names had to be read, or "" */
 } input;
 
 typedef struct inputs {
-  input list[INPUTS_MOST];
+  input list[MAX_INPUTS];
   int count;
   int pipeline; /* a diffusers pipeline is among them */
   int has_schedule;

@@ -5,51 +5,13 @@
 #include <string.h>
 
 #include "lib/core/error.h"
-#include "weights/convert/shape/layout.h"
-#include "weights/convert/shape/names_parts.h"
 #include "weights/convert/read/text.h"
-
-dit_status names_fail_memory(const names_reader *r) {
-  return dit__fail(r->error, DIT_ERROR_MEMORY, "no memory for the names of tensors");
-}
-
-dit_status names_rename_to(const names_reader *r, source_tensor *t, const char *name) {
-  char *copy = text_copy(name, strlen(name));
-  if (!copy) return names_fail_memory(r);
-  free(t->name);
-  t->name = copy;
-  return DIT_OK;
-}
-
-void names_drop(source_tensor *t) {
-  free(t->name);
-  t->name = NULL;
-}
-
-const char *names_after(const char *name, const char *prefix) {
-  size_t length = strlen(prefix);
-  return strncmp(name, prefix, length) ? NULL : name + length;
-}
-
-const char *names_take_index(const char *text, int limit, int *out) {
-  int value = 0;
-  const char *at = text;
-  for (; *at >= '0' && *at <= '9'; at++) {
-    value = 10 * value + (*at - '0');
-    if (value >= limit) return NULL;
-  }
-  *out = value;
-  return at > text && *at == '.' ? at + 1 : NULL;
-}
-
-const char *names_translate(const name_pair *pairs, size_t count, const char *name) {
-  for (size_t i = 0; i < count; i++)
-    if (strcmp(pairs[i].from, name) == 0) return pairs[i].to;
-  return NULL;
-}
+#include "weights/convert/shape/names_dit.h"
+#include "weights/convert/shape/names_parts.h"
+#include "weights/convert/shape/names_vae.h"
 
 /* Removes what was dropped. */
-static void sweep(source *s) {
+static void sweep(checkpoint *s) {
   size_t kept = 0;
   for (size_t i = 0; i < s->count; i++)
     if (s->tensors[i].name) s->tensors[kept++] = s->tensors[i];
@@ -112,7 +74,7 @@ static dit_status strip_prefix(const names_reader *r, char *note, size_t room) {
   char *prefix = text_copy(found, (size_t)length);
   if (!prefix) return names_fail_memory(r);
   for (size_t i = 0; i < r->s->count; i++) {
-    source_tensor *t = &r->s->tensors[i];
+    checkpoint_tensor *t = &r->s->tensors[i];
     const char *rest = names_after(t->name, prefix);
     if (rest && *rest)
       memmove(t->name, rest, strlen(rest) + 1);
@@ -130,19 +92,19 @@ static dit_status strip_prefix(const names_reader *r, char *note, size_t room) {
 
 /* ---- All of it ---- */
 
-static int has_name(const source *s, const char *name) { return layout_find(s, name) != NULL; }
+static int has_name(const checkpoint *s, const char *name) { return checkpoint_find(s, name) != NULL; }
 
-dit_status names_unify(source *s, char *note, size_t room, dit_error *error) {
+dit_status names_canonicalize(checkpoint *s, char *note, size_t room, dit_error *error) {
   names_reader reader = {s, error, 0, 0, 0};
   *note = 0;
   if (s->model_file) return DIT_OK;
   dit_status status = strip_prefix(&reader, note, room);
   if (!status && has_name(s, "pos_embed.proj.weight"))
-    status = names_unify_dit(&reader);
+    status = names_canonicalize_dit(&reader);
   else if (!status && has_name(s, "decoder.conv_in.weight"))
-    status = names_unify_vae(&reader);
+    status = names_canonicalize_vae(&reader);
   sweep(s);
-  if (!status) status = source_check_names(s, "with official names", error);
+  if (!status) status = checkpoint_check_names(s, "with official names", error);
   const char *layout = reader.diffusers ? "layout of diffusers"
                        : reader.compvis ? "layout of CompVis"
                        : reader.former  ? "former names of diffusers"

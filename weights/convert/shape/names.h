@@ -1,7 +1,7 @@
 /* The names that checkpoints give to tensors, brought to the official ones of DiT and the current ones of diffusers'
  * AutoencoderKL. */
-#ifndef DIT_NAMES_H
-#define DIT_NAMES_H
+#ifndef DIT_CONVERT_NAMES_H
+#define DIT_CONVERT_NAMES_H
 
 #include "weights/convert/read/checkpoint.h"
 
@@ -12,6 +12,6 @@
  *  - AutoencoderKL with its former names of the attention (query, key, value, proj_attn);
  *  - the original autoencoder of CompVis, whose attention has 1x1 convolutions.
  * Other names stay as they are. `note` receives what was found, or "". */
-dit_status names_unify(source *s, char *note, size_t room, dit_error *error);
+dit_status names_canonicalize(checkpoint *s, char *note, size_t room, dit_error *error);
 
 #endif

@@ -4,7 +4,7 @@
 
 #include "dit.h"
 #include "weights/convert/shape/layout.h"
-#include "weights/convert/shape/names_parts.h"
+#include "weights/convert/shape/names_vae.h"
 
 enum { NAME_MOST = 1100 };
 
@@ -32,7 +32,7 @@ static int compvis_name(const char *side, const char *rest, int levels, char *ou
   int decoder = strcmp(side, "decoder") == 0, level, index;
   char part[64];
   const char *at = names_after(rest, decoder ? "up." : "down."), *inner;
-  if (at && (at = names_take_index(at, LAYOUT_LEVELS, &level)) != NULL) {
+  if (at && (at = names_take_index(at, DIT__MAX_VAE_LEVELS, &level)) != NULL) {
     if (decoder) level = levels - 1 - level;
     inner = names_after(at, "block.");
     if (inner && (inner = names_take_index(inner, 64, &index)) != NULL) {
@@ -60,11 +60,11 @@ static int compvis_name(const char *side, const char *rest, int levels, char *ou
 }
 
 /* A 1x1 convolution [rows][columns][1][1] is a matrix. */
-static void flatten(source_tensor *t) {
+static void flatten(checkpoint_tensor *t) {
   if (t->rank == 4 && t->shape[2] == 1 && t->shape[3] == 1) t->rank = 2;
 }
 
-static dit_status unify_vae_tensor(names_reader *r, source_tensor *t, int levels) {
+static dit_status canonicalize_vae_tensor(names_reader *r, checkpoint_tensor *t, int levels) {
   char name[NAME_MOST], part[64];
   const char *side = names_after(t->name, "encoder.") ? "encoder" : names_after(t->name, "decoder.") ? "decoder" : NULL;
   const char *rest = side ? t->name + 8 : NULL, *attention = rest ? names_after(rest, "mid_block.attentions.0.") : NULL;
@@ -83,13 +83,13 @@ static dit_status unify_vae_tensor(names_reader *r, source_tensor *t, int levels
   return status;
 }
 
-dit_status names_unify_vae(names_reader *r) {
+dit_status names_canonicalize_vae(names_reader *r) {
   int levels = 0, level;
   dit_status status = DIT_OK;
   for (size_t i = 0; i < r->s->count; i++) {
     const char *at = names_after(r->s->tensors[i].name, "decoder.up.");
-    if (at && names_take_index(at, LAYOUT_LEVELS, &level) && level >= levels) levels = level + 1;
+    if (at && names_take_index(at, DIT__MAX_VAE_LEVELS, &level) && level >= levels) levels = level + 1;
   }
-  for (size_t i = 0; i < r->s->count && !status; i++) status = unify_vae_tensor(r, &r->s->tensors[i], levels);
+  for (size_t i = 0; i < r->s->count && !status; i++) status = canonicalize_vae_tensor(r, &r->s->tensors[i], levels);
   return status;
 }

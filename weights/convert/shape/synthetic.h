@@ -1,7 +1,7 @@
 /* Synthetic weights: every element is a pure function of the tensor's name and the element's index, the same bits in
  * every program that follows the rule, so that full-size models can be tested without anybody's weights. */
-#ifndef DIT_SYNTHETIC_H
-#define DIT_SYNTHETIC_H
+#ifndef DIT_CONVERT_SYNTHETIC_H
+#define DIT_CONVERT_SYNTHETIC_H
 
 #include "weights/convert/shape/layout.h"
 
@@ -11,14 +11,13 @@ typedef struct synthetic_rule {
   int norm; /* 1 is added */
 } synthetic_rule;
 
-enum { SYNTHETIC_DIT = 1, SYNTHETIC_VAE = 2 };
-
 /* Reads "XL/2:256", "vae", "dit:hidden=80,depth=3,..." or "vae:blocks=32+64,...". *kind says which geometry was
  * filled in. On failure ARGUMENT and a sentence. */
-dit_status synthetic_parse(const char *text, int *kind, dit_geometry *dit, vae_geometry *vae, dit_error *error);
+dit_status synthetic_parse(const char *text, int *kind, transformer_geometry *dit, autoencoder_geometry *vae,
+                           dit_error *error);
 
 /* The rule of a tensor, by its name in the model file ("vae." included). Not for pos_embed. */
-synthetic_rule synthetic_rule_of(const layout_tensor *t);
+synthetic_rule synthetic_rule_of(const dit__tensor *t);
 /* Elements first..first+count-1, row-major. */
 void synthetic_read(const synthetic_rule *rule, uint64_t first, uint64_t count, float *out);
 

@@ -1,6 +1,6 @@
 /* From float32 to the types of a model file. */
-#ifndef DIT_ENCODE_H
-#define DIT_ENCODE_H
+#ifndef DIT_CONVERT_ENCODE_H
+#define DIT_CONVERT_ENCODE_H
 
 #include "lib/model/gguf.h"
 

@@ -1,7 +1,7 @@
 /* Writes model files, streaming: keys, then the list of tensors, then their bytes in that order. Everything goes to a
  * temporary file beside the wanted one, which replaces it at the end; on a failure nothing is left behind. */
-#ifndef DIT_GGUF_WRITE_H
-#define DIT_GGUF_WRITE_H
+#ifndef DIT_CONVERT_GGUF_WRITE_H
+#define DIT_CONVERT_GGUF_WRITE_H
 
 #include "lib/model/gguf.h"
 

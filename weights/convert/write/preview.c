@@ -9,6 +9,7 @@
 
 #include "lib/core/error.h"
 #include "lib/core/platform.h"
+#include "weights/convert/write/gguf_write.h"
 
 enum { SAMPLES = 4096, MOST_CHANNELS = 64 };
 

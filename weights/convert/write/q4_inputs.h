@@ -1,9 +1,9 @@
 /* What the inputs of a transformer's matrices are like, as far as its own weights tell: rounding to q4 then keeps the
  * error away from where inputs lie. */
-#ifndef DIT_Q4_INPUTS_H
-#define DIT_Q4_INPUTS_H
+#ifndef DIT_CONVERT_Q4_INPUTS_H
+#define DIT_CONVERT_Q4_INPUTS_H
 
-#include "weights/convert/shape/gather.h"
+#include "weights/convert/shape/content.h"
 
 enum { Q4_DIRECTIONS = 32 };
 
@@ -24,11 +24,11 @@ typedef struct q4_conditions {
 } q4_conditions;
 
 /* Nothing is known (hidden 0) of a model without a timestep embedding. */
-dit_status q4_conditions_make(const model *m, int diffusers, q4_conditions *out, dit_error *error);
+dit_status q4_conditions_make(const model_content *m, int diffusers, q4_conditions *out, dit_error *error);
 void q4_conditions_free(q4_conditions *c);
 
 /* Of the matrix `t`; q4_inputs_free frees it. */
-dit_status q4_inputs_make(const model *m, const q4_conditions *c, const model_tensor *t, q4_inputs *out,
+dit_status q4_inputs_make(const model_content *m, const q4_conditions *c, const content_tensor *t, q4_inputs *out,
                           dit_error *error);
 void q4_inputs_free(q4_inputs *inputs);
 
