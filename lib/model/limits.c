@@ -1,4 +1,4 @@
-/* What a model can be asked for: its classes, and sizes. */
+/* The classes and sizes that a model can be asked for. */
 #include "lib/core/numerics.h"
 
 #include "lib/core/error.h"

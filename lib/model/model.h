@@ -110,12 +110,13 @@ void dit__model_release(dit_model *model);    /* gives one back; the last frees 
 
 /* ---- limits.c: what a model can be asked for ---- */
 
-/* Whether class_id (element `index` of what `what` names) and a latent's size suit the model. */
+/* Check that the model has class `class_id`, and runs latents of a size. `what` names the argument in messages, of which
+ * class_id is element `index`. */
 dit_status dit__check_class(const dit_model *model, const char *what, int32_t index, int32_t class_id,
                             dit_error *error);
 dit_status dit__check_size(const dit_model *model, const char *what, int32_t height, int32_t width, dit_error *error);
 
-/* The most pixels along one side that can be decoded, of an autoencoder with this factor (1: of none). */
+/* Returns the largest number of pixels along one side for an autoencoder with this factor (1: without an autoencoder). */
 int32_t dit__max_side(int32_t factor);
 
 #endif
