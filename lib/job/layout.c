@@ -185,7 +185,7 @@ static int32_t job_fit(const dit_model *model, const dit_params *p, uint64_t lim
 dit_status dit__job_layout_choose(const dit_model *model, const dit_params *p, dit__job_layout *shape,
                                   dit_error *error) {
   const dit__transformer *dit = &model->dit;
-  const int32_t factor = model->vae.levels ? model->vae.factor : 1;
+  const int32_t factor = model->vae.levels ? model->vae.scale_factor : 1;
   memset(shape, 0, sizeof *shape);
   shape->height = p->height / factor;
   shape->width = p->width / factor;

@@ -31,7 +31,7 @@ void dit__job_load(dit_job *job) {
                      dit__job_floats(job, job->shape.image));
   if (p->mask)
     dit__inpaint_weights(
-        p->mask + job->picture * area, job->shape.height, job->shape.width, job->model->vae.factor,
+        p->mask + job->picture * area, job->shape.height, job->shape.width, job->model->vae.scale_factor,
         dit__job_floats(job, job->shape.weights) + (int64_t)job->picture * job->shape.height * job->shape.width);
 }
 
@@ -122,7 +122,7 @@ void dit__job_pixels(dit_job *job) {
   const uint8_t *mask = job->params.mask + job->picture * area,
                 *old = job->params.init_image + job->picture * job->shape.picture;
   uint8_t *depth = (uint8_t *)dit__job_at(job, job->shape.depth);
-  const int32_t fade = job->model->vae.factor;
+  const int32_t fade = job->model->vae.scale_factor;
   dit__inpaint_depths(mask, job->params.height, job->params.width, fade, depth);
   dit__inpaint_compose(mask, depth, old, area, (int32_t)channels, fade, to);
 }
