@@ -213,7 +213,7 @@ static void test_half_blocks(void) {
       for (int i = 0; i < HALF_BLOCK; i++) wrong += back[i] != bfloat_from_float(moved[i]);
       float most = 0;
       for (int i = 0; i < HALF_BLOCK; i++) most = fmaxf(most, fabsf(moved[i]));
-      wrong += half_block_most(moved) != most;
+      wrong += half_block_max(moved) != most;
     }
   }
   CHECK(wrong == 0, "%d conversions in blocks are wrong", wrong);
@@ -404,7 +404,7 @@ static void test_other_files(void) {
     const char *fragment;
   } cases[] = {
       {"", 0, "empty"},
-      {"x", 1, "no file that is known"},
+      {"x", 1, "a file of unknown format"},
       {"GGUF\3\0\0\0\0\0\0\0\0\0\0\0", 16, "cut short"},
       {"\37\213\10\0\0\0\0\0\0\3", 10, "gunzip"},
       {"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", 56, "git lfs pull"},
@@ -415,7 +415,7 @@ static void test_other_files(void) {
       {"[1]", 3, "JSON"},
       {"\200\2}q\0.", 6, "bare pickle"},
       {"PK\3\4", 4, "not complete"},
-      {"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 20, "no file that is known"},
+      {"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 20, "a file of unknown format"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     write_file("file", cases[i].bytes, cases[i].size);

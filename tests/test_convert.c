@@ -173,6 +173,13 @@ static void test_specifications(void) {
                {"dit:hidden=16,depth=1,heads=2,x=1", 0},
                {"dit:hidden=16,depth=1,heads=2,", 0},
                {"dit:hidden=16,depth=99999999999,heads=2", 0},
+               {"dit:hidden=16,depth=513,heads=2", 0}, /* the library refuses these, too */
+               {"dit:hidden=16,depth=1,heads=2,patch=17,latent=17", 0},
+               {"dit:hidden=16,depth=1,heads=2,latent=1026", 0},
+               {"dit:hidden=16,depth=1,heads=2,in=65", 0},
+               {"vae:blocks=32,in=5", 0},
+               {"vae:blocks=32,layers=8", 0},
+               {"vae:blocks=8192,groups=8", 0},
                {"", 0}};
   for (size_t i = 0; i < sizeof specs / sizeof *specs; i++) {
     model_content m;
@@ -637,7 +644,7 @@ static void test_impossible(void) {
   refused("a device", RUN("--synthetic", SMALL_DIT, "-o", "/dev/null"), "/dev/null");
   refused("no input", RUN("/nowhere/x.pt", "-o", out), "/nowhere/x.pt");
   refused("two", RUN("--synthetic", SMALL_DIT, CHECKPOINTS "dit_f32.pt", "--heads", "2", "-o", out), "second");
-  refused("kinds", RUN("--vae", CHECKPOINTS "dit_f32.pt", "--heads", "2", "-o", out), "no autoencoder");
+  refused("kinds", RUN("--vae", CHECKPOINTS "dit_f32.pt", "--heads", "2", "-o", out), "not an autoencoder");
   refused("pair", RUN("--synthetic", SMALL_DIT, "--synthetic", "vae:blocks=8,groups=4,latent=8", "-o", out), "8");
   refused("steps", RUN("--synthetic", SMALL_DIT, "--spacing", "ddim", "--steps", "999", "-o", out), "999");
   refused("null class", RUN("--synthetic", SMALL_DIT, "--no-null-class", "--guidance-scale", "2", "-o", out),

@@ -408,13 +408,14 @@ static void test_pipeline(void) {
   equal_files("the autoencoder alone", a, b);
 
   save_text("p/scheduler/scheduler_config.json", "{\"_class_name\":\"PNDMScheduler\"}");
-  refused("another scheduler", RUN(p, "-o", a), "scheduler_config.json: unsupported value PNDMScheduler for _class_name");
+  refused("another scheduler", RUN(p, "-o", a),
+          "scheduler_config.json: unsupported value PNDMScheduler for _class_name");
   save_text("p/scheduler/scheduler_config.json", "{\"_class_name\":\"DDIMScheduler\"}");
 
   static const struct {
     const char *index, *words;
   } cases[] = {
-      {"{\"_class_name\":\"StableDiffusionPipeline\"}", "class StableDiffusionPipeline|vae folder alone"},
+      {"{\"_class_name\":\"StableDiffusionPipeline\"}", "class StableDiffusionPipeline|give its vae folder"},
       {"[]", "class ?"},
       {INDEX_HEAD ",\"id2label\":{\"0\":\"a\",\"1\":\"b\"}}", "2 labels for 3 classes"},
       {INDEX_HEAD ",\"id2label\":{\"0\":\"a\",\"x\":\"b\"}}", "id2label"},
@@ -554,6 +555,39 @@ static void test_rewriting(void) {
   save_text("none.txt", "\xef\xbb\xbf");
   refused("no labels", RUN(full, "--labels", in_folder("none.txt"), "-o", a), "holds no names");
   refused("labels", RUN(full, "--labels", in_folder("labels.txt"), "-o", a), "2 labels for 3 classes");
+  clear("");
+}
+
+/* A model file is written again only if the library opens it: with a changed byte of a tensor's name or of a key, it is
+ * refused, and the sentence names the tensor or the key. */
+static void test_damaged(void) {
+  static const struct {
+    const char *name;
+    int at;
+    char to;
+    const char *words;
+  } cases[] = {
+      {"blocks.0.mlp.fc1.weight", 7, '9', "blocks.0.mlp.fc1.weight is missing"},
+      {"vae.decoder.conv_out.bias", 20, 'B', "vae.decoder.conv_out.bias is missing"},
+      {"dit.hidden_size", 4, 'H', "dit.hidden_size is missing"},
+      {"general.architecture", 20 + 4 + 8, 'D', "another kind of model"},
+  };
+  char a[128], b[128];
+  size_t size;
+  snprintf(a, sizeof a, "%s", in_folder("a.gguf"));
+  snprintf(b, sizeof b, "%s", in_folder("b.gguf"));
+  CHECK(RUN("--synthetic", DIT_SPEC, "--synthetic", VAE_SPEC, "-o", a) == 0, "%s", output);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    uint8_t *bytes = load(a, &size), *at = bytes;
+    const size_t length = strlen(cases[i].name);
+    while (at < bytes + size - length && memcmp(at, cases[i].name, length)) at++;
+    at[cases[i].at] = (uint8_t)cases[i].to;
+    save(b, bytes, size);
+    free(bytes);
+    remove(in_folder("c.gguf"));
+    refused(cases[i].name, RUN(b, "--type", "q4", "-o", in_folder("c.gguf")), cases[i].words);
+    CHECK(access(in_folder("c.gguf"), F_OK) != 0, "%s: a file is left behind", cases[i].name);
+  }
   clear("");
 }
 
@@ -713,6 +747,7 @@ int main(int count, char **arguments) {
   test_variants();
   test_pipeline();
   test_rewriting();
+  test_damaged();
   test_overrides();
   test_comparing();
   test_questions();

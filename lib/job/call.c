@@ -137,8 +137,10 @@ dit_status dit__vae_call_run(const dit__vae_call *arguments, dit_error *error) {
     return dit__fail(error, DIT_ERROR_MEMORY, "dit_vae_%scode: no memory for %zu bytes of workspace",
                      call.decode ? "de" : "en", size);
   const ptrdiff_t in = (ptrdiff_t)call.height * call.width * (call.decode ? vae->channels : vae->image_channels);
-  const ptrdiff_t image = (ptrdiff_t)call.height * call.width * vae->factor * vae->factor * vae->image_channels;
-  const ptrdiff_t latent = (ptrdiff_t)(call.height / vae->factor) * (call.width / vae->factor) * vae->channels;
+  const ptrdiff_t image =
+      (ptrdiff_t)call.height * call.width * vae->scale_factor * vae->scale_factor * vae->image_channels;
+  const ptrdiff_t latent =
+      (ptrdiff_t)(call.height / vae->scale_factor) * (call.width / vae->scale_factor) * vae->channels;
   for (; call.count > 0; call.count--) {
     dit__plan_open(&plan, &engine, (dit__op *)(void *)(block + needs.ops), block + needs.workspace);
     vae_plan(&plan, &call);

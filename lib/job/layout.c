@@ -201,7 +201,7 @@ static int32_t job_strength_steps(const dit_params *p) {
 /* The sizes that do not depend on memory_limit. */
 static void job_sizes(const dit_model *model, const dit_params *p, dit__job_layout *layout) {
   const dit__transformer *dit = &model->dit;
-  const int32_t factor = model->vae.levels ? model->vae.factor : 1;
+  const int32_t factor = model->vae.levels ? model->vae.scale_factor : 1;
   memset(layout, 0, sizeof *layout);
   layout->height = p->height / factor;
   layout->width = p->width / factor;

@@ -160,7 +160,7 @@ static void check_describe_transformer(const dit__contents *contents, dit_info *
   info->learned_sigma = dit->out_channels > dit->channels;
   info->class_count = dit->classes;
   info->null_class = dit->null_class;
-  info->width = info->height = dit->latent_size * (contents->vae.levels ? contents->vae.factor : 1);
+  info->width = info->height = dit->latent_size * (contents->vae.levels ? contents->vae.scale_factor : 1);
   dit__variant_name(dit->hidden, dit->depth, dit->heads, dit->patch, info->variant, sizeof info->variant);
 }
 
@@ -174,7 +174,7 @@ static void check_describe(dit__metadata *keys, dit__contents *out) {
   info->image_channels = vae->image_channels;
   info->latent_channels = vae->channels;
   info->scaling_factor = (float)vae->scaling;
-  info->vae_scale_factor = vae->factor;
+  info->vae_scale_factor = vae->scale_factor;
   info->null_class = -1;
   info->weight_type = check_weight_type(keys->gguf, out);
   snprintf(info->variant, sizeof info->variant, "AutoencoderKL");

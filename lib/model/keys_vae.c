@@ -24,7 +24,7 @@ static void keys_widths(dit__metadata *keys, dit__vae *vae, uint64_t levels) {
     vae->width[i] = (int32_t)width;
   }
   vae->levels = (int32_t)levels;
-  vae->factor = keys->status ? 1 : 1 << (levels - 1);
+  vae->scale_factor = keys->status ? 1 : 1 << (levels - 1);
 }
 
 void dit__keys_autoencoder(dit__metadata *keys, dit__vae *vae) {

@@ -69,7 +69,7 @@ typedef struct dit__vae_coder {
 
 typedef struct dit__vae {
   int32_t levels, layers, groups, channels, image_channels;
-  int32_t factor;                     /* pixels per latent pixel, along one side */
+  int32_t scale_factor;               /* pixels per latent pixel, along one side */
   int32_t width[DIT__MAX_VAE_LEVELS]; /* channels of the encoder's levels; the decoder has them in reverse */
   int32_t has_decoder, has_encoder;   /* in the file */
   double scaling;
@@ -110,12 +110,13 @@ void dit__model_release(dit_model *model);    /* gives one back; the last frees 
 
 /* ---- limits.c: what a model can be asked for ---- */
 
-/* Whether class_id (element `index` of what `what` names) and a latent's size suit the model. */
+/* Check that the model has class `class_id`, and runs latents of a size. `what` names the argument in messages, of which
+ * class_id is element `index`. */
 dit_status dit__check_class(const dit_model *model, const char *what, int32_t index, int32_t class_id,
                             dit_error *error);
 dit_status dit__check_size(const dit_model *model, const char *what, int32_t height, int32_t width, dit_error *error);
 
-/* The most pixels along one side that can be decoded, of an autoencoder with this factor (1: of none). */
-int32_t dit__max_side(int32_t factor);
+/* Returns the largest number of pixels along one side for an autoencoder with this scale factor (1: for none). */
+int32_t dit__max_side(int32_t scale_factor);
 
 #endif

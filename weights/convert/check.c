@@ -22,7 +22,7 @@ static int compare_named(const void *a, const void *b) {
   return strcmp(x[0], x[1]);
 }
 
-/* All tensors, sorted by name; NULL without memory. */
+/* Returns all tensors of the inputs, sorted by name; NULL without memory. */
 static named *gather(const inputs *in, size_t *count) {
   *count = 0;
   for (int i = 0; i < in->count; i++) *count += in->list[i].s->count;
@@ -60,7 +60,7 @@ typedef struct checking {
   dit_error *error;
 } checking;
 
-/* Numbers that are no numbers count as an infinite error. */
+/* Compares the numbers of a tensor. NaNs and infinities count as an infinite error. */
 static dit_status compare(checking *run, const named *a, const named *b) {
   uint64_t count = checkpoint_elements(a->tensor);
   double difference = 0, size = 0;

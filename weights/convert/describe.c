@@ -5,7 +5,7 @@
 
 #include "lib/model/variant.h"
 
-/* Whether a checkpoint has tensors of a type. */
+/* Returns whether a checkpoint has tensors of a type. */
 static int has_type(const checkpoint *s, int type) {
   for (size_t i = 0; i < s->count; i++)
     if ((s->tensors[i].parts ? s->tensors[i].parts : &s->tensors[i])->type == type) return 1;

@@ -12,12 +12,12 @@ typedef struct display {
   uint64_t percent;
 } display;
 
-/* `unit` is what `per_unit` of the numbers that are reported make. The display must outlive the progress. */
+/* `per_unit` of the numbers that are reported make one `unit`. The display must outlive the progress. */
 progress display_start(display *d, const char *what, const char *unit, double per_unit, int quiet);
 void display_end(const display *d);
 
-/* From now on a signal makes the next report end the work, so that nothing half-written stays; a second one ends the
- * program. */
+/* From this call on, a signal makes the next report end the work, so that no part of a file is left behind; a second
+ * signal ends the program. */
 void display_catch_signals(void);
 
 #endif

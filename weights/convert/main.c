@@ -1,4 +1,4 @@
-/* dit-convert: makes model files for libdit of trained checkpoints. */
+/* dit-convert makes model files for libdit from trained checkpoints. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,12 +18,12 @@ static int fail(const char *what, const dit_error *error) {
   return 1;
 }
 
-/* "FILE: sentence", unless the sentence begins with the file's name already. */
+/* Prints "FILE: sentence", unless the sentence begins with the file's name already. */
 static int fail_on(const char *path, const dit_error *error) {
   return fail(strncmp(error->message, path, strlen(path)) ? path : "", error);
 }
 
-/* ---- What goes in ---- */
+/* ---- Input ---- */
 
 static void describe_input(const input *in) {
   char types[48];
@@ -47,7 +47,7 @@ static int add_input(model_content *m, const command_line *o, const input *in) {
   if (in->kind != INPUT_MODEL_FILE) describe_network(m, &o->options, in->kind);
   if (*note) printf("  %s\n", note);
   if (in->s->diffusers_names && !o->options.forward)
-    printf("  taking Meta's forward pass; weights that were trained with diffusers need --forward diffusers\n");
+    printf("  assuming Meta's forward pass; weights that were trained with diffusers need --forward diffusers\n");
   return 0;
 }
 
@@ -61,7 +61,7 @@ static int add_synthetic(model_content *m, const command_line *o, const char *te
   return 0;
 }
 
-/* Whether a specification is an autoencoder's; a wrong one is reported when it is added. */
+/* Returns whether a specification is an autoencoder's. A malformed one is reported when it is added. */
 static int is_vae_text(const char *text) { return strncmp(text, "vae", 3) == 0; }
 
 static int open_inputs(const command_line *o, int first, int end, inputs *in) {
@@ -86,7 +86,7 @@ static int gather(const command_line *o, const inputs *in, model_content *m) {
   return failed;
 }
 
-/* What a pipeline says, unless the command line says otherwise. */
+/* Completes the options of the command line by what a pipeline says. */
 static int complete_options(command_line *o, const inputs *in, schedule *from_file) {
   convert_options *options = &o->options;
   dit_error error;
@@ -104,7 +104,7 @@ static int complete_options(command_line *o, const inputs *in, schedule *from_fi
   return 0;
 }
 
-/* ---- What comes out ---- */
+/* ---- Output ---- */
 
 static int write_file(const command_line *o, const model_content *m) {
   display shown;
@@ -119,7 +119,7 @@ static int write_file(const command_line *o, const model_content *m) {
   if (o->options.license)
     printf("licence of the weights: %s\n", o->options.license);
   else if (!m->file)
-    printf("licence of the weights: not stated (--license says it)\n");
+    printf("licence of the weights: not stated (give --license TEXT)\n");
   printf("wrote %s: %s, %.2f MB in %.1f s\n", o->out,
          m->file && !o->options.type ? "types as they were"
                                      : dit_type_name(o->options.type ? o->options.type : DIT_TYPE_F16),
@@ -135,7 +135,7 @@ static int fit_preview(const char *path, const char *out, int quiet) {
   dit_status status = preview_fit(path, out, &watch, &rms, &error);
   display_end(&shown);
   if (status) return fail_on(path, &error);
-  if (!quiet) printf("fitted the preview of %s: a linear map is off by %.3f of -1..1 (root mean square)\n", out, rms);
+  if (!quiet) printf("fitted the preview of %s: root mean square error %.3f, with pixels of -1 to 1\n", out, rms);
   return 0;
 }
 
@@ -160,7 +160,7 @@ static int convert(command_line *o) {
 
 /* ---- Comparing ---- */
 
-/* 0 if both have the same tensors, of whatever types. */
+/* Returns 0 if both have the same tensors, whatever their types. */
 static int report_check(const command_line *o, const check_result *r) {
   size_t odd = r->only_a + r->only_b + r->misshapen;
   if (odd)
@@ -194,7 +194,7 @@ static int check(const command_line *o) {
   return failed;
 }
 
-/* Whether the only input is a model file already. */
+/* Returns whether the only input is a model file. */
 static int is_model_file(const command_line *o) {
   char magic[4];
   if (o->input_count != 1 || o->synthetic_count) return 0;
@@ -225,7 +225,7 @@ int main(int count, char **arguments) {
   } else if (o.fit_preview && !o.out && is_model_file(&o)) {
     failed = fit_preview(o.inputs[0], o.inputs[0], o.quiet);
   } else if (!o.out) {
-    fprintf(stderr, "dit-convert: %s: not a model file; -o FILE says where to convert it to\n", o.inputs[0]);
+    fprintf(stderr, "dit-convert: %s: not a model file; give -o FILE to convert it\n", o.inputs[0]);
     failed = 2;
   } else {
     failed = convert(&o);

@@ -44,7 +44,7 @@ static dit_status take_text(const char *option, const char *value, const char **
   return DIT_OK;
 }
 
-/* A name of a public enum. */
+/* Takes a name of a public enum. */
 static dit_status take_name(const char *option, const char *value, dit__enum which, int *out, dit_error *error) {
   char names[128];
   *out = dit__name_find(which, value, strlen(value));
@@ -196,7 +196,7 @@ static dit_status take_value(command_line *o, int option, const char *value, dit
   }
 }
 
-/* The option that an argument names, or OPTIONS. *value is what follows a '=', or NULL. */
+/* Returns the option that an argument names, or OPTIONS. *value becomes what follows a '=', or NULL. */
 static int find_option(const char *argument, const char **value) {
   const char *equals = argument[0] == '-' && argument[1] == '-' ? strchr(argument, '=') : NULL;
   size_t length = equals ? (size_t)(equals - argument) : strlen(argument);
@@ -208,7 +208,7 @@ static int find_option(const char *argument, const char **value) {
   return option;
 }
 
-/* What must hold between the options. */
+/* Checks that the options go together. */
 static dit_status check(const command_line *o, dit_error *error) {
   if (o->help || o->version) return DIT_OK;
   int inputs = o->input_count + o->synthetic_count;
@@ -218,7 +218,7 @@ static dit_status check(const command_line *o, dit_error *error) {
   }
   if (!inputs) return dit__fail(error, DIT_ERROR_ARGUMENT, "no input; see dit-convert --help");
   if (!o->out && !(o->fit_preview && o->input_count == 1 && inputs == 1))
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "no output: -o FILE says where the model file goes");
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "no output; give -o FILE");
   return DIT_OK;
 }
 
@@ -260,7 +260,7 @@ static dit_status load_text(const char *path, char **text, dit_error *error) {
   size_t size = file.size;
   if (size >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0) bytes += 3, size -= 3; /* byte order mark */
   if (size > MAX_LABELS || !dit__is_utf8(bytes, size)) {
-    status = dit__fail(error, DIT_ERROR_FORMAT, "%s: is no UTF-8 text of at most %d MB", path, MAX_LABELS >> 20);
+    status = dit__fail(error, DIT_ERROR_FORMAT, "%s: must be UTF-8 text of at most %d MB", path, MAX_LABELS >> 20);
   } else if (!(*text = (char *)malloc(size + 1))) {
     status = dit__fail(error, DIT_ERROR_MEMORY, "%s: out of memory", path);
   } else {

@@ -8,7 +8,7 @@ enum { MAX_OPTION_INPUTS = 8 };
 
 typedef struct command_line {
   const char *inputs[MAX_OPTION_INPUTS]; /* files and folders */
-  int kinds[MAX_OPTION_INPUTS];          /* what --dit or --vae said they are (SYNTHETIC_*); 0: to be recognised */
+  int kinds[MAX_OPTION_INPUTS];          /* NETWORK_*, from --dit or --vae; 0: to be inferred */
   int input_count;
   const char *synthetic[MAX_OPTION_INPUTS];
   int synthetic_count;
@@ -20,9 +20,9 @@ typedef struct command_line {
   const char **labels;
 } command_line;
 
-/* Reads the command line; on failure ARGUMENT and a sentence. */
+/* Reads the command line. Fails with DIT_ERROR_ARGUMENT. */
 dit_status options_read(int count, char **arguments, command_line *o, dit_error *error);
-/* Reads the file of labels, if one is wished: one a line, UTF-8. */
+/* Reads the file of labels, if --labels names one: UTF-8, one label on each line. */
 dit_status options_read_labels(command_line *o, dit_error *error);
 void options_free(command_line *o);
 extern const char options_help[];

@@ -50,7 +50,7 @@ dit_status checkpoint_check_names(const checkpoint *s, const char *place, dit_er
   char shown[TEXT_SHOWN];
   dit_status status = DIT_OK;
   if (twice) {
-    status = dit__fail(error, DIT_ERROR_FORMAT, "%s: tensor '%s' is there twice", place,
+    status = dit__fail(error, DIT_ERROR_FORMAT, "%s: tensor '%s' occurs twice", place,
                        text_shown(shown, twice, strlen(twice)));
   }
   free((void *)names);

@@ -1,4 +1,4 @@
-/* Elements of a tensor in a checkpoint as float32. */
+/* Reads elements of a checkpoint's tensors as float32. */
 #include <string.h>
 
 #include "lib/core/fp16.h"
@@ -20,7 +20,7 @@ static float read_f64(const uint8_t *p) {
   return (float)value;
 }
 
-/* Elements that lie side by side, in blocks. */
+/* Reads contiguous elements, in blocks. */
 static void read_halves(const uint8_t *p, uint64_t count, float *out) {
   for (uint64_t i = 0; i < count; i += HALF_BLOCK) {
     uint16_t bits[HALF_BLOCK] = {0};
@@ -32,7 +32,7 @@ static void read_halves(const uint8_t *p, uint64_t count, float *out) {
   }
 }
 
-/* `count` elements, each `stride` elements after the one before. */
+/* Reads `count` elements that are `stride` elements apart. */
 static void read_run(int type, const uint8_t *p, uint64_t stride, uint64_t count, float *out) {
   switch (type) {
     case CHECKPOINT_F32:
@@ -54,7 +54,7 @@ static void read_run(int type, const uint8_t *p, uint64_t stride, uint64_t count
   }
 }
 
-/* Likewise, of elements whose bytes are the other way round. */
+/* Likewise, for elements whose bytes are swapped. */
 static void read_swapped(int type, const uint8_t *p, uint64_t stride, uint64_t count, float *out) {
   const uint64_t size = type == CHECKPOINT_F64 ? 8 : type == CHECKPOINT_F32 ? 4 : 2;
   for (uint64_t i = 0; i < count; i++) {
@@ -64,8 +64,8 @@ static void read_swapped(int type, const uint8_t *p, uint64_t stride, uint64_t c
   }
 }
 
-/* Extents from the last one forward that follow each other without a gap: they make one run of `length` elements,
- * `stride` apart. Returns how many extents are left in front. */
+/* Merges the last extents, as far as their elements are evenly spaced, into one run of `length` elements that are
+ * `stride` apart. Returns how many extents are left before them. */
 static int find_run(const checkpoint_tensor *t, uint64_t *length, uint64_t *stride) {
   int rank = t->rank;
   *length = 1;
@@ -81,7 +81,7 @@ static int find_run(const checkpoint_tensor *t, uint64_t *length, uint64_t *stri
   return rank;
 }
 
-/* Row-major elements of a matrix of int8, times the scale of their row. */
+/* Reads elements of a matrix of int8, times the scale of their row. */
 static void read_q8(const checkpoint_tensor *t, uint64_t first, uint64_t count, float *out) {
   const uint64_t columns = t->stride[0];
   for (uint64_t i = first; i < first + count; i++)

@@ -26,7 +26,7 @@ int file_exists(const char *folder, const char *name) {
 }
 
 int file_is_folder(const char *path) {
-  /* Where folders cannot be opened like files (Windows), one counts if it has something to read. */
+  /* Windows does not open folders like files; there, a folder counts if it has something to read. */
   if (file_exists(path, "config.json") || file_exists(path, "model_index.json")) return 1;
   char *inside = file_join(path, ".");
   FILE *folder = inside ? fopen(inside, "rb") : NULL;

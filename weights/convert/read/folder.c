@@ -27,8 +27,8 @@ static dit_status read_config(const char *folder, json_value **config, dit_error
   for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
     if (strcmp(text, classes[i]) == 0) return DIT_OK;
   return dit__fail(error, DIT_ERROR_UNSUPPORTED,
-                   "%s: a diffusers folder of class %s; those of DiTTransformer2DModel and AutoencoderKL are read",
-                   folder, text_shown(shown, text, strlen(text)));
+                   "%s: a diffusers folder of class %s; DiTTransformer2DModel and AutoencoderKL are supported", folder,
+                   text_shown(shown, text, strlen(text)));
 }
 
 /* Looks for the weights of one variant, "" for the plain ones, in one file or in shards. Returns 0 if the folder has
@@ -60,7 +60,8 @@ dit_status folder_open(const char *folder, const char *variant, json_value **con
   dit_status status = DIT_OK;
   memset(out, 0, sizeof *out);
   if (file_exists(folder, "model_index.json"))
-    return dit__fail(error, DIT_ERROR_UNSUPPORTED, "%s: a whole diffusers pipeline where one model must be", folder);
+    return dit__fail(error, DIT_ERROR_UNSUPPORTED,
+                     "%s: this is a whole diffusers pipeline; one network is expected here", folder);
   if (!file_exists(folder, "config.json"))
     return dit__fail(error, DIT_ERROR_FORMAT, "%s: a folder without config.json; give a file or a diffusers folder",
                      folder);

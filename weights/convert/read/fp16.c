@@ -14,7 +14,7 @@ static uint32_t bits_of(float value) {
   return bits;
 }
 
-/* value >> shift, rounded to nearest even; shift 1..31. */
+/* Returns value >> shift, rounded to nearest even; shift is 1 to 31. */
 static uint32_t shift_even(uint32_t value, int shift) {
   uint32_t low = value & ((1u << shift) - 1), half = 1u << (shift - 1), result = value >> shift;
   return result + (low > half || (low == half && (result & 1)));
@@ -67,7 +67,7 @@ void bfloat_block_from_float(const float *values, uint16_t *out) {
   }
 }
 
-float half_block_most(const float *values) {
+float half_block_max(const float *values) {
   uint32_t most = 0;
   for (int i = 0; i < HALF_BLOCK; i++) {
     uint32_t rest = bits_of(values[i]) & 0x7fffffff;

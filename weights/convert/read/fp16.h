@@ -13,6 +13,6 @@ enum { HALF_BLOCK = 256 };
 void half_block_from_float(const float *values, uint16_t *out);
 void half_block_to_float(const uint16_t *bits, float *out);
 void bfloat_block_from_float(const float *values, uint16_t *out);
-float half_block_most(const float *values); /* the largest absolute value; infinity or a NaN if one is there */
+float half_block_max(const float *values); /* the largest absolute value; infinity or a NaN if one is there */
 
 #endif

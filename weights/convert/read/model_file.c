@@ -16,8 +16,8 @@ static int type_of(uint32_t type) {
   }
 }
 
-/* NAME.END, which has one number for each row; NULL: not there, of another type, or of another number of rows (0:
- * any). */
+/* Finds NAME.END, which has one number for each row. Returns NULL if it is missing, of another type, or has another
+ * number of rows (0: any). */
 static const dit__gguf_tensor *find_companion(const dit__gguf *file, const dit__gguf_tensor *t, const char *end,
                                               uint32_t type, uint64_t rows) {
   char name[80];
@@ -26,7 +26,7 @@ static const dit__gguf_tensor *find_companion(const dit__gguf *file, const dit__
   return found && found->type == type && found->rank == 1 && (!rows || found->shape[0] == rows) ? found : NULL;
 }
 
-/* Whether a tensor holds the scales of another, or the row formats of a q4 matrix. */
+/* Returns whether a tensor holds the scales of another, or the row formats of a q4 matrix. */
 static int is_companion(const dit__gguf *file, const dit__gguf_tensor *t) {
   char name[64];
   const char *dot = strrchr(t->name, '.');
@@ -45,8 +45,9 @@ static dit_status add_q4(checkpoint *s, const dit__gguf_tensor *t, checkpoint_te
   const uint64_t bits = form ? dit__q4_sum_bits((const int8_t *)form->data, rows) : 0;
   const uint64_t columns = bits && t->count % bits == 0 ? t->count / bits * 8 : 0;
   if (!columns || t->count > UINT32_MAX || rows > INT32_MAX || columns > INT32_MAX)
-    return dit__fail(error, DIT_ERROR_FORMAT, "%s: tensor %s is int8 and no matrix, and not of the size of %s.form",
-                     what, t->name, t->name);
+    return dit__fail(error, DIT_ERROR_FORMAT,
+                     "%s: tensor %s is int8 and not a matrix, and its size does not match %s.form", what, t->name,
+                     t->name);
   const dit__gguf_tensor *scale = find_companion(s->model_file, t, "scale", DIT__GGUF_F32, rows);
   if (!scale)
     return dit__fail(error, DIT_ERROR_FORMAT, "%s: tensor %s is q4 without its scales, %s.scale", what, t->name,
@@ -74,7 +75,7 @@ static dit_status add_q4(checkpoint *s, const dit__gguf_tensor *t, checkpoint_te
   return DIT_OK;
 }
 
-/* int8 numbers with a scale for each row. */
+/* Adds a matrix of int8 with a scale for each row. */
 static dit_status add_q8(const checkpoint *s, const dit__gguf_tensor *t, checkpoint_tensor *to, const char *what,
                          dit_error *error) {
   const dit__gguf_tensor *scale =

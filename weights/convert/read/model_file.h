@@ -1,4 +1,4 @@
-/* A model file as a source: to be written again in another type, or compared. */
+/* A model file as a checkpoint, to be written again in another type, or compared. */
 #ifndef DIT_CONVERT_MODEL_FILE_H
 #define DIT_CONVERT_MODEL_FILE_H
 

@@ -27,7 +27,7 @@ static int is_text(const uint8_t *bytes, size_t size, size_t length) {
   return 1;
 }
 
-/* The first character that is not space, of a file that begins with text; else 0. */
+/* Returns the first character of a text that is not space; 0 if the file does not begin with text. */
 static char first_character(const uint8_t *bytes, size_t size) {
   if (!is_text(bytes, size, 16)) return 0;
   for (size_t i = 0; i < size && i < 64; i++) {
@@ -36,7 +36,7 @@ static char first_character(const uint8_t *bytes, size_t size) {
   return 0;
 }
 
-/* What a file that cannot be read is, and what to do about it. */
+/* Says what a file that cannot be read is, and what to do about it. */
 static const char *describe(const uint8_t *bytes, size_t size) {
   if (begins(bytes, size, "\x80", 1) && size > 1 && bytes[1] <= 5) {
     return "a bare pickle, not a checkpoint; load it in Python and torch.save the tensors";
@@ -49,7 +49,7 @@ static const char *describe(const uint8_t *bytes, size_t size) {
   }
   if (begins(bytes, size, "\x1f\x8b", 2)) return "compressed with gzip; unpack it with gunzip first";
   if (first_character(bytes, size) == '<') return "a web page in place of the file; download the file itself";
-  return "no file that is known here; PyTorch checkpoints, safetensors, diffusers folders and model files are read";
+  return "a file of unknown format; PyTorch checkpoints, safetensors, diffusers folders and model files are supported";
 }
 
 static int is_safetensors(const uint8_t *bytes, size_t size) {

@@ -8,7 +8,7 @@
 #include "weights/convert/read/endian.h"
 #include "weights/convert/read/text.h"
 
-enum { HEADER_LIMIT = 100000000 }; /* the specification's */
+enum { HEADER_LIMIT = 100000000 }; /* bytes, from the specification */
 
 typedef struct data_type {
   const char *name;
@@ -32,7 +32,7 @@ static const data_type data_types[] = {
     {"BOOL", 0, 1},
 };
 
-/* What a tensor takes up of the data, listed or not. */
+/* The part of the data that a tensor takes up, whether it is listed or not. */
 typedef struct extent {
   uint64_t begin, end;
   const char *name;
@@ -58,7 +58,8 @@ static const data_type *find_type(const json_value *v) {
   return NULL;
 }
 
-/* Shape and row-major strides, and the bytes in all. 0: malformed, or the product does not fit. */
+/* Reads a shape, and computes the row-major strides and the bytes of the tensor. Returns 0 if the shape is malformed, or
+ * its product does not fit. */
 static int read_shape(const json_value *shape, uint64_t item_bytes, checkpoint_tensor *t, uint64_t *bytes) {
   if (!shape || shape->kind != JSON_ARRAY || shape->count > CHECKPOINT_MAX_RANK) return 0;
   for (const json_value *v = shape->child; v; v = v->next) {
@@ -79,7 +80,7 @@ static int read_shape(const json_value *shape, uint64_t item_bytes, checkpoint_t
   return 1;
 }
 
-/* {"dtype": ..., "shape": [...], "data_offsets": [begin, end]} */
+/* Reads {"dtype": ..., "shape": [...], "data_offsets": [begin, end]}. */
 static dit_status read_tensor(const safetensors_reader *r, const json_value *v, checkpoint_tensor *t, extent *e) {
   if (!text_is_name(v->key, strlen(v->key))) return fail_tensor(r, v->key, "has no printable name");
   if (v->kind != JSON_OBJECT) return fail_tensor(r, v->key, "is not described by an object");
@@ -88,8 +89,9 @@ static dit_status read_tensor(const safetensors_reader *r, const json_value *v, 
   if (!type) {
     char name[TEXT_SHOWN], shown[TEXT_SHOWN];
     const char *text = type_name && type_name->kind == JSON_STRING ? type_name->text : "nothing";
-    return dit__fail(r->error, DIT_ERROR_UNSUPPORTED, "%s: tensor '%s' has dtype %s; F64, F32, F16 and BF16 are read",
-                     r->what, text_shown(name, v->key, strlen(v->key)), text_shown(shown, text, strlen(text)));
+    return dit__fail(r->error, DIT_ERROR_UNSUPPORTED,
+                     "%s: tensor '%s' has dtype %s; F64, F32, F16 and BF16 are supported", r->what,
+                     text_shown(name, v->key, strlen(v->key)), text_shown(shown, text, strlen(text)));
   }
   uint64_t bytes;
   if (!read_shape(json_member(v, "shape"), type->bytes, t, &bytes)) {
@@ -102,7 +104,7 @@ static dit_status read_tensor(const safetensors_reader *r, const json_value *v, 
       !json_integer(offsets->child->next, begin, INT64_MAX, &end)) {
     return fail_tensor(r, v->key, "has malformed data_offsets");
   }
-  if ((uint64_t)end > r->size) return fail_tensor(r, v->key, "ends outside of the file, which may be incomplete");
+  if ((uint64_t)end > r->size) return fail_tensor(r, v->key, "ends outside the file, which may be incomplete");
   if ((uint64_t)(end - begin) != bytes) return fail_tensor(r, v->key, "has data_offsets that do not fit its shape");
   t->type = type->type;
   t->data = r->data + begin;
@@ -118,7 +120,7 @@ static int compare_extents(const void *a, const void *b) {
   return (x->end > y->end) - (x->end < y->end);
 }
 
-/* The tensors must cover the data exactly. */
+/* Checks that the tensors cover the data exactly. */
 static dit_status check_cover(const safetensors_reader *r, extent *extents, size_t count) {
   uint64_t at = 0;
   qsort(extents, count, sizeof *extents, compare_extents);

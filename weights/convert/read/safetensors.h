@@ -4,8 +4,8 @@
 
 #include "weights/convert/read/checkpoint.h"
 
-/* Lists the floating-point tensors in `bytes`, which stay where they are: s->tensors, s->count and s->kind are filled,
- * as far as it got on failure. `what` names the file in messages. */
+/* Lists the floating-point tensors in `bytes`, which must outlive the checkpoint, in s->tensors; on failure, those that
+ * came before. Sets s->kind. `what` names the file in messages. */
 dit_status safetensors_list(const uint8_t *bytes, size_t size, const char *what, checkpoint *s, dit_error *error);
 
 #endif

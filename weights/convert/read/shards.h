@@ -9,7 +9,7 @@ enum { MAX_SHARDS = 256 };
 
 typedef struct shard_index {
   const char *path;       /* of the list */
-  char *folder;           /* of the list, which the names begin at */
+  char *folder;           /* of the list; the names are relative to it */
   json_value *text;       /* the list */
   const json_value **map; /* the members of its weight_map, sorted by key */
   size_t map_count;
@@ -18,7 +18,7 @@ typedef struct shard_index {
 } shard_index;
 
 int shards_is_index(const uint8_t *bytes, size_t size);
-/* Reads a list, whose path must stay. Names must lead to files in the list's own folder or below. shards_close must
+/* Reads a list; `path` must outlive it. Fails if a name leads to a file outside the list's own folder. shards_close must
  * follow, also on failure. */
 dit_status shards_open(const char *path, shard_index *out, dit_error *error);
 void shards_close(shard_index *index);

@@ -7,12 +7,12 @@
 #include "lib/core/error.h"
 #include "weights/convert/read/text.h"
 
-/* Element types: CHECKPOINT_* for those that are listed, PLAIN + bytes for those that are skipped. A constant's id is its
- * element type, for a data type (torch.float32) plus DATA_TYPE. */
+/* Element types are CHECKPOINT_* for tensors that are listed, and PLAIN + bytes for those that are skipped. The id of a
+ * constant is its element type, plus DATA_TYPE for data types such as torch.float32. */
 enum { PLAIN = 16, DATA_TYPE = 64 };
 enum { OTHER_NAME, REBUILD_V1, REBUILD_V2, REBUILD_V3, PARAMETER, SIZE };
 
-/* All that a checkpoint of tensors and plain values mentions. */
+/* Everything that a checkpoint of tensors and plain values mentions. */
 const pickle_global state_dict_names[] = {
     {"collections", "OrderedDict", PICKLE_MAPPING, OTHER_NAME},
     {"argparse", "Namespace", PICKLE_OBJECT, OTHER_NAME},
@@ -73,7 +73,7 @@ static int is_rebuilt(const pickle_value *v) {
   return is_call(v, REBUILD_V1) || is_call(v, REBUILD_V2) || is_call(v, REBUILD_V3);
 }
 
-/* The tensor that v is, or that the parameter v holds; NULL: neither. */
+/* Returns the tensor that v is, or that the parameter v holds; NULL if it is neither. */
 static const pickle_value *as_tensor(const pickle_value *v) {
   if (is_call(v, PARAMETER) && v->count) v = v->of.items[0];
   return is_rebuilt(v) ? v : NULL;
@@ -96,7 +96,8 @@ static size_t element_bytes(int type) {
   }
 }
 
-/* A tuple of at most CHECKPOINT_MAX_RANK integers from 0 up; -1: it is none. */
+/* Reads a tuple of integers from 0 up. Returns its length, or -1 if it is no such tuple or longer than
+ * CHECKPOINT_MAX_RANK. */
 static int read_extents(const pickle_value *v, uint64_t extents[CHECKPOINT_MAX_RANK]) {
   if (is_call(v, SIZE) && v->count == 1) v = v->of.items[0];
   if (v->kind != PICKLE_TUPLE || v->count > CHECKPOINT_MAX_RANK) return -1;
@@ -108,8 +109,8 @@ static int read_extents(const pickle_value *v, uint64_t extents[CHECKPOINT_MAX_R
   return (int)v->count;
 }
 
-/* Every element must lie among the `stored` elements behind `offset`. Strides that reach an element twice can make any
- * size of nothing, so there may be no more elements than stored ones. */
+/* Checks that every element lies among the `stored` elements of a storage, from `offset` on. As strides can reach an
+ * element more than once, a tensor could claim any size; so it may have no more elements than are stored. */
 static dit_status check_reach(const state_dict_reader *r, const checkpoint_tensor *t, uint64_t offset,
                               uint64_t stored) {
   uint64_t last = offset, elements = 1;
@@ -129,7 +130,7 @@ static dit_status check_reach(const state_dict_reader *r, const checkpoint_tenso
   return DIT_OK;
 }
 
-/* ('storage', class, key, device, number of elements[, view]), as a persistent identifier: its parts. */
+/* Takes apart a persistent identifier ('storage', class, key, device, number of elements[, view]). */
 static int take_storage(const pickle_value *v, state_dict_storage *out) {
   const pickle_value *id = v->kind == PICKLE_PERSISTENT ? v->of.items[0] : NULL;
   if (!id || id->kind != PICKLE_TUPLE || id->count < 5 || id->count > 6 || !pickle_is_text(id->of.items[0], "storage"))
@@ -166,7 +167,7 @@ static dit_status read_storage(const state_dict_reader *r, const pickle_value *v
   return wrong ? fail_tensor(r, wrong) : status;
 }
 
-/* _rebuild_tensor...(storage, offset, size, stride, ...), of version 3 with the data type as seventh argument. */
+/* Reads _rebuild_tensor...(storage, offset, size, stride, ...); version 3 has the data type as seventh argument. */
 static dit_status read_tensor(const state_dict_reader *r, const pickle_value *v, checkpoint_tensor *t) {
   pickle_value *const *argument = v->of.items;
   const uint8_t *data = NULL;
@@ -197,7 +198,7 @@ static dit_status read_tensor(const state_dict_reader *r, const pickle_value *v,
 
 /* ---- The state dict ---- */
 
-/* Where training programs keep the weights: the moving average first, which is what samples are made with. */
+/* Where training programs keep the weights; moving averages come first, as samples are made with them. */
 static const char *const members[] = {
     "ema",        "ema_state_dict",   "state_dict_ema", "model_ema", "ema_model", "ema_params", "params_ema",
     "state_dict", "model_state_dict", "model",          "module",    "params",    "weights",

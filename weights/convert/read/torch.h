@@ -5,8 +5,8 @@
 
 #include "weights/convert/read/checkpoint.h"
 
-/* Lists the floating-point tensors of the state dict in `bytes` (state_dict.h), which stay where they are. `what` names
- * the file in messages. */
+/* Lists the floating-point tensors of the state dict in `bytes` (state_dict.h), which must outlive the checkpoint. `what`
+ * names the file in messages. */
 dit_status torch_list(const uint8_t *bytes, size_t size, const char *what, checkpoint *s, dit_error *error);
 
 #endif

@@ -7,7 +7,7 @@
 #include "weights/convert/read/endian.h"
 #include "weights/convert/read/text.h"
 
-/* Sizes of the records without their variable parts, and the most entries taken. */
+/* Sizes of the records without their variable parts, and the largest number of entries. */
 enum { LOCAL = 30, CENTRAL = 46, END = 22, END64 = 56, LOCATOR = 20, ZIP_ENTRIES = 1 << 20 };
 static const uint32_t local_mark = 0x04034b50, central_mark = 0x02014b50, end_mark = 0x06054b50,
                       end64_mark = 0x06064b50, locator_mark = 0x07064b50, descriptor_mark = 0x08074b50;
@@ -16,7 +16,7 @@ enum { FLAG_ENCRYPTED = 0x2041, FLAG_DESCRIPTOR = 8 }; /* encrypted, strongly, o
 typedef struct zip_reader {
   const uint8_t *bytes;
   uint64_t size;
-  uint64_t directory, directory_end, count; /* the central directory's place, and its number of entries */
+  uint64_t directory, directory_end, count; /* offsets of the central directory, and its entries */
   const char *what;
   dit_error *error;
 } zip_reader;
@@ -37,7 +37,8 @@ static dit_status fail_entry(const zip_reader *r, dit_status status, const zip_e
                    sentence);
 }
 
-/* The end record: the last thing in the file but for a comment that fills the rest exactly. `size`: there is none. */
+/* Returns the offset of the end record, which only a comment that fills the rest exactly may follow; r->size if there is
+ * none. */
 static uint64_t find_end(const zip_reader *r) {
   for (uint64_t comment = 0; comment <= 0xffff && comment + END <= r->size; comment++) {
     uint64_t at = r->size - END - comment;
@@ -46,16 +47,16 @@ static uint64_t find_end(const zip_reader *r) {
   return r->size;
 }
 
-/* The zip64 end record that the locator before `end` points to. Both records must tell the same. */
+/* Reads the zip64 end record that the locator before `end` points to. Both end records must agree. */
 static dit_status read_end64(zip_reader *r, uint64_t end) {
   const uint8_t *locator = r->bytes + end - LOCATOR, *short_end = r->bytes + end;
   uint64_t at = load_le64(locator + 8), limit = end - LOCATOR;
-  if (load_le32(locator + 4) != 0 || load_le32(locator + 16) > 1) return fail(r, "it is one part of several");
+  if (load_le32(locator + 4) != 0 || load_le32(locator + 16) > 1) return fail(r, "it is one part of a split archive");
   if (at > limit || limit - at < END64) return fail(r, "the zip64 end record lies outside");
   const uint8_t *p = r->bytes + at;
   if (load_le32(p) != end64_mark || load_le64(p + 4) != limit - at - 12) return fail(r, "no zip64 end record");
   if (load_le32(p + 16) != 0 || load_le32(p + 20) != 0 || load_le64(p + 24) != load_le64(p + 32)) {
-    return fail(r, "it is one part of several");
+    return fail(r, "it is one part of a split archive");
   }
   r->count = load_le64(p + 32);
   r->directory = load_le64(p + 48);
@@ -76,7 +77,7 @@ static dit_status read_end(zip_reader *r) {
   if (end == r->size) return fail(r, "its end is missing; the file is probably not complete, so fetch it again");
   const uint8_t *p = r->bytes + end;
   if (load_le16(p + 4) != 0 || load_le16(p + 6) != 0 || load_le16(p + 8) != load_le16(p + 10)) {
-    return fail(r, "it is one part of several");
+    return fail(r, "it is one part of a split archive");
   }
   if (end >= LOCATOR && load_le32(p - LOCATOR) == locator_mark) return read_end64(r, end);
   r->count = load_le16(p + 10);
@@ -86,7 +87,8 @@ static dit_status read_end(zip_reader *r) {
   return DIT_OK;
 }
 
-/* The 64-bit values of an extra field: as many of `values` as are not NULL, in order. 0: not there or malformed. */
+/* Reads the 64-bit values of an extra field into those of `values` that are not NULL, in order. Returns 0 if they are
+ * missing or malformed. */
 static int read_extra(const uint8_t *extra, size_t length, uint64_t *values[3]) {
   while (length >= 4) {
     size_t size = load_le16(extra + 2);
@@ -107,7 +109,7 @@ static int read_extra(const uint8_t *extra, size_t length, uint64_t *values[3]) 
   return 0;
 }
 
-/* The central header at *at, which moves behind it. */
+/* Takes the central header at *at. */
 static dit_status read_central(const zip_reader *r, uint64_t *at, zip_entry *e, zip_central *c) {
   uint64_t left = r->directory_end - *at;
   const uint8_t *p = r->bytes + *at;
@@ -132,13 +134,14 @@ static dit_status read_central(const zip_reader *r, uint64_t *at, zip_entry *e, 
   }
   if (c->method == 0 && c->size != c->packed)
     return fail_entry(r, DIT_ERROR_FORMAT, e, "is stored, but with two sizes");
-  if (load_le16(p + 34) != 0) return fail(r, "it is one part of several");
+  if (load_le16(p + 34) != 0) return fail(r, "it is one part of a split archive");
   e->size = c->packed;
   e->compressed = c->method != 0;
   return DIT_OK;
 }
 
-/* Sizes and CRC follow the data: mark, crc, and both sizes in 32 or 64 bits. Its length, 0 if it is not right. */
+/* Returns the length of the descriptor that follows the data: mark, CRC, and both sizes in 32 or 64 bits. 0 if it does not
+ * match the central header. */
 static uint64_t descriptor_length(const zip_reader *r, const zip_entry *e, const zip_central *c, uint64_t at) {
   const uint8_t *p = r->bytes + at;
   uint64_t left = r->directory - at;
@@ -150,7 +153,7 @@ static uint64_t descriptor_length(const zip_reader *r, const zip_entry *e, const
 /* Compares the local header with the central one, and finds the data. */
 static dit_status read_local(const zip_reader *r, zip_entry *e, const zip_central *c) {
   if (c->local > r->directory || r->directory - c->local < LOCAL) {
-    return fail_entry(r, DIT_ERROR_FORMAT, e, "begins outside of the file");
+    return fail_entry(r, DIT_ERROR_FORMAT, e, "begins outside the file");
   }
   const uint8_t *p = r->bytes + c->local;
   uint64_t left = r->directory - c->local;
@@ -168,18 +171,18 @@ static dit_status read_local(const zip_reader *r, zip_entry *e, const zip_centra
   if ((wide[0] || wide[1]) && !read_extra(p + LOCAL + name, extra, wide)) {
     return fail_entry(r, DIT_ERROR_FORMAT, e, "has no 64-bit sizes in its local header");
   }
-  int later = c->flags & FLAG_DESCRIPTOR; /* then they may be 0 here */
+  int later = c->flags & FLAG_DESCRIPTOR; /* then sizes and CRC may be 0 here */
   if (!(crc == e->crc || (later && crc == 0)) || !(packed == c->packed || (later && packed == 0)) ||
       !(size == c->size || (later && size == 0))) {
     return fail_entry(r, DIT_ERROR_FORMAT, e, "has another size or CRC in its local header");
   }
-  if (e->size > left - header) return fail_entry(r, DIT_ERROR_FORMAT, e, "ends outside of the file");
+  if (e->size > left - header) return fail_entry(r, DIT_ERROR_FORMAT, e, "ends outside the file");
   e->data = p + header;
   e->begin = c->local;
   e->end = c->local + header + e->size;
   if (later) {
     uint64_t length = descriptor_length(r, e, c, e->end);
-    if (length == 0) return fail_entry(r, DIT_ERROR_FORMAT, e, "has another size or CRC behind its data");
+    if (length == 0) return fail_entry(r, DIT_ERROR_FORMAT, e, "has another size or CRC after its data");
     e->end += length;
   }
   return DIT_OK;
@@ -200,7 +203,7 @@ static int compare_entries(const void *a, const void *b) {
   return compare_text(x->name, x->name_length, y->name, y->name_length);
 }
 
-/* No byte and no name belongs to two entries. Leaves them sorted by name. */
+/* Checks that no byte and no name belongs to two entries, and leaves the entries sorted by name. */
 static dit_status check_disjoint(const zip_reader *r, zip *archive) {
   zip_entry *e = archive->entries;
   qsort(e, archive->count, sizeof *e, compare_begin);
@@ -209,7 +212,7 @@ static dit_status check_disjoint(const zip_reader *r, zip *archive) {
   }
   qsort(e, archive->count, sizeof *e, compare_entries);
   for (size_t i = 1; i < archive->count; i++) {
-    if (compare_entries(&e[i - 1], &e[i]) == 0) return fail_entry(r, DIT_ERROR_FORMAT, &e[i], "is there twice");
+    if (compare_entries(&e[i - 1], &e[i]) == 0) return fail_entry(r, DIT_ERROR_FORMAT, &e[i], "occurs twice");
   }
   return DIT_OK;
 }

@@ -22,7 +22,7 @@ static dit_status append(model_content *m, const layout *l, dit_error *error) {
   return DIT_OK;
 }
 
-/* The transformer comes first in the file, so it must come first here. */
+/* Checks that a network may be added. The transformer comes first in the file, so it must come first here. */
 static dit_status check_order(const model_content *m, int network, dit_error *error) {
   if (network == NETWORK_TRANSFORMER ? m->has_dit : m->has_vae)
     return dit__fail(error, DIT_ERROR_ARGUMENT, "a second %s; a model file holds one of each",
@@ -68,8 +68,8 @@ static int compare_tensors(const void *a, const void *b) {
   return strcmp(((const dit__tensor *)a)->name, ((const dit__tensor *)b)->name);
 }
 
-/* A tensor of a model file as its network lists it; one that no network has, which the library does not look at, has no
- * role there. */
+/* Returns a tensor of a model file as its network lists it. A tensor that no network lists is ignored by the library, and
+ * kept as it is. */
 static dit__tensor describe_tensor(const layout *sorted, const checkpoint_tensor *t) {
   dit__tensor plain;
   memset(&plain, 0, sizeof plain);
@@ -88,7 +88,8 @@ dit_status content_add_model_file(model_content *m, const checkpoint *s, dit_err
   dit__contents contents;
   layout l = {NULL, 0, 0};
   if (m->count)
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "a model file is written again alone; give checkpoints to join");
+    return dit__fail(error, DIT_ERROR_ARGUMENT,
+                     "a model file can only be converted alone; to join networks, give their checkpoints");
   dit_status status = dit__model_check(s->model_file, &contents, error);
   if (!status) status = layout_networks(&contents.dit, &contents.vae, &l, error);
   if (!status) m->tensors = (content_tensor *)calloc(s->count + 1, sizeof *m->tensors);

@@ -16,9 +16,9 @@ typedef struct content_tensor {
 
 typedef struct model_content {
   int has_dit, has_vae;
-  int synthetic_dit;     /* the transformer is made by rule, so that its classes are known */
+  int synthetic_dit;     /* 1: the transformer is made by rule, so its classes are known */
   const dit__gguf *file; /* the keys of a model file that is written again; NULL: the model is made of checkpoints */
-  int diffusers;         /* 1: of that file, trained with the formulas of diffusers (dit.forward) */
+  int diffusers;         /* 1: that file says dit.forward diffusers */
   transformer_geometry dit;
   autoencoder_geometry vae;
   content_tensor *tensors; /* the transformer's, then the autoencoder's */

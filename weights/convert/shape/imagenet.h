@@ -1,4 +1,4 @@
-/* Names for models of 1000 classes that come without any. */
+/* Names for models of 1000 classes that have none. */
 #ifndef DIT_CONVERT_IMAGENET_H
 #define DIT_CONVERT_IMAGENET_H
 

@@ -19,7 +19,7 @@ int infer_network(const checkpoint *s, dit_error *error) {
   return 0;
 }
 
-/* A tensor the geometry is read from. */
+/* Finds a tensor that the geometry is read from. */
 static const checkpoint_tensor *anchor(const checkpoint *s, const char *name, int rank, dit_error *error) {
   const checkpoint_tensor *t = checkpoint_find(s, name);
   if (!t) {
@@ -33,7 +33,8 @@ static const checkpoint_tensor *anchor(const checkpoint *s, const char *name, in
   return NULL;
 }
 
-/* One more than the greatest number N < limit in the names that begin with prefix N "."; 0 if there is none. */
+/* Returns one more than the largest number N below `limit` of which a name begins with PREFIX N "."; 0 if there is
+ * none. */
 static int64_t count_of(const checkpoint *s, const char *prefix, int64_t limit) {
   size_t length = strlen(prefix);
   int64_t count = 0;
@@ -59,10 +60,10 @@ static dit_status config_integer(const json_value *config, const char *key, int6
   const json_value *v = json_member(config, key);
   int64_t says;
   if (!v || v->kind == JSON_NULL || (json_integer(v, INT64_MIN, INT64_MAX, &says) && says == have)) return DIT_OK;
-  return config_disagrees(key, v->kind == JSON_NUMBER ? v->text : "no number", have, error);
+  return config_disagrees(key, v->kind == JSON_NUMBER ? v->text : "not a number", have, error);
 }
 
-/* A string, or all strings of an array, must be the one kind this library knows. */
+/* Checks that a string, or every string of an array, is the one kind that the library knows. */
 static dit_status config_kind(const json_value *config, const char *key, const char *kind, dit_error *error) {
   const json_value *v = json_member(config, key);
   if (!v) return DIT_OK;
@@ -72,16 +73,16 @@ static dit_status config_kind(const json_value *config, const char *key, const c
   return DIT_OK;
 }
 
-/* A real number that may be absent. */
+/* Reads a real number that may be absent. */
 static dit_status config_real(const json_value *config, const char *key, double *out, dit_error *error) {
   const json_value *v = json_member(config, key);
   if (!v || v->kind == JSON_NULL) return DIT_OK;
-  if (v->kind != JSON_NUMBER) return dit__fail(error, DIT_ERROR_FORMAT, "config.json: %s is no number", key);
+  if (v->kind != JSON_NUMBER) return dit__fail(error, DIT_ERROR_FORMAT, "config.json: %s is not a number", key);
   *out = v->number;
   return DIT_OK;
 }
 
-/* A switch that must be as this library has it, if it is there. */
+/* Checks that a switch, if it is there, has the value that the library implements. */
 static dit_status config_switch(const json_value *config, const char *key, int must, dit_error *error) {
   const json_value *v = json_member(config, key);
   if (!v || v->kind == (must ? JSON_TRUE : JSON_FALSE)) return DIT_OK;
@@ -90,7 +91,8 @@ static dit_status config_switch(const json_value *config, const char *key, int m
 
 /* ---- The transformer ---- */
 
-/* What the shapes of a transformer cannot tell: heads, the side of the latent, and an epsilon. */
+/* Checks a configuration against the shapes, and reads what they cannot tell: heads, the side of the latent, and an
+ * epsilon. */
 static dit_status read_dit_config(const json_value *config, transformer_geometry *g, dit_error *error) {
   int64_t heads = 0, dim = 0;
   dit_status status = config_kind(config, "norm_type", "ada_norm_zero", error);
@@ -105,7 +107,7 @@ static dit_status read_dit_config(const json_value *config, transformer_geometry
   if (!status) status = config_real(config, "norm_eps", &g->norm_eps, error);
   if (status) return status;
   if (!(g->norm_eps >= 0 && g->norm_eps <= 1))
-    return dit__fail(error, DIT_ERROR_FORMAT, "config.json: norm_eps must be within 0 and 1");
+    return dit__fail(error, DIT_ERROR_FORMAT, "config.json: norm_eps must be 0 to 1");
   g->null_known = json_member(config, "num_embeds_ada_norm") != NULL;
   json_integer(json_member(config, "sample_size"), 1, 4096, &g->latent);
   if (json_integer(json_member(config, "num_attention_heads"), 1, g->hidden, &heads) &&
@@ -123,12 +125,11 @@ static dit_status infer_heads(transformer_geometry *g, const infer_hints *hints,
     if (g->hidden == dit__variants[i].hidden) g->heads = dit__variants[i].heads;
   if (g->heads) return DIT_OK;
   if (g->hidden % 64)
-    return dit__fail(
-        error, DIT_ERROR_ARGUMENT,
-        "a hidden size of %d does not tell the number of attention heads, nor do the tensors; give --heads N",
-        (int)g->hidden);
+    return dit__fail(error, DIT_ERROR_ARGUMENT,
+                     "neither the hidden size of %d nor the tensors tell the number of attention heads; give --heads N",
+                     (int)g->hidden);
   g->heads = g->hidden / 64;
-  snprintf(note, room, "assuming %d heads of 64 channels; --heads N says otherwise", (int)g->heads);
+  snprintf(note, room, "assuming %d heads of 64 channels; if that is wrong, give --heads N", (int)g->heads);
   return DIT_OK;
 }
 
@@ -145,7 +146,8 @@ static dit_status infer_latent(const checkpoint *s, transformer_geometry *g, con
   if (!t) return DIT_ERROR_FORMAT;
   while (grid * grid < (int64_t)t->shape[1]) grid++;
   if (grid * grid != (int64_t)t->shape[1] || t->shape[0] != 1)
-    return dit__fail(error, DIT_ERROR_FORMAT, "tensor pos_embed: %d positions make no square grid", (int)t->shape[1]);
+    return dit__fail(error, DIT_ERROR_FORMAT, "tensor pos_embed: %d positions do not form a square grid",
+                     (int)t->shape[1]);
   g->latent = grid * g->patch;
   if (hints->latent && hints->latent != g->latent)
     return dit__fail(error, DIT_ERROR_ARGUMENT,
@@ -194,7 +196,7 @@ static dit_status config_blocks(const json_value *config, const autoencoder_geom
                      "config.json: block_out_channels must have %d numbers, as the tensors say", (int)g->levels);
   for (const json_value *e = v->child; e; e = e->next, i++)
     if (!json_integer(e, INT64_MIN, INT64_MAX, &says) || says != g->blocks[i])
-      return config_disagrees("block_out_channels", e->kind == JSON_NUMBER ? e->text : "no number", g->blocks[i],
+      return config_disagrees("block_out_channels", e->kind == JSON_NUMBER ? e->text : "not a number", g->blocks[i],
                               error);
   return DIT_OK;
 }
@@ -209,7 +211,7 @@ static dit_status config_scale(const json_value *config, autoencoder_geometry *g
   return config_real(config, "scaling_factor", &g->scaling_factor, error);
 }
 
-/* Checks a configuration against the shapes, and takes from it what they cannot tell. */
+/* Checks a configuration against the shapes, and reads what they cannot tell. */
 static dit_status read_vae_config(const json_value *config, const infer_hints *hints, autoencoder_geometry *g,
                                   dit_error *error) {
   dit_status status = config_blocks(config, g, error);
@@ -224,7 +226,7 @@ static dit_status read_vae_config(const json_value *config, const infer_hints *h
   const json_value *groups = json_member(config, "norm_num_groups");
   if (status || !groups) return status;
   if (!json_integer(groups, 1, 8192, &g->groups))
-    return dit__fail(error, DIT_ERROR_FORMAT, "config.json: norm_num_groups must be a whole number");
+    return dit__fail(error, DIT_ERROR_FORMAT, "config.json: norm_num_groups must be an integer");
   if (hints->groups && hints->groups != g->groups)
     return dit__fail(error, DIT_ERROR_ARGUMENT, "config.json: norm_num_groups is %d, but --groups says %d",
                      (int)g->groups, (int)hints->groups);
@@ -261,7 +263,7 @@ dit_status infer_autoencoder(const checkpoint *s, const infer_hints *hints, auto
   if (status) return status;
   if (!g->groups) {
     g->groups = 32;
-    snprintf(note, room, "assuming 32 groups of channels; --groups N says otherwise");
+    snprintf(note, room, "assuming 32 groups of channels; if that is wrong, give --groups N");
     for (int64_t i = 0; i < g->levels; i++)
       if (g->blocks[i] % 32)
         return dit__fail(
@@ -274,8 +276,8 @@ dit_status infer_autoencoder(const checkpoint *s, const infer_hints *hints, auto
   if (g->scaling_factor == 0) {
     g->scaling_factor = 0.18215;
     size_t used = strlen(note);
-    snprintf(note + used, room - used, "%sassuming a scaling factor of 0.18215; --scaling-factor X says otherwise",
-             used ? "; " : "");
+    snprintf(note + used, room - used,
+             "%sassuming a scaling factor of 0.18215; if that is wrong, give --scaling-factor X", used ? "; " : "");
   }
   return layout_check_autoencoder(g, error) ? DIT_OK : DIT_ERROR_FORMAT;
 }

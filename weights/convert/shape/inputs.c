@@ -16,7 +16,7 @@ static dit_status fail_memory(const char *path, dit_error *error) {
   return dit__fail(error, DIT_ERROR_MEMORY, "%s: out of memory", path);
 }
 
-/* One file or folder of one model. */
+/* Adds a file or folder of one network. */
 static dit_status add_one(inputs *in, const char *path, int kind, const char *variant, dit_error *error) {
   if (in->count == MAX_INPUTS) return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: too many inputs", path);
   input *to = &in->list[in->count];
@@ -29,14 +29,14 @@ static dit_status add_one(inputs *in, const char *path, int kind, const char *va
   to->kind = to->s->model_file ? INPUT_MODEL_FILE : infer_network(to->s, error);
   if (!to->kind) return error ? error->status : DIT_ERROR_FORMAT;
   if (kind && to->kind != kind)
-    return dit__fail(error, DIT_ERROR_FORMAT, "%s: is no %s", path,
-                     kind == NETWORK_TRANSFORMER ? "transformer" : "autoencoder");
+    return dit__fail(error, DIT_ERROR_FORMAT, "%s: is not %s", path,
+                     kind == NETWORK_TRANSFORMER ? "a transformer" : "an autoencoder");
   return DIT_OK;
 }
 
 /* ---- Pipelines ---- */
 
-/* id2label: {"0": "tench, Tinca tinca", ...}. */
+/* Reads id2label: {"0": "tench, Tinca tinca", ...}. */
 static dit_status read_labels(inputs *in, const json_value *index, const char *path, dit_error *error) {
   const json_value *map = json_member(index, "id2label");
   size_t count = 0;
@@ -45,7 +45,7 @@ static dit_status read_labels(inputs *in, const json_value *index, const char *p
     char *end;
     unsigned long id = strtoul(v->key, &end, 10);
     if (end == v->key || *end || v->key[0] < '0' || v->key[0] > '9' || id >= LABELS_LIMIT || v->kind != JSON_STRING)
-      return dit__fail(error, DIT_ERROR_FORMAT, "%s: id2label must give numbers of classes their names", path);
+      return dit__fail(error, DIT_ERROR_FORMAT, "%s: id2label must map class numbers to names", path);
     if (id >= count) count = id + 1;
   }
   in->labels = (char **)calloc(count, sizeof *in->labels);
@@ -87,12 +87,13 @@ static dit_status check_pipeline(const json_value *index, const char *path, dit_
   const char *text = name && name->kind == JSON_STRING ? name->text : "?";
   char shown[TEXT_SHOWN];
   if (strcmp(text, "DiTPipeline") == 0) return DIT_OK;
-  return dit__fail(error, DIT_ERROR_UNSUPPORTED,
-                   "%s: a pipeline of class %s; DiTPipeline is read. Of others, give the vae folder alone", path,
-                   text_shown(shown, text, strlen(text)));
+  return dit__fail(
+      error, DIT_ERROR_UNSUPPORTED,
+      "%s: a pipeline of class %s; only DiTPipeline is supported. To use its autoencoder, give its vae folder", path,
+      text_shown(shown, text, strlen(text)));
 }
 
-/* A transformer, an autoencoder, how to sample, and the names of the classes. */
+/* Adds a transformer, an autoencoder, a schedule, and the names of the classes. */
 static dit_status add_pipeline(inputs *in, const char *folder, int kind, const char *variant, dit_error *error) {
   char *path = file_join(folder, "model_index.json");
   if (!path) return fail_memory(folder, error);

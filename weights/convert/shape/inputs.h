@@ -1,4 +1,5 @@
-/* What the command line names: files, folders and whole pipelines, opened, with official names, and recognised. */
+/* What the command line names: files, folders and whole pipelines, which are opened here, and their tensors given
+ * official names. */
 #ifndef DIT_CONVERT_INPUTS_H
 #define DIT_CONVERT_INPUTS_H
 
@@ -19,15 +20,15 @@ typedef struct input {
 typedef struct inputs {
   input list[MAX_INPUTS];
   int count;
-  int pipeline; /* a diffusers pipeline is among them */
+  int pipeline; /* 1: a diffusers pipeline is among them */
   int has_schedule;
   schedule schedule; /* the pipeline's */
   char **labels;     /* the pipeline's id2label; "" for a class without a name */
   size_t label_count;
 } inputs;
 
-/* Opens what is at `path` and appends it. A pipeline folder counts as its transformer and its autoencoder; kind, if not
- * 0, chooses one, and is what any other input must be. */
+/* Opens what is at `path` and appends it. A pipeline folder is its transformer and its autoencoder. `kind`, if not 0,
+ * chooses one of the two, and is what any other input must be. */
 dit_status inputs_add(inputs *in, const char *path, int kind, const char *variant, dit_error *error);
 void inputs_free(inputs *in);
 

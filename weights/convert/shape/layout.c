@@ -59,7 +59,7 @@ int layout_check_autoencoder(const autoencoder_geometry *g, dit_error *error) {
   return 1;
 }
 
-/* The classes stand for all rows of the table here. */
+/* Here all rows of the label table count as classes. */
 static dit__transformer transformer_of(const transformer_geometry *g) {
   const dit__transformer dit = {
       .present = 1,
@@ -103,7 +103,7 @@ static dit_status append(void *user, const dit__tensor *tensor) {
     l->room = room;
   }
   l->tensors[l->count] = *tensor;
-  memset(&l->tensors[l->count++].into, 0, sizeof tensor->into); /* what was listed does not stay */
+  memset(&l->tensors[l->count++].into, 0, sizeof tensor->into); /* the network that was listed may be gone soon */
   return DIT_OK;
 }
 

@@ -6,7 +6,7 @@
 
 enum { NETWORK_TRANSFORMER = 1, NETWORK_AUTOENCODER = 2 }; /* the kinds of networks */
 
-enum { MAX_BLOCKS = 1024 }; /* that names are looked for; the library runs DIT__MAX_DEPTH of them */
+enum { MAX_BLOCKS = 1024 }; /* whose names are known; the library runs DIT__MAX_DEPTH of them */
 
 typedef struct transformer_geometry {
   int64_t hidden, depth, heads, patch;
@@ -24,7 +24,7 @@ typedef struct autoencoder_geometry {
   double scaling_factor;
 } autoencoder_geometry;
 
-/* Return 0, with a sentence in *error, if the geometry is none that the library runs. */
+/* Return 1, or 0 with a sentence in *error if the library does not run a network of this geometry. */
 int layout_check_transformer(const transformer_geometry *g, dit_error *error);
 int layout_check_autoencoder(const autoencoder_geometry *g, dit_error *error);
 

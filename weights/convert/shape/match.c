@@ -19,7 +19,7 @@ static void shape_text(int rank, const uint64_t *shape, char *out, size_t room) 
   if (used < room) snprintf(out + used, room - used, "]");
 }
 
-/* What is wrong with a checkpoint: ten lines, and how many more. */
+/* What is wrong with a checkpoint: ten lines, and the number of further ones. */
 typedef struct findings {
   char *report;
   size_t room, used;

@@ -10,7 +10,7 @@
 #include "weights/convert/shape/names_parts.h"
 #include "weights/convert/shape/names_vae.h"
 
-/* Removes what was dropped. */
+/* Removes the tensors that were dropped. */
 static void sweep(checkpoint *s) {
   size_t kept = 0;
   for (size_t i = 0; i < s->count; i++)
@@ -20,25 +20,25 @@ static void sweep(checkpoint *s) {
 
 /* ---- Prefixes ---- */
 
-/* Every model has one tensor of such a name. */
+/* Every network has one tensor with one of these names. */
 static const char *const anchors[] = {"x_embedder.proj.weight", "pos_embed.proj.weight", "decoder.conv_in.weight"};
 
-/* The length of what precedes an anchor at the end of a name; -1: it is none. */
+/* Returns the length of what precedes an anchor at the end of a name, or -1 if the name does not end with it. */
 static int prefix_length(const char *name, const char *anchor) {
   size_t length = strlen(name), tail = strlen(anchor);
   if (length < tail || strcmp(name + length - tail, anchor)) return -1;
   return length == tail || name[length - tail - 1] == '.' ? (int)(length - tail) : -1;
 }
 
-/* Whether a prefix names a moving average: "ema_model.", "model_ema.", "module.ema.". */
+/* Returns whether a prefix names a moving average: "ema_model.", "model_ema.", "module.ema.". */
 static int is_average(const char *name, int length) {
   for (int i = 0; i + 3 < length; i++)
     if (strncmp(name + i, "ema", 3) == 0) return 1;
   return 0;
 }
 
-/* Finds the prefix of the model: none if a name has none, else that of a moving average, else the only one. A
- * transformer goes before an autoencoder. *length is -1 if nothing is known here. */
+/* Finds the prefix of the network: no prefix if there is a name without one, else that of a moving average, else the only
+ * one. A transformer is preferred to an autoencoder. *length becomes -1 if there is no known network. */
 static dit_status find_prefix(const names_reader *r, const char **prefix, int *length) {
   *length = -1;
   for (size_t kind = 0; kind < sizeof anchors / sizeof *anchors && *length < 0; kind++) {
@@ -64,7 +64,7 @@ static dit_status find_prefix(const names_reader *r, const char **prefix, int *l
   return DIT_OK;
 }
 
-/* Cuts the prefix off; what has it not belongs to something else. */
+/* Cuts the prefix off. Tensors without it belong to something else, and are dropped. */
 static dit_status strip_prefix(const names_reader *r, char *note, size_t room) {
   const char *found = NULL;
   int length;
@@ -90,7 +90,7 @@ static dit_status strip_prefix(const names_reader *r, char *note, size_t room) {
   return DIT_OK;
 }
 
-/* ---- All of it ---- */
+/* ---- All names ---- */
 
 static int has_name(const checkpoint *s, const char *name) { return checkpoint_find(s, name) != NULL; }
 

@@ -31,7 +31,7 @@ static const name_pair dit_block[] = {
     {"ff.net.2.bias", "mlp.fc2.bias"},
 };
 
-/* Every block has its own copy of these. */
+/* Every block has a copy of these. */
 enum { EMBEDDERS = 5 };
 static const name_pair dit_embedder[EMBEDDERS] = {
     {"norm1.emb.timestep_embedder.linear_1.weight", "t_embedder.mlp.0.weight"},
@@ -56,7 +56,7 @@ static int same_extents(const checkpoint_tensor *a, const checkpoint_tensor *b, 
   return same;
 }
 
-/* Whether two tensors hold the same numbers; -1 without memory. */
+/* Returns 1 if two tensors hold the same numbers, 0 if not, -1 without memory. */
 static int same_values(const checkpoint_tensor *a, const checkpoint_tensor *b) {
   uint64_t count = checkpoint_elements(a);
   if (!same_extents(a, b, 0)) return 0;
@@ -73,7 +73,8 @@ static int same_values(const checkpoint_tensor *a, const checkpoint_tensor *b) {
   return same;
 }
 
-/* One of the embedders of block `block`: the first's is renamed, the others must be equal to it and are left out. */
+/* Takes an embedder of block `block`: that of the first block is renamed; the others must be equal to it, and are
+ * dropped. */
 static dit_status take_embedder(const names_reader *r, checkpoint_tensor *t, checkpoint_tensor *first, int which,
                                 int block) {
   if (t == first) return names_rename_to(r, t, dit_embedder[which].to);
@@ -89,7 +90,7 @@ static dit_status take_embedder(const names_reader *r, checkpoint_tensor *t, che
   return DIT_OK;
 }
 
-/* Rows of q, k and v (parts[0..2]), which are left out, become qkv. The joined tensor takes the place of the first. */
+/* Joins the rows of q, k and v (parts[0..2]) to qkv, which replaces the first of them; the others are dropped. */
 static dit_status join_rows(const names_reader *r, checkpoint_tensor *const *parts, const char *name) {
   checkpoint_tensor *list = (checkpoint_tensor *)calloc(3, sizeof *list);
   checkpoint_tensor joined = *parts[0];
@@ -119,7 +120,7 @@ static int can_join(checkpoint_tensor *const *parts) {
   return 1;
 }
 
-/* rows: [MAX_BLOCKS][6] tensors named dit_rows. */
+/* Joins q, k and v of every block. rows: [MAX_BLOCKS][6] tensors, in the order of dit_rows. */
 static dit_status join_all(const names_reader *r, checkpoint_tensor **rows) {
   dit_status status = DIT_OK;
   for (int block = 0; block < MAX_BLOCKS; block++)

@@ -16,13 +16,13 @@ typedef struct name_pair {
 
 dit_status names_fail_memory(const names_reader *r);
 dit_status names_rename_to(const names_reader *r, checkpoint_tensor *t, const char *name);
-/* Marks a tensor as left out: its name is NULL until names.c removes it. */
+/* Drops a tensor: its name becomes NULL, and names.c removes it later. */
 void names_drop(checkpoint_tensor *t);
 
-const char *names_after(const char *name, const char *prefix); /* what follows `prefix` in `name`, or NULL */
-/* A number below `limit` and a point; what follows, or NULL. */
+const char *names_after(const char *name, const char *prefix); /* returns what follows, or NULL */
+/* Takes a number below `limit` and a point. Returns what follows, or NULL. */
 const char *names_take_index(const char *text, int limit, int *out);
-/* What a name is translated to; NULL: it is not in the list. */
+/* Returns what a name is translated to, or NULL if it is not in the list. */
 const char *names_translate(const name_pair *pairs, size_t count, const char *name);
 #define NAMES_TRANSLATE(pairs, name) names_translate(pairs, sizeof(pairs) / sizeof *(pairs), name)
 

@@ -61,7 +61,7 @@ static int take_word(scheduler_reader *r, const char *key, const word *words, co
   return words[0].value;
 }
 
-/* A key that may hold one word alone. */
+/* Checks that a key, if it is there, holds the one word that is supported. */
 static void must_be(scheduler_reader *r, const char *key, const char *text) {
   const word words[] = {{text, 0}, {NULL, 0}};
   take_word(r, key, words, text);

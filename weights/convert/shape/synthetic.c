@@ -22,7 +22,7 @@ static int ends_with(const char *name, const char *end) {
   return a >= b && strcmp(name + a - b, end) == 0;
 }
 
-/* How much larger than unit variance in, unit variance out; the first suffix that fits counts. */
+/* Returns the gain over weights that keep unit variance. The first suffix that fits counts. */
 static double gain_of(const char *name) {
   static const struct {
     const char *suffix;
@@ -71,7 +71,7 @@ void synthetic_read(const synthetic_rule *rule, uint64_t first, uint64_t count, 
     z ^= z >> 31;
     float unit = (float)((int32_t)(z >> 40) - (1 << 23)) * 0x1p-23f; /* exact, in [-1, 1) */
     float value = unit * rule->scale;
-    out[i] = rule->norm ? 1 + value : value; /* a norm's product is exact, so that fusing it would change nothing */
+    out[i] = rule->norm ? 1 + value : value; /* the product is exact for norms, so fusing it changes no bit */
   }
 }
 
@@ -98,7 +98,7 @@ static dit_status bad_spec(const char *text, const char *why, dit_error *error) 
       text, why);
 }
 
-/* A decimal number of at most nine digits; NULL if there is none, else what follows it. */
+/* Takes a decimal number of at most nine digits. Returns what follows it, or NULL if there is no number. */
 static const char *take_number(const char *text, int64_t *out) {
   int64_t value = 0;
   int digits = 0;
@@ -110,7 +110,7 @@ static const char *take_number(const char *text, int64_t *out) {
   return digits ? text : NULL;
 }
 
-/* "XL/2:256" */
+/* Parses "XL/2:256". */
 static dit_status parse_name(const char *text, transformer_geometry *g, dit_error *error) {
   for (int i = 0; i < DIT__VARIANTS; i++) {
     const dit__variant *v = &dit__variants[i];
@@ -135,7 +135,7 @@ typedef struct field {
   int given;
 } field;
 
-/* "a=1,b=2"; "blocks=32+64" goes to `vae`. */
+/* Parses "a=1,b=2"; "blocks=32+64" goes to `vae`. */
 static dit_status parse_fields(const char *text, const char *at, field *fields, int count, autoencoder_geometry *vae,
                                dit_error *error) {
   for (;;) {
@@ -150,7 +150,7 @@ static dit_status parse_fields(const char *text, const char *at, field *fields, 
     if (f->value == &vae->blocks[0])
       for (vae->levels = 1; at && *at == '+' && vae->levels < DIT__MAX_VAE_LEVELS; vae->levels++)
         at = take_number(at + 1, &vae->blocks[vae->levels]);
-    if (!at || (*at && *at != ',')) return bad_spec(text, "no number where one must be", error);
+    if (!at || (*at && *at != ',')) return bad_spec(text, "a number is missing", error);
     if (!*at) return DIT_OK;
     at++;
   }

@@ -13,11 +13,11 @@ enum {
   D = Q4_DIRECTIONS,
   TOGETHER = 16,      /* rows that are rounded side by side */
   CODE_SIZES = 3,     /* 4, 5 and 6 bits */
-  SMALL_HIDDEN = 256, /* of a model that gets a bit more */
-  RANGES = 8,         /* how far a grid may reach, in sixteenths of a row's largest number: 16 .. 9 */
+  SMALL_HIDDEN = 256, /* up to which a model gets one bit more */
+  RANGES = 8,         /* of a codebook: 16/16 to 9/16 of a row's largest number */
   BINS = 64,          /* of a histogram of absolute values */
-  POINTS = 8,         /* of a bin, where errors are taken */
-  FINE = 4,           /* parts of a whole number in which the nearest code is looked up */
+  POINTS = 8,         /* of a bin at which errors are evaluated */
+  FINE = 4,           /* entries of the table of nearest codes for each integer */
   PLACES = 2 * 127 * FINE + 1
 };
 
@@ -27,7 +27,7 @@ struct q4_encoder {
   float loss[CODE_SIZES][DIT__Q4_CODEBOOKS][RANGES][BINS + 1]; /* mean squared error of a bin; largest number = 1 */
 };
 
-/* ---- How many bits ---- */
+/* ---- Bits of a row ---- */
 
 /* Bits of a row in a large model: by what an error in 4 bits costs a pass of DiT-XL/2, which was measured for each part
  * and each quarter of the depth; twice the error is worth one bit. docs/q4.md has the figures. */
@@ -90,7 +90,7 @@ dit_status q4_encoder_open(q4_encoder **out, dit_error *error) {
       for (int place = 0; place < PLACES; place++)
         e->nearest[w][codebook][place] = (uint8_t)nearest_code(value, 16 << w, (float)place / FINE - 127);
       for (int range = 0; range < RANGES; range++)
-        for (int bin = 0; bin <= BINS; bin++) /* one more, for the largest number itself */
+        for (int bin = 0; bin <= BINS; bin++) /* the last one is for the largest number itself */
           e->loss[w][codebook][range][bin] =
               bin_loss(e, w, codebook, (float)(16 - range) / 16, bin < BINS ? bin : BINS - 1);
     }
@@ -99,7 +99,7 @@ dit_status q4_encoder_open(q4_encoder **out, dit_error *error) {
 
 void q4_encoder_close(q4_encoder *e) { free(e); }
 
-/* ---- A row's grid ---- */
+/* ---- Codebook and scale of a row ---- */
 
 static float largest(const float *row, int64_t k) {
   float most = 0;
@@ -110,7 +110,7 @@ static float largest(const float *row, int64_t k) {
   return most;
 }
 
-/* The codebook and range that lose least on the numbers of a row. */
+/* Chooses the codebook and range with the least squared error on a histogram of the row. */
 static void choose_grid(const q4_encoder *e, int bits, const float *row, int64_t k, float most, int8_t *row_format,
                         float *scale) {
   float counts[BINS + 1] = {0}, least = FLT_MAX;
@@ -137,7 +137,7 @@ typedef struct rounding {
   const float *values;
   const int8_t *row_formats;
   const float *scales;
-  uint8_t *codes; /* [TOGETHER][k], not packed yet */
+  uint8_t *codes; /* [TOGETHER][k], one in each byte */
 } rounding;
 
 static float nearest(const rounding *r, int row, float x, uint8_t *code) {
@@ -171,7 +171,7 @@ static void round_rows(const rounding *r) {
   }
 }
 
-/* Eight codes in `bits` bytes, the first in the lowest bits. */
+/* Packs eight codes into `bits` bytes, the first into the lowest bits. */
 static void pack_codes(const uint8_t *codes, int64_t k, int bits, uint8_t *out) {
   for (int64_t i = 0; i < k; i += 8, out += bits) {
     uint64_t word = 0;

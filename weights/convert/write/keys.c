@@ -9,7 +9,7 @@
 #include "lib/model/variant.h"
 #include "weights/convert/shape/imagenet.h"
 
-/* Whether 0, s, 2s, ... below 1000 has `steps` entries for a whole s. */
+/* Returns whether 0, s, 2s, ... below 1000 has `steps` entries for some integer s. */
 static int has_ddim_stride(int steps) {
   for (int stride = 1; stride < 1000; stride++)
     if ((999 + stride) / stride == steps) return 1;
@@ -21,7 +21,7 @@ static int has_ddim_stride(int steps) {
 static dit_status check_guidance(double guidance, int channels, int64_t in_channels, int64_t null_class,
                                  dit_error *error) {
   if (null_class < 0 && guidance != 1)
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "a guidance of %g needs a null class, which this model has not",
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "a guidance of %g needs a null class, which this model lacks",
                      guidance);
   if (channels > in_channels)
     return dit__fail(error, DIT_ERROR_ARGUMENT, "--guidance-channels %d: the latent has only %d", channels,
@@ -29,8 +29,8 @@ static dit_status check_guidance(double guidance, int channels, int64_t in_chann
   return DIT_OK;
 }
 
-/* The channels that are guided if nobody says. The official code guides three of four, diffusers' pipeline all; what a
- * model with more channels was trained for, nothing tells. */
+/* Chooses the channels that are guided by default. The official code guides three of four, diffusers' pipeline all; what
+ * a model with more channels was trained for, no file says. */
 static dit_status usual_channels(const model_content *m, const convert_options *options, int *channels,
                                  dit_error *error) {
   *channels = m->dit.in_channels <= 3 || options->pipeline ? -1 : 3;
@@ -74,7 +74,7 @@ static void write_forward(gguf_writer *w, const convert_options *options, double
   if (diffusers) gguf_writer_f64(w, "dit.norm_eps", norm_eps > 0 ? norm_eps : 1e-5);
 }
 
-/* The noise that the model was trained with; and, of a pipeline, how it steps. */
+/* Writes the noise that the model was trained with and, of a pipeline, how it steps. */
 static void write_schedule(gguf_writer *w, const schedule *s) {
   gguf_writer_string(w, "dit.beta_schedule", dit__beta_schedule_words[s ? s->betas : DIT__BETAS_LINEAR]);
   gguf_writer_f64(w, "dit.beta_start", s ? s->beta_start : 0.0001);
@@ -102,8 +102,8 @@ static dit_status write_labels(gguf_writer *w, const convert_options *options, i
   return DIT_OK;
 }
 
-/* Whether a table of labels has a row for no class at all. A checkpoint does not say; 1001 rows are 1000 classes and
- * it, but of a round number of rows all may be classes. */
+/* Decides whether the last row of the label table stands for no class. A checkpoint does not say: 1001 rows are taken for
+ * 1000 classes and the null class, but if the number of rows is round, all of them may be classes. */
 static dit_status decide_null(const model_content *m, const convert_options *options, int64_t *classes,
                               int32_t *null_class, dit_error *error) {
   int64_t rows = m->dit.class_rows;
@@ -117,7 +117,8 @@ static dit_status decide_null(const model_content *m, const convert_options *opt
   *classes = options->null_class == NULL_CLASS_ABSENT ? rows : rows - 1;
   *null_class = options->null_class == NULL_CLASS_ABSENT ? -1 : (int32_t)*classes;
   if (*classes >= 1) return DIT_OK;
-  return dit__fail(error, DIT_ERROR_ARGUMENT, "a label table of one row is the null class alone, or --no-null-class");
+  return dit__fail(error, DIT_ERROR_ARGUMENT,
+                   "a label table of one row would be the null class alone; give --no-null-class if it is a class");
 }
 
 static dit_status write_dit_keys(gguf_writer *w, const model_content *m, const convert_options *options,
@@ -160,7 +161,7 @@ static void write_vae_keys(gguf_writer *w, const autoencoder_geometry *g) {
 
 /* ---- Keys of a model file that is written again ---- */
 
-/* Whether a key of the file gives way to an option. */
+/* Returns whether an option replaces a key of the file. */
 static int is_overridden(const convert_options *options, const char *name, size_t length) {
   const struct {
     const char *key;
@@ -219,7 +220,7 @@ static dit_status copy_keys(gguf_writer *w, const dit__gguf *file, const convert
   return write_overrides(w, file, options, error);
 }
 
-/* ---- All of them ---- */
+/* ---- All keys ---- */
 
 dit_status keys_write(gguf_writer *w, const model_content *m, const convert_options *options, dit_error *error) {
   char variant[64] = "AutoencoderKL";

@@ -22,14 +22,14 @@ static const content_tensor *find(const model_content *m, const char *name) {
   return NULL;
 }
 
-/* `count` elements of a tensor, to be freed; NULL without memory. */
+/* Reads `count` elements of a tensor, to be freed; NULL without memory. */
 static float *read_part(const model_content *m, const content_tensor *t, uint64_t first, uint64_t count) {
   float *values = (float *)malloc((size_t)count * sizeof *values);
   if (values) content_read(m, t, first, count, values);
   return values;
 }
 
-/* A linear layer of the network: its weights and its bias; NULL: there is none. */
+/* A linear layer of the network; both are NULL if there is no such layer. */
 typedef struct layer {
   const content_tensor *weights, *bias;
 } layer;
@@ -73,7 +73,7 @@ static void multiply(const float *w, const float *bias, double weight, int64_t r
 
 /* ---- Conditions ---- */
 
-/* Embeddings [hidden][D] of TIMES timesteps spread over the process, in the even columns. */
+/* Computes the embeddings [hidden][D] of TIMES timesteps spread over the process, in the even columns. */
 static dit_status embed_times(const model_content *m, int diffusers, int64_t hidden, double *out, dit_error *error) {
   float *in[4] = {NULL, NULL, NULL, NULL};
   const layer first = {find(m, "t_embedder.mlp.0.weight"), find(m, "t_embedder.mlp.0.bias")};
@@ -99,8 +99,8 @@ static dit_status embed_times(const model_content *m, int diffusers, int64_t hid
   return status;
 }
 
-/* Time embeddings become conditions: direction 2 t is the mean over classes at time t, 2 t + 1 the last row of the
- * table, which is the null class if there is one. */
+/* Turns time embeddings into conditions: direction 2 t is the mean over classes at time t, 2 t + 1 that of the last row
+ * of the table, which is the null class if there is one. */
 static void mix_classes(q4_conditions *c, const float *labels, int64_t rows) {
   const int64_t count = rows - 1 < CLASSES ? rows - 1 : CLASSES;
   for (int64_t k = 0; k < c->hidden; k++)
@@ -145,9 +145,10 @@ void q4_conditions_free(q4_conditions *c) {
 
 /* ---- Inputs of a matrix ---- */
 
-/* An error e = sum over columns so far of error * p is best answered by all columns that follow, together, if column k
- * takes -gain[k] . e upon itself: gain = (1 + S)^-1 p / rest, S = sum over columns from k on of p p' / rest. The
- * inverse is kept from the last column backwards (Sherman and Morrison). */
+/* Computes how later columns compensate the error of earlier ones. For e = sum of error * p over the columns so far, the
+ * squared error of the product is least if column k adds -gain[k] . e, with gain = (1 + S)^-1 p / rest and S = sum of
+ * p p' / rest over the columns from k on. The inverse is updated from the last column backwards (Sherman and
+ * Morrison). */
 static void answer(q4_inputs *in, const double *p, const double *rest) {
   double inverse[D][D] = {{0}}, mean = 0;
   for (int i = 0; i < D; i++) inverse[i][i] = 1;
@@ -168,14 +169,14 @@ static void answer(q4_inputs *in, const double *p, const double *rest) {
   }
 }
 
-/* Second moments less what the directions have of them. */
+/* Subtracts from the second moments what the directions explain. */
 static void take_rest(const double *p, int64_t k, double *square) {
   for (int64_t i = 0; i < k; i++)
     for (int d = 0; d < D; d++) square[i] -= p[i * D + d] * p[i * D + d];
 }
 
-/* Of a norm with the shift and scale of chunks `chunk` and `chunk` + 1 of the block's modulation: shifts are its mean,
- * the rest is 1 + scale at random. */
+/* Estimates the output of a norm with the shift and scale of chunks `chunk` and `chunk` + 1 of the block's modulation:
+ * its mean is the shift, its standard deviation 1 + scale. */
 static dit_status norm_inputs(const model_content *m, const q4_conditions *c, int32_t block, int chunk, double *p,
                               double *rest, dit_error *error) {
   const int64_t h = c->hidden;
@@ -198,7 +199,8 @@ static dit_status norm_inputs(const model_content *m, const q4_conditions *c, in
   return status;
 }
 
-/* Of the layer behind attention: values, averaged. What differs from token to token is taken to lose three quarters. */
+/* Estimates the output of attention: an average of values, in which three quarters of the variance between tokens are
+ * assumed to be lost. */
 static dit_status attention_inputs(const model_content *m, const q4_conditions *c, int32_t block, double *p,
                                    double *rest, dit_error *error) {
   const int64_t h = c->hidden;
@@ -224,7 +226,7 @@ static dit_status attention_inputs(const model_content *m, const q4_conditions *
   return status;
 }
 
-/* GELU of a normal number has the mean 0.282 and the second moment 0.425. */
+/* Estimates the output of GELU: of a normal number it has the mean 0.282 and the second moment 0.425. */
 static void gelu_inputs(int64_t k, double *p, double *rest) {
   for (int64_t i = 0; i < k; i++) {
     p[i * D] = 0.282;
@@ -232,7 +234,7 @@ static void gelu_inputs(int64_t k, double *p, double *rest) {
   }
 }
 
-/* Fills in what is known of the inputs of a matrix; what is not known stays as it is. */
+/* Fills in what is known about the inputs of a matrix; the rest stays as it is. */
 static dit_status fill_inputs(const model_content *m, const q4_conditions *c, const dit__tensor *t, double *p,
                               double *rest, dit_error *error) {
   const int64_t k = (int64_t)t->shape[1];

@@ -12,7 +12,7 @@
 
 enum { CHUNK = 1 << 20 }; /* elements read at a time */
 
-/* The type of a tensor in the file. `type` 0 leaves it as it is. */
+/* Returns the type of a tensor in the file to be written. With `type` 0 it is the one that the tensor has. */
 static uint32_t type_of(const content_tensor *t, int type) {
   switch (type) {
     case 0:
@@ -35,7 +35,7 @@ static uint32_t type_of(const content_tensor *t, int type) {
 
 static int was_q4(const content_tensor *t) { return t->from && t->from->type == CHECKPOINT_Q4; }
 
-/* Whether a matrix is written as q4. Rows whose length is not a multiple of 8 are written as q8 instead. */
+/* Returns whether a matrix is written as q4. Rows whose length is not a multiple of 8 are written as q8 instead. */
 static int is_q4(const content_tensor *t, int type) {
   if (type == 0) return was_q4(t);
   return type == DIT_TYPE_Q4 && t->tensor.flags & DIT__LARGE && t->tensor.shape[1] % 8 == 0;
@@ -68,10 +68,10 @@ typedef struct writing {
   gguf_writer *w;
   const progress *watch;
   uint64_t done, total; /* bytes */
-  float *values;        /* CHUNK of them, or a row if that is more */
-  float *scales;        /* as many as a large matrix has rows */
-  int8_t *narrow;       /* as many bytes as there are values */
-  int8_t *row_formats;  /* q4: one for each scale */
+  float *values;        /* CHUNK, or a row if that is more */
+  float *scales;        /* for each row of the tallest matrix */
+  int8_t *narrow;       /* int8 or codes of `values` */
+  int8_t *row_formats;  /* of q4, for each row */
   int depth;            /* blocks */
   q4_encoder *encoder;
   q4_conditions conditions;
