@@ -1,5 +1,5 @@
 #!/bin/sh
-# Every failure once: dit and dit-convert with each allocation, open, read, map, write, flush, close, rename and remove
+# Every failure once: dit and dit-convert with each allocation, open, read, map, write, flush, close and rename
 # failing once and from then on. A run that fails must say so, leave the old file as it was and nothing behind; one that
 # ends with status 0 must have written the right bytes. tests/faults/walk.c says what is checked.
 #   tests/test_faults.sh           a sample of the calls

@@ -4,7 +4,7 @@
  *   FAULT_FROM=1    so do all calls of the same kind after it
  *   FAULT_COUNT=F   at the end, the number of calls is written to the file F
  *
- * Counted are allocations, and the calls that open, read, map, write, flush, close, synchronize, rename and remove
+ * Counted are allocations, and the calls that open, read, map, write, flush, close, synchronize and rename
  * files. Output to standard error is left alone, so that the program can say what happened. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -12,12 +12,13 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum kind { ALLOCATE, OPEN, READ, MAP, WRITE, FLUSH, CLOSE, SYNC, RENAME, REMOVE, STAT };
+enum kind { ALLOCATE, OPEN, READ, MAP, WRITE, FLUSH, CLOSE, SYNC, RENAME, STAT };
 
 static long calls, fault_at;
 static int fault_from, ready, chosen = -1;
@@ -86,13 +87,13 @@ FILE *fopen64(const char *path, const char *mode) {
   return fails_with(OPEN, EMFILE) ? NULL : real(path, mode);
 }
 
-#define OPEN_FUNCTION(name)                                     \
-  int name(const char *path, int flags, ...) {                  \
-    int (*real)(const char *, int, ...) = next(#name);          \
-    va_list more;                                               \
-    va_start(more, flags);                                      \
+#define OPEN_FUNCTION(name)                                         \
+  int name(const char *path, int flags, ...) {                      \
+    int (*real)(const char *, int, ...) = next(#name);              \
+    va_list more;                                                   \
+    va_start(more, flags);                                          \
     const mode_t mode = flags & O_CREAT ? va_arg(more, mode_t) : 0; \
-    va_end(more);                                               \
+    va_end(more);                                                   \
     return fails_with(OPEN, EMFILE) ? -1 : real(path, flags, mode); \
   }
 OPEN_FUNCTION(open)
@@ -135,7 +136,8 @@ size_t fwrite(const void *from, size_t size, size_t count, FILE *file) {
 
 int fflush(FILE *file) {
   int (*real)(FILE *) = next("fflush");
-  return file && file != stderr && fails_with(FLUSH, ENOSPC) ? EOF : real(file);
+  const int pending = file && file != stderr && __fpending(file); /* what has nothing to write cannot fail */
+  return pending && fails_with(FLUSH, ENOSPC) ? EOF : real(file);
 }
 
 int fclose(FILE *file) {
@@ -154,9 +156,4 @@ int fsync(int file) {
 int rename(const char *from, const char *to) {
   int (*real)(const char *, const char *) = next("rename");
   return fails_with(RENAME, EACCES) ? -1 : real(from, to);
-}
-
-int remove(const char *path) {
-  int (*real)(const char *) = next("remove");
-  return fails_with(REMOVE, EACCES) ? -1 : real(path);
 }

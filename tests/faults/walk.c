@@ -147,8 +147,8 @@ int main(int count, char **arguments) {
       passed += !wrong;
       failed += wrong != NULL;
       if (wrong && failed <= 20)
-        printf("  FAILED: call %ld of %ld%s: status %d: %s %s: %s\n", at, calls, from ? " and later ones" : "", o.status,
-               wrong, others, o.message);
+        printf("  FAILED: call %ld of %ld%s: status %d: %s %s: %s\n", at, calls, from ? " and later ones" : "",
+               o.status, wrong, others, o.message);
     }
   const char *slash = strrchr(command[0], '/');
   snprintf(name, sizeof name, "%s", slash ? slash + 1 : command[0]);
