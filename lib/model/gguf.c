@@ -567,8 +567,9 @@ int dit__gguf_string(const dit__gguf *file, const char *key, const char **text, 
   if (!k) return 0;
   if (k->is_array || k->type != DIT__KEY_STRING)
     return dit__fail(error, DIT_ERROR_FORMAT, "key %s: must be a string", key);
+  const uint64_t bytes = gguf_u64(k->value), most = k->size - 8; /* the file may have been changed since it was read */
   *text = (const char *)k->value + 8;
-  *length = (size_t)gguf_u64(k->value);
+  *length = (size_t)(bytes < most ? bytes : most);
   return 1;
 }
 
@@ -584,8 +585,10 @@ int dit__gguf_array_string(const dit__gguf *file, const char *key, uint64_t *cur
                            size_t *length) {
   const gguf_key *k = gguf_find_key(file, key);
   if (!k || !k->is_array || k->type != DIT__KEY_STRING || *cursor >= k->size) return 0;
-  const uint8_t *at = k->value + (size_t)*cursor; /* lengths were checked when the file was opened */
-  *length = (size_t)gguf_u64(at);
+  const uint8_t *at = k->value + (size_t)*cursor;
+  const uint64_t left = k->size - *cursor, bytes = left >= 8 ? gguf_u64(at) : UINT64_MAX;
+  if (left < 8 || bytes > left - 8) return 0; /* it was checked, but the file may have been changed since */
+  *length = (size_t)bytes;
   *text = (const char *)at + 8;
   *cursor += 8 + *length;
   return 1;

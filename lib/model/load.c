@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "lib/core/error.h"
 #include "lib/model/load.h"
 #include "lib/model/tensors.h"
 
@@ -60,7 +61,8 @@ static dit_status load_structs(dit_model *model, dit_error *error) {
   return DIT_OK;
 }
 
-/* Copies the labels, one terminated string after the other. */
+/* Copies the labels, one terminated string after the other, as far as `bytes` reaches: the file may have been changed
+ * since it was checked. */
 static dit_status load_labels(dit_model *model, uint64_t bytes, dit_error *error) {
   const int32_t count = model->info.label_count;
   uint64_t cursor = 0;
@@ -70,10 +72,13 @@ static dit_status load_labels(dit_model *model, uint64_t bytes, dit_error *error
   model->labels = (const char **)dit__model_allocate(model, (size_t)count * sizeof(char *), error);
   char *to = model->labels ? (char *)dit__model_allocate(model, (size_t)bytes, error) : NULL;
   if (!to) return DIT_ERROR_MEMORY;
-  for (int32_t i = 0; i < count && dit__gguf_array_string(model->gguf, "dit.labels", &cursor, &text, &length); i++) {
+  for (int32_t i = 0; i < count; i++) {
+    if (!dit__gguf_array_string(model->gguf, "dit.labels", &cursor, &text, &length) || length >= bytes)
+      return dit__fail(error, DIT_ERROR_FORMAT, "key dit.labels: the file was changed while it was opened");
     memcpy(to, text, length);
     model->labels[i] = to;
     to += length + 1;
+    bytes -= length + 1;
   }
   return DIT_OK;
 }

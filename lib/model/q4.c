@@ -69,12 +69,14 @@ static inline void q4_unpack(const uint16_t *table, const uint8_t *from, int32_t
   }
 }
 
+/* Bits come from the offsets, which are our own: the file may have been changed since it was checked. */
 void dit__q4_rows(const dit__weights *w, int32_t first, int32_t count, int8_t *to) {
+  const uint32_t *offsets = w->q4->row_offsets;
   for (int32_t row = first; row < first + count; row++, to += w->k) {
-    const int8_t row_format = w->q4->row_formats[row];
-    const uint8_t *from = w->data + w->q4->row_offsets[row];
-    const int32_t bits = dit__q4_bits(row_format);
-    const uint16_t *table = bits == 8 ? NULL : w->q4->decode_table + q4_table_offset(bits, q4_codebook(row_format));
+    const uint8_t *from = w->data + offsets[row];
+    const int32_t bits = (int32_t)(offsets[row + 1] - offsets[row]) / (w->k / 8);
+    const int32_t codebook = q4_codebook(w->q4->row_formats[row]) & (DIT__Q4_CODEBOOKS - 1);
+    const uint16_t *table = bits == 8 ? NULL : w->q4->decode_table + q4_table_offset(bits, codebook);
     switch (bits) {
       case 4: q4_unpack(table, from, w->k, to, 4); break;
       case 5: q4_unpack(table, from, w->k, to, 5); break;

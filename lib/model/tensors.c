@@ -140,6 +140,8 @@ static dit_status tensors_load_q4(dit__loader *loader, const dit__tensor *t, con
     dit__q4_decode_table(loader->decode_table);
   }
   dit__q4_row_offsets(row_formats, (uint64_t)out->rows, (uint64_t)out->k, row_offsets);
+  if (row_offsets[out->rows] != codes->count)
+    return dit__fail(loader->error, DIT_ERROR_FORMAT, "tensor %s: the file was changed while it was opened", name);
   q4->row_formats = row_formats;
   q4->row_offsets = row_offsets;
   q4->decode_table = loader->decode_table;
