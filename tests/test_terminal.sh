@@ -82,11 +82,11 @@ else
   skip "no tmux: dit is not seen in a real terminal"
 fi
 
-if have python3 && python3 -c 'import pty, zlib' 2>/dev/null; then
+if [ -n "$python" ] && "$python" -c 'import pty, zlib' 2>/dev/null; then
   "$dit" -q -c potion,key -n 2 -s 4 -o sheet.png
   for kind in kitty iterm sixel; do
     check "--show: what $kind gets is the picture" env PYTHONPATH="$root/tests" PYTHONDONTWRITEBYTECODE=1 \
-      python3 "$root/tests/terminal.py" $kind sheet.png "$dit" -q -c potion,key -n 2 -s 4 --show -o other.png
+      "$python" "$root/tests/terminal.py" $kind sheet.png "$dit" -q -c potion,key -n 2 -s 4 --show -o other.png
   done
 else
   skip "no python3 with pty and zlib: what other terminals get is not decoded"
