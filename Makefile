@@ -52,7 +52,8 @@ group = $(if $(findstring /,$<),$(patsubst %/,%,$(dir $<)),$<)
 # ---- What there is ----
 
 # The kernels take longest and come first.
-LIBRARY := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard lib/kernels/*.c) $(filter-out lib/kernels/%,$(wildcard *.c lib/*/*.c)))
+KERNELS := $(wildcard lib/kernels/*.c)
+LIBRARY := $(patsubst %.c,$(BUILD)/obj/%.o,$(KERNELS) $(filter-out $(KERNELS),$(wildcard *.c lib/*/*.c)))
 CONVERT := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out %/main.c,$(wildcard weights/convert/*.c weights/convert/*/*.c)))
 PNG := $(BUILD)/obj/examples/cli/lodepng/lodepng.o
 CLI := $(PNG) $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard examples/cli/*.c))
@@ -60,7 +61,8 @@ SPRITES := $(BUILD)/obj/weights/sprites/sprites.o
 BENCH_OBJECTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/bench/*.c))
 TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
 SCRIPTS := $(wildcard tests/test_*.sh)
-FOLDERS := $(sort $(dir $(LIBRARY) $(CONVERT) $(CLI) $(SPRITES) $(BENCH_OBJECTS)) $(BUILD)/obj/examples/ $(BUILD)/obj/tests/ $(BUILD)/tests/)
+FOLDERS := $(sort $(dir $(LIBRARY) $(CONVERT) $(CLI) $(SPRITES) $(BENCH_OBJECTS)) \
+  $(BUILD)/obj/examples/ $(BUILD)/obj/tests/ $(BUILD)/tests/)
 
 PROGRAMS := $(BUILD)/dit $(BUILD)/dit-convert $(BUILD)/minimal
 LIBRARIES := $(BUILD)/libdit.a $(BUILD)/libdit.so $(BUILD)/libdit_sprites.a
