@@ -5,7 +5,7 @@
  * what a job takes for 0; or if a job may take more steps than there are timesteps. */
 #include <math.h>
 
-#include "lib/sampling/rng.h"
+#include "lib/sampling/rng_philox.h"
 #include "lib/sampling/schedule.h"
 #include "lib/sampling/solvers.h"
 #include "lib/sampling/timesteps.h"
