@@ -13,7 +13,7 @@
 #define TARGET
 #endif
 #include "lib/kernels/vec_avx2.h"
-#include "lib/kernels/gemm_f32.h"
+#include "lib/kernels/template.h"
 
 /* 0..127 times -127..127: pairs reach at most 32258 and cannot saturate. */
 #define i_dot(sum, a, b) _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(a, b), _mm256_set1_epi16(1)))

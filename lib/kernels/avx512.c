@@ -13,7 +13,7 @@
 #define TARGET
 #endif
 #include "lib/kernels/vec_avx512.h"
-#include "lib/kernels/gemm_f32.h"
+#include "lib/kernels/template.h"
 
 void dit__kernels_avx512(dit__kernels *table) {
   avx512_fill(table);

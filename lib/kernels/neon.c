@@ -9,7 +9,7 @@
 #define LAYER(name) neon_##name
 #define TARGET
 #include "lib/kernels/vec_neon.h"
-#include "lib/kernels/gemm_f32.h"
+#include "lib/kernels/template.h"
 
 /* Bytes 0..127 times -127..127, in 16 bits: pairs reach at most 32258. */
 static inline int32x4_t neon_dot(int32x4_t sum, int8x16_t a, int8x16_t b) {

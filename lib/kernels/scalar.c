@@ -75,7 +75,7 @@ static inline int32_t i_dot(int32_t sum, int32_t a, int32_t b) {
   return sum;
 }
 
-#include "lib/kernels/gemm_f32.h"
+#include "lib/kernels/template.h"
 #include "lib/kernels/gemm_int8.h"
 
 void dit__kernels_scalar(dit__kernels *table) {
