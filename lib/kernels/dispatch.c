@@ -4,7 +4,7 @@
 #include "lib/core/cpu.h"
 #include "lib/kernels/common.h"
 
-int64_t dit__gemm_scratch(void) { return DIT__SLIVERS * DIT__MAX_MR * DIT__KC + DIT__MAX_NR; }
+int64_t dit__gemm_scratch(void) { return DIT__MAX_ROW_PANELS * DIT__MAX_MR * DIT__KC + DIT__MAX_NR; }
 
 /* Packing may spill over the end of a block, hence the room behind each. */
 int64_t dit__packed_rows(int32_t rows, int32_t k) {
@@ -50,7 +50,7 @@ int32_t dit__kernels_get(int32_t isa, dit__kernels *table) {
   if (isa == DIT_ISA_NEON_DOT) dit__kernels_neondot(table);
 #endif
 #endif
-#ifdef DIT__X86
+#if DIT__X86
   if (isa != DIT_ISA_SCALAR) dit__kernels_avx2(table);
 #if DIT__KNOWS_AVXVNNI
   if (isa == DIT_ISA_AVX_VNNI) dit__kernels_avxvnni(table);

@@ -1,33 +1,35 @@
-/* Products in f32: tiles, and the loops over them. No include guard: see template.h. */
+/* GEMM in f32: the microkernels, and the loops around them (Goto & van de Geijn 2008; BLIS). kernels.h shows how a
+ * product is divided. Part of template.h. */
 
-/* ---- Tiles ---- */
+/* ---- Microkernels ---- */
 
-/* rows x (nv vectors) of block sums: c[r][j] = the chain over k of a[k][r] * b[k][j], or, with `add`, c[r][j] plus
- * that. On the way it brings what lies at `fetch` to the second cache, a line every eighth k: all at once they would
- * have to wait for each other. The instances below are what the time goes into. */
-static inline INLINE TARGET void LAYER(tile)(const int rows, const int nv, const float *a, int32_t length,
-                                             const float *b, float *c, ptrdiff_t c_stride, int32_t add,
-                                             const float *fetch) {
-  vf acc[MR][NV];
+/* Computes the sums of a tile of rows x (nv vectors) over a block of k: c[r][j] = the chain over k of a[k][r] *
+ * b[k][j], from a row panel [k][MR] and a panel [k][NR]; with `add`, c[r][j] plus that. On the way it prefetches what
+ * lies at `prefetch` into L2, one line every 8 k, so that the line-fill buffers never saturate. The instances below are
+ * where the time goes. */
+static FORCE_INLINE TARGET void FN(ukernel)(const int rows, const int nv, const float *a, int32_t length,
+                                            const float *b, float *c, ptrdiff_t c_stride, int32_t add,
+                                            const float *prefetch) {
+  VF acc[MR][NV];
   UNROLL
   for (int r = 0; r < MR; r++) {
     UNROLL
-    for (int v = 0; v < NV; v++) acc[r][v] = v_zero();
+    for (int v = 0; v < NV; v++) acc[r][v] = V_ZERO();
   }
-  for (; length > 0; length -= 8, fetch += 16) {
-    v_prefetch_far(fetch);
+  for (; length > 0; length -= 8, prefetch += 16) {
+    V_PREFETCH_L2(prefetch);
     for (int32_t k = length < 8 ? length : 8; k > 0; k--, a += MR, b += NR) {
-      vf column[NV];
+      VF column[NV];
       UNROLL
       for (int v = 0; v < NV; v++)
-        if (v < nv) column[v] = v_load(b + v * VL);
+        if (v < nv) column[v] = V_LOAD(b + v * VL);
       UNROLL
       for (int r = 0; r < MR; r++)
         if (r < rows) {
-          vf value = v_broadcast(a + r);
+          VF value = V_BROADCAST(a + r);
           UNROLL
           for (int v = 0; v < NV; v++)
-            if (v < nv) acc[r][v] = v_fma(value, column[v], acc[r][v]);
+            if (v < nv) acc[r][v] = V_FMA(value, column[v], acc[r][v]);
         }
     }
   }
@@ -37,152 +39,153 @@ static inline INLINE TARGET void LAYER(tile)(const int rows, const int nv, const
       float *to = c + r * c_stride;
       UNROLL
       for (int v = 0; v < NV; v++)
-        if (v < nv && add) acc[r][v] = v_add(v_load(to + v * VL), acc[r][v]);
+        if (v < nv && add) acc[r][v] = V_ADD(V_LOAD(to + v * VL), acc[r][v]);
       UNROLL
       for (int v = 0; v < NV; v++)
-        if (v < nv) v_store(to + v * VL, acc[r][v]);
+        if (v < nv) V_STORE(to + v * VL, acc[r][v]);
     }
 }
 
-/* From packed rows, [k][MR]; and the same for the first VL columns alone. */
-#define TILE(rows)                                                                                                    \
-  static TARGET void LAYER(tile_##rows)(const float *a, int32_t length, const float *b, float *c, ptrdiff_t c_stride, \
-                                        int32_t add, const float *fetch) {                                            \
-    LAYER(tile)(rows, NV, a, length, b, c, c_stride, add, fetch);                                                     \
-  }                                                                                                                   \
-  static TARGET void LAYER(slim_##rows)(const float *a, int32_t length, const float *b, float *c, ptrdiff_t c_stride, \
-                                        int32_t add, const float *fetch) {                                            \
-    LAYER(tile)(rows, 1, a, length, b, c, c_stride, add, fetch);                                                      \
+/* ukernel_6xNR computes all NR columns of 6 rows; ukernel_6xVL the first VL of them. */
+#define INSTANCES(rows)                                                                                \
+  static TARGET void FN(ukernel_##rows##xNR)(const float *a, int32_t length, const float *b, float *c, \
+                                             ptrdiff_t c_stride, int32_t add, const float *prefetch) { \
+    FN(ukernel)(rows, NV, a, length, b, c, c_stride, add, prefetch);                                   \
+  }                                                                                                    \
+  static TARGET void FN(ukernel_##rows##xVL)(const float *a, int32_t length, const float *b, float *c, \
+                                             ptrdiff_t c_stride, int32_t add, const float *prefetch) { \
+    FN(ukernel)(rows, 1, a, length, b, c, c_stride, add, prefetch);                                    \
   }
-#define TILE_PAIR(rows) \
-  { LAYER(slim_##rows), LAYER(tile_##rows) }
+#define BOTH(rows) [rows] = {FN(ukernel_##rows##xVL), FN(ukernel_##rows##xNR)}
 
 /* clang-format off */
-TILE(1) TILE(2)
+INSTANCES(1) INSTANCES(2)
 #if MR >= 6
-TILE(3) TILE(4) TILE(5) TILE(6)
+INSTANCES(3) INSTANCES(4) INSTANCES(5) INSTANCES(6)
 #endif
 #if MR >= 12
-TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12)
+INSTANCES(7) INSTANCES(8) INSTANCES(9) INSTANCES(10) INSTANCES(11) INSTANCES(12)
 #endif
 
-static const dit__tile LAYER(tiles)[MR + 1][2] = {
-    {0, 0}, TILE_PAIR(1), TILE_PAIR(2),
+/* Indexed by rows, and by 1 if more than VL columns are needed. */
+static const dit__ukernel FN(ukernels)[MR + 1][2] = {
+    BOTH(1), BOTH(2),
 #if MR >= 6
-    TILE_PAIR(3), TILE_PAIR(4), TILE_PAIR(5), TILE_PAIR(6),
+    BOTH(3), BOTH(4), BOTH(5), BOTH(6),
 #endif
 #if MR >= 12
-    TILE_PAIR(7), TILE_PAIR(8), TILE_PAIR(9), TILE_PAIR(10), TILE_PAIR(11), TILE_PAIR(12),
+    BOTH(7), BOTH(8), BOTH(9), BOTH(10), BOTH(11), BOTH(12),
 #endif
 };
 /* clang-format on */
-#undef TILE
-#undef TILE_PAIR
+#undef INSTANCES
+#undef BOTH
 
-/* ---- Products ---- */
+/* ---- Tiles ---- */
 
-/* Where the sums of row m and the panel of column n are kept between blocks. */
-static inline INLINE TARGET float *LAYER(kept)(const dit__gemm *p, int32_t m, int32_t n) {
+/* Returns where the sums of row m and of the panel at column n are kept between blocks of k. */
+static FORCE_INLINE TARGET float *FN(partial_sums)(const dit__gemm *p, int32_t m, int32_t n) {
   return p->partial + (n / NR * p->partial_rows + m) * NR;
 }
 
-/* A tile leaves after the last block, added to what earlier blocks gave. */
-static inline INLINE TARGET void LAYER(leave_whole)(const dit__gemm *p, const int finish, const float *tile, int32_t m,
-                                                    int32_t rows, int32_t n, int32_t first) {
+/* Stores a tile after the last block of k: adds the sums of earlier blocks unless this is the first, then the
+ * epilogue. */
+static FORCE_INLINE TARGET void FN(store_tile)(const dit__gemm *p, const int epilogue, const float *tile, int32_t m,
+                                               int32_t rows, int32_t n, int32_t first) {
   for (int32_t r = 0; r < rows; r++) {
-    const float *kept = first ? tile : LAYER(kept)(p, m + r, n);
+    const float *partial = first ? tile : FN(partial_sums)(p, m + r, n);
     float *out = p->out + (m + r) * p->out_stride + n;
     UNROLL
     for (int v = 0; v < NV; v++) {
-      vf value = v_load(tile + r * NR + v * VL);
-      if (!first) value = v_add(v_load(kept + v * VL), value);
-      v_store(out + v * VL, LAYER(finish)(p, finish, m + r, n + v * VL, VL, value));
+      VF value = V_LOAD(tile + r * NR + v * VL);
+      if (!first) value = V_ADD(V_LOAD(partial + v * VL), value);
+      V_STORE(out + v * VL, FN(epilogue)(p, epilogue, m + r, n + v * VL, VL, value));
     }
   }
 }
 
-/* The same at the right edge, where only some columns count. */
-static TARGET void LAYER(leave_edge)(const dit__gemm *p, const float *tile, int32_t m, int32_t rows, int32_t n,
-                                     int32_t columns, int32_t first) {
+/* Does the same at the right edge of out, where the tile has only `columns`. */
+static TARGET void FN(store_edge)(const dit__gemm *p, const float *tile, int32_t m, int32_t rows, int32_t n,
+                                  int32_t columns, int32_t first) {
   for (int32_t r = 0; r < rows; r++)
     for (int32_t j = 0; j < columns; j += VL) {
-      const int32_t count = columns - j < VL ? columns - j : VL;
-      vf value = v_load(tile + r * NR + j);
-      if (!first) value = v_add(v_load(LAYER(kept)(p, m + r, n) + j), value);
-      value = LAYER(finish)(p, p->epilogue, m + r, n + j, count, value);
-      float *out = p->out + (m + r) * p->out_stride + n + j;
-      if (count == VL)
-        v_store(out, value);
-      else
-        v_store_part(out, value, count);
+      const int32_t count = min32(columns - j, VL);
+      VF value = V_LOAD(tile + r * NR + j);
+      if (!first) value = V_ADD(V_LOAD(FN(partial_sums)(p, m + r, n) + j), value);
+      value = FN(epilogue)(p, p->epilogue, m + r, n + j, count, value);
+      FN(store_count)(p->out + (m + r) * p->out_stride + n + j, value, count);
     }
 }
 
-/* Rows m..m+rows-1, packed, and the columns of one panel, of block k0..k0+length-1. */
-static TARGET void LAYER(sliver)(const dit__gemm *p, int32_t k0, int32_t length, int32_t n, const float *packed,
-                                 int32_t m, int32_t rows, const float *fetch) {
-  const int32_t k = p->taps * p->channels, columns = p->columns - n < NR ? p->columns - n : NR;
+/* Multiplies rows m..m+rows-1, which are packed, with the panel at column n, over block k0..k0+length-1. */
+static TARGET void FN(multiply_tile)(const dit__gemm *p, int32_t k0, int32_t length, int32_t n, const float *packed,
+                                     int32_t m, int32_t rows, const float *prefetch) {
+  const int32_t k = p->taps * p->channels, columns = min32(p->columns - n, NR);
   const int32_t first = k0 == 0;
-  const dit__tile make = LAYER(tiles)[rows][columns > VL];
+  const dit__ukernel ukernel = FN(ukernels)[rows][columns > VL];
   const float *b = p->panels + (ptrdiff_t)n * k + (ptrdiff_t)k0 * NR;
   if (k0 + length < k) {
-    make(packed, length, b, LAYER(kept)(p, m, n), NR, !first, fetch);
+    ukernel(packed, length, b, FN(partial_sums)(p, m, n), NR, !first, prefetch);
     return;
   }
   float tile[MR * NR];
-  make(packed, length, b, tile, NR, 0, fetch);
+  ukernel(packed, length, b, tile, NR, 0, prefetch);
   if (columns < NR)
-    LAYER(leave_edge)(p, tile, m, rows, n, columns, first);
+    FN(store_edge)(p, tile, m, rows, n, columns, first);
   else if (p->epilogue == DIT__EPILOGUE_STORE)
-    LAYER(leave_whole)(p, DIT__EPILOGUE_STORE, tile, m, rows, n, first);
+    FN(store_tile)(p, DIT__EPILOGUE_STORE, tile, m, rows, n, first);
   else if (p->epilogue == DIT__EPILOGUE_GELU)
-    LAYER(leave_whole)(p, DIT__EPILOGUE_GELU, tile, m, rows, n, first);
+    FN(store_tile)(p, DIT__EPILOGUE_GELU, tile, m, rows, n, first);
   else if (p->epilogue == DIT__EPILOGUE_RESIDUAL)
-    LAYER(leave_whole)(p, DIT__EPILOGUE_RESIDUAL, tile, m, rows, n, first);
+    FN(store_tile)(p, DIT__EPILOGUE_RESIDUAL, tile, m, rows, n, first);
   else
-    LAYER(leave_whole)(p, DIT__EPILOGUE_GATED, tile, m, rows, n, first);
+    FN(store_tile)(p, DIT__EPILOGUE_GATED, tile, m, rows, n, first);
 }
 
-/* The next block of the same rows, or the first one of those behind. */
-static TARGET dit__prefetch LAYER(rows_ahead)(const dit__gemm *p, const dit__slivers *s, int32_t k0, int32_t end) {
-  const int32_t k = p->channels, on = k0 + DIT__KC < k, next = on ? k0 + DIT__KC : 0;
-  const int32_t m = on ? s->row[0] : s->end, width = k - next < DIT__KC ? k - next : DIT__KC;
-  int32_t rows = p->taps > 1 ? 0 : on ? s->end - m : end - m; /* bands of convolutions lie near already */
-  if (rows > DIT__SLIVERS * MR) rows = DIT__SLIVERS * MR;
-  const dit__prefetch ahead = {(const uint8_t *)(p->a + m * p->row_stride + next), p->row_stride * 4, width * 4, rows};
-  return ahead;
-}
+/* ---- The loops around them ---- */
 
-/* Block k0..k0+length-1 of some rows, packed: a panel's block stays in the first cache while they pass from the second,
- * and the next panel's is fetched. */
-static TARGET void LAYER(block)(const dit__gemm *p, const dit__slivers *s, int32_t k0, int32_t length,
-                                const float *packed, dit__prefetch_cursor *ahead) {
+/* Multiplies block k0..k0+length-1 of some packed rows with all panels: a panel's block stays in L1 while the row
+ * panels come from L2, and the next panel's block is prefetched. */
+static TARGET void FN(multiply_block)(const dit__gemm *p, const dit__row_panels *s, int32_t k0, int32_t length,
+                                      const float *packed, dit__prefetch_cursor *cursor) {
   const int32_t k = p->taps * p->channels, panels = (p->columns + NR - 1) / NR, step = length * NR / s->count;
   for (int32_t n = 0; n < panels; n++) {
     const float *next = p->panels + ((ptrdiff_t)(n + (n + 1 < panels)) * k + k0) * NR;
     for (int32_t i = 0; i < s->count; i++) {
-      LAYER(fetch)(ahead);
-      LAYER(sliver)(p, k0, length, n * NR, packed + i * length * MR, s->row[i], s->rows[i], next + i * step);
+      const float *row_panel = packed + i * length * MR;
+      FN(prefetch_step)(cursor);
+      FN(multiply_tile)(p, k0, length, n * NR, row_panel, s->row[i], s->rows[i], next + i * step);
     }
   }
 }
 
-static TARGET void LAYER(product)(const dit__gemm *p, int32_t first, int32_t count, float *scratch) {
+/* Returns what is packed next: the next block of the same rows, or the first block of the rows behind them. */
+static TARGET dit__prefetch FN(next_rows)(const dit__gemm *p, const dit__row_panels *s, int32_t k0, int32_t end) {
+  const int32_t k = p->channels, more = k0 + DIT__KC < k, next = more ? k0 + DIT__KC : 0;
+  const int32_t m = more ? s->row[0] : s->end, width = min32(k - next, DIT__KC);
+  int32_t rows = p->taps > 1 ? 0 : more ? s->end - m : end - m; /* rows of convolutions lie in a nearer cache already */
+  if (rows > DIT__MAX_ROW_PANELS * MR) rows = DIT__MAX_ROW_PANELS * MR;
+  const dit__prefetch range = {(const uint8_t *)(p->a + m * p->row_stride + next), p->row_stride * 4, width * 4, rows};
+  return range;
+}
+
+/* Implements dit__kernels.gemm. */
+static TARGET void FN(gemm_f32)(const dit__gemm *p, int32_t first, int32_t count, float *scratch) {
   const int32_t k = p->taps * p->channels, end = first + count, panels = (p->columns + NR - 1) / NR;
   const int32_t blocks = (k + DIT__KC - 1) / DIT__KC;
-  dit__prefetch_cursor weights = dit__prefetch_begin(p->next, (int64_t)panels * blocks * ((count + MR - 1) / MR));
+  dit__prefetch_cursor next = prefetch_begin(p->next, (int64_t)panels * blocks * ((count + MR - 1) / MR));
   const float *packed = p->packed;
   for (int32_t m = first; m < end;) {
-    const dit__slivers s = LAYER(cut_slivers)(p, m, end);
+    const dit__row_panels s = FN(split_rows)(p, m, end);
     for (int32_t k0 = 0; k0 < k; k0 += DIT__KC) {
-      const int32_t length = k - k0 < DIT__KC ? k - k0 : DIT__KC;
-      if (packed) { /* in the order in which they are read */
-        LAYER(block)(p, &s, k0, length, packed, &weights);
+      const int32_t length = min32(k - k0, DIT__KC);
+      if (packed) {
+        FN(multiply_block)(p, &s, k0, length, packed, &next);
         packed += s.count * MR * length + DIT__MAX_NR;
       } else {
-        dit__prefetch_cursor rows = dit__prefetch_begin(LAYER(rows_ahead)(p, &s, k0, end), (int64_t)panels * s.count);
-        LAYER(pack_slivers)(p, &s, k0, length, scratch);
-        LAYER(block)(p, &s, k0, length, scratch, &rows);
+        dit__prefetch_cursor rows = prefetch_begin(FN(next_rows)(p, &s, k0, end), (int64_t)panels * s.count);
+        FN(pack_row_panels)(p, &s, k0, length, scratch);
+        FN(multiply_block)(p, &s, k0, length, scratch, &rows);
       }
     }
     m = s.end;
