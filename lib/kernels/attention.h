@@ -1,4 +1,5 @@
-/* Attention of one head, with a running softmax over blocks of keys (Milakov & Gimelshein 2018). Part of template.h. */
+/* Attention of one head, with a running softmax over blocks of keys (Milakov & Gimelshein 2018). Part of
+ * template_f32.h. */
 
 /* Turns the logits s of one query and one block of keys into the numerators of the softmax, p = exp(s - max), in place,
  * with zeros up to a multiple of 16. Updates the running maximum and sum; returns what the sums of earlier blocks must

@@ -9,6 +9,8 @@
 #define FN(name) avx2_##name
 #define TARGET TARGET_FEATURES("avx2,fma,f16c")
 #include "lib/kernels/vec_avx2.h"
+#include "lib/kernels/template.h"
+#include "lib/kernels/template_f32.h"
 
 /* Pairs of products are added in 16 bits: with 0..127 and -127..127 they reach at most 32258 and cannot saturate. */
 static FORCE_INLINE TARGET __m256i FN(i_dot)(__m256i sum, __m256i a, __m256i b) {
@@ -19,7 +21,7 @@ static FORCE_INLINE TARGET __m256i FN(i_dot)(__m256i sum, __m256i a, __m256i b) 
 #define I_SUM_TO_F32 _mm256_cvtepi32_ps
 #define QGEMM_NV 2
 #define QGEMM_MR 4
-#include "lib/kernels/template.h"
+#include "lib/kernels/gemm_int8.h"
 
 void dit__kernels_avx2(dit__kernels *table) {
   avx2_fill_f32(table);

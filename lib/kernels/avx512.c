@@ -10,6 +10,7 @@
 #define TARGET TARGET_FEATURES("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")
 #include "lib/kernels/vec_avx512.h"
 #include "lib/kernels/template.h"
+#include "lib/kernels/template_f32.h"
 
 void dit__kernels_avx512(dit__kernels *table) {
   avx512_fill_f32(table);

@@ -11,6 +11,7 @@
 #define FN(name) avx512bf16_##name
 #define TARGET TARGET_FEATURES("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma,f16c")
 #include "lib/kernels/vec_avx512.h"
+#include "lib/kernels/template.h"
 
 /* Sums are floats, kept as the integers that hold their bits. */
 static FORCE_INLINE TARGET __m512i FN(i_dot)(__m512i sum, __m512i a, __m512i b) {
@@ -27,8 +28,7 @@ static FORCE_INLINE TARGET void FN(v_store_bf16)(uint8_t *p, __m512 x) {
 #define QGEMM_BF16
 #define QGEMM_NV 2
 #define QGEMM_MR 12
-#define QGEMM_ONLY
-#include "lib/kernels/template.h"
+#include "lib/kernels/gemm_int8.h"
 
 void dit__kernels_avx512bf16(dit__kernels *table) { avx512bf16_fill_qgemm(&table->bf16); }
 #endif

@@ -9,13 +9,13 @@
 #define FN(name) avx512vnni_##name
 #define TARGET TARGET_FEATURES("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")
 #include "lib/kernels/vec_avx512.h"
+#include "lib/kernels/template.h"
 
 #define I_DOT _mm512_dpbusd_epi32
 #define I_SUM_TO_F32 _mm512_cvtepi32_ps
 #define QGEMM_NV 2
 #define QGEMM_MR 12
-#define QGEMM_ONLY
-#include "lib/kernels/template.h"
+#include "lib/kernels/gemm_int8.h"
 
 void dit__kernels_avx512vnni(dit__kernels *table) {
   avx512vnni_fill_qgemm(&table->i8);

@@ -1,5 +1,5 @@
 /* GEMM in f32: the microkernels, and the loops around them (Goto & van de Geijn 2008; BLIS). kernels.h shows how a
- * product is divided. Part of template.h. */
+ * product is divided. Part of template_f32.h. */
 
 /* ---- Microkernels ---- */
 

@@ -1,5 +1,5 @@
 /* Low-precision GEMM: int8 (docs/numerics.md, "Products in int8"), or bfloat16 with QGEMM_BF16, which is outside of the
- * promise of equal bits. Both lay groups of k into lanes of 32 bits: four bytes, or two bfloat16. Part of template.h.
+ * promise of equal bits. Both lay groups of k into lanes of 32 bits: four bytes, or two bfloat16. See template.h.
  *
  * Panels of weights are [group][QGEMM_NR] of 4 bytes, each with QGEMM_NR floats behind it: the sums of the rows of w
  * (int8), from which the lower ends of the quantised rows are made up for. */

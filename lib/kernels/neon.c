@@ -9,6 +9,8 @@
 #define FN(name) neon_##name
 #define TARGET
 #include "lib/kernels/vec_neon.h"
+#include "lib/kernels/template.h"
+#include "lib/kernels/template_f32.h"
 
 /* Pairs of products are added in 16 bits: with 0..127 and -127..127 they reach at most 32258. */
 static inline int32x4_t FN(i_dot)(int32x4_t sum, int32x4_t a, int32x4_t b) {
@@ -20,7 +22,7 @@ static inline int32x4_t FN(i_dot)(int32x4_t sum, int32x4_t a, int32x4_t b) {
 #define I_SUM_TO_F32 vcvtq_f32_s32
 #define QGEMM_NV 4
 #define QGEMM_MR 4
-#include "lib/kernels/template.h"
+#include "lib/kernels/gemm_int8.h"
 
 void dit__kernels_neon(dit__kernels *table) {
   neon_fill_f32(table);

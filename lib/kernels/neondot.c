@@ -13,6 +13,7 @@
 #define TARGET TARGET_FEATURES("arch=armv8.2-a+dotprod")
 #endif
 #include "lib/kernels/vec_neon.h"
+#include "lib/kernels/template.h"
 
 /* Activations are 0..127, so that both sides may be signed. The instruction is written by name: the intrinsics of older
  * compilers need flags for the whole file. */
@@ -24,8 +25,7 @@ static FORCE_INLINE TARGET int32x4_t FN(i_dot)(int32x4_t sum, int32x4_t a, int32
 #define I_SUM_TO_F32 vcvtq_f32_s32
 #define QGEMM_NV 4
 #define QGEMM_MR 6
-#define QGEMM_ONLY
-#include "lib/kernels/template.h"
+#include "lib/kernels/gemm_int8.h"
 
 void dit__kernels_neondot(dit__kernels *table) {
   neondot_fill_qgemm(&table->i8);

@@ -1,5 +1,5 @@
 /* What is done to single rows of activations and pixels: layer norm, the scale and shift of a group norm and its sums,
- * silu. Part of template.h. */
+ * silu. Part of template_f32.h. */
 
 /* Returns x[i..i+VL-1] - mean, with zeros from `width` on. */
 static FORCE_INLINE TARGET VF FN(deviation)(const float *x, int32_t i, int32_t width, VF mean) {

@@ -1,5 +1,5 @@
 /* Packing: rows of activations into row panels, weights and the values of attention into panels, and the conversion of
- * stored types to f32. kernels.h shows both kinds of panels. Part of template.h. */
+ * stored types to f32. kernels.h shows both kinds of panels. Part of template_f32.h. */
 
 /* ---- Rows of activations ---- */
 

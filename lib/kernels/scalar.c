@@ -6,6 +6,8 @@
 #define FN(name) scalar_##name
 #define TARGET
 #include "lib/kernels/vec_scalar.h"
+#include "lib/kernels/template.h"
+#include "lib/kernels/template_f32.h"
 
 static inline int32_t FN(i_dot)(int32_t sum, int32_t a, int32_t b) {
   for (int shift = 0; shift < 32; shift += 8)
@@ -16,7 +18,7 @@ static inline int32_t FN(i_dot)(int32_t sum, int32_t a, int32_t b) {
 #define I_SUM_TO_F32(sum) ((float)(sum))
 #define QGEMM_NV 8
 #define QGEMM_MR 2
-#include "lib/kernels/template.h"
+#include "lib/kernels/gemm_int8.h"
 
 void dit__kernels_scalar(dit__kernels *table) {
   memset(table, 0, sizeof *table);

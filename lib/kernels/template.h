@@ -1,8 +1,12 @@
-/* All kernels, written once over a vector layer. Each instruction set's file (avx2.c, neon.c ..) defines the parameters
- * below, most of them by including its vector layer (vec_*.h), and then includes this file: it gets FN(fill_f32) and
- * FN(fill_qgemm), which fill the table of kernels.h. docs/numerics.md defines every result to the bit; how the loops
- * are divided is free. This file and those that it includes have no include guards, and each belongs to the including
- * one.
+/* The kernels are written once, over a vector layer. Each instruction set's file (avx2.c, neon.c ..) defines the
+ * parameters below, most of them by including its vector layer (vec_*.h), and then includes
+ *
+ *   template.h        what all of them need, and
+ *   template_f32.h    the f32 kernels and FN(fill_f32), or
+ *   gemm_int8.h       low-precision products and FN(fill_qgemm), or both.
+ *
+ * These functions fill the table of kernels.h. docs/numerics.md defines every result to the bit; how the loops are
+ * divided is free. None of these files has an include guard: each instruction set has its own copy.
  *
  * Names and attributes:
  *
@@ -48,13 +52,11 @@
  *   I_ZERO(), I_LOAD(p), I_BROADCAST(p)
  *                           All lanes 0; VL groups; one group (4 bytes) in all lanes. p points to bytes.
  *   I_DOT(sum, a, b)        In each lane, sum plus the products of a group of a (activations, 0..127) with one of b
- *                           (weights, -127..127), exactly. Without I_DOT, low-precision products are left out.
+ *                           (weights, -127..127), exactly.
  *   I_SUM_TO_F32(sum)       Sums as VF, each rounded once.
  *   QGEMM_NV, QGEMM_MR      As NV and MR; QGEMM_MR is 2, 4, 6 or 12.
  *   QGEMM_BF16              If defined, groups are two bfloat16, sums are the bits of floats, and I_DOT rounds as the
- *                           instruction does. Also needs V_STORE_BF16(p, x), which stores VL rounded numbers.
- *   QGEMM_ONLY              If defined, the f32 kernels are left out: this instruction set has nothing but better
- *                           low-precision products, and takes all else from the table of another one. */
+ *                           instruction does. Also needs V_STORE_BF16(p, x), which stores VL rounded numbers. */
 
 #define NR (NV * VL)
 _Static_assert(16 % VL == 0 && NR <= DIT__MAX_NR && MR <= DIT__MAX_MR, "shape of the tiles");
@@ -63,33 +65,3 @@ _Static_assert(DIT__MR_ALIGN % MR == 0 && DIT__WINOGRAD_ALIGN % MR == 0 && DIT__
 #include "lib/kernels/vec_memory.h"
 #include "lib/kernels/vec_math.h"
 #include "lib/kernels/epilogue.h"
-
-#ifndef QGEMM_ONLY
-#include "lib/kernels/pack.h"
-#include "lib/kernels/gemm_f32.h"
-#include "lib/kernels/attention.h"
-#include "lib/kernels/norm.h"
-#include "lib/kernels/winograd.h"
-
-/* Fills all entries but those of low precision. */
-static void FN(fill_f32)(dit__kernels *table) {
-  table->nr = NR;
-  table->pack = FN(pack_weights);
-  table->pack_columns = FN(pack_columns);
-  table->pack_rows = FN(pack_rows);
-  table->gemm = FN(gemm_f32);
-  table->attention = FN(attention);
-  table->norm_modulate = FN(norm_modulate);
-  table->silu = FN(silu);
-  table->affine = FN(affine);
-  table->channel_sums = FN(channel_sums);
-  table->convert = FN(convert);
-  table->winograd_filter = FN(winograd_filter);
-  table->winograd_input = FN(winograd_input);
-  table->winograd_output = FN(winograd_output);
-}
-#endif
-
-#ifdef I_DOT
-#include "lib/kernels/gemm_int8.h"
-#endif

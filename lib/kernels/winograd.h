@@ -9,7 +9,7 @@
  *
  * The interpolation points 0, 5/8, -5/8, 3/2, -3/2 and infinity lose less than half of the accuracy that the usual 0,
  * 1, -1, 2, -2 lose (Barabasz et al. 2020 on the choice of points), and all factors of the transforms of input and
- * output are exact. docs/numerics.md has the definition. Part of template.h.
+ * output are exact. docs/numerics.md has the definition. Part of template_f32.h.
  *
  * Transformed tiles lie [point][row panel of MR tiles][channel / VL][MR][VL], points w->point_stride apart; transformed
  * filters [panel][point][channel][NR], points PANEL_POINT apart. Neither distance is a power of two: points would
