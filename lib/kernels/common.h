@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/core/compiler.h"
+#include "lib/core/fp16.h"
 #include "lib/kernels/kernels.h"
 
 enum { DIT__MAX_NR = 32, DIT__MAX_MR = 12 }; /* of any instruction set */
@@ -69,33 +70,14 @@ static inline float f32_fma(float a, float b, float c) {
 
 static inline float f32_sqrt(float x) { return sqrtf(x); } /* IEEE 754: correctly rounded everywhere */
 
-static inline float f32_from_f16(uint16_t half) {
-  const uint32_t sign = (uint32_t)(half & 0x8000) << 16, exponent = half >> 10 & 31, fraction = half & 1023;
-  uint32_t bits = sign | (exponent + 112) << 23 | fraction << 13;
-  float value;
-  if (exponent == 31) bits = sign | 0x7f800000 | fraction << 13;
-  if (exponent == 0) { /* zero or subnormal: fraction * 2^-24 */
-    value = (float)fraction * 0x1p-24f;
-    return sign ? -value : value;
-  }
-  memcpy(&value, &bits, sizeof value);
-  return value;
-}
-
 /* Returns number i of an array of a stored type (dit__weight_type, not Q4) at any alignment; int8 times scale. */
 static inline float f32_load(int32_t type, const uint8_t *x, int64_t i, float scale) {
   float value;
   uint16_t half;
   switch (type) {
     case DIT__F32: memcpy(&value, x + i * 4, 4); return value;
-    case DIT__F16: memcpy(&half, x + i * 2, 2); return f32_from_f16(half);
-    case DIT__BF16: {
-      uint32_t bits;
-      memcpy(&half, x + i * 2, 2);
-      bits = (uint32_t)half << 16;
-      memcpy(&value, &bits, 4);
-      return value;
-    }
+    case DIT__F16: memcpy(&half, x + i * 2, 2); return dit__float_from_half(half);
+    case DIT__BF16: memcpy(&half, x + i * 2, 2); return dit__float_from_bfloat(half);
     default: return (float)(int8_t)x[i] * scale;
   }
 }
