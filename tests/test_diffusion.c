@@ -73,7 +73,7 @@ static int rewrite(const char *from, const char *to, const keys *k) {
     gguf_writer_data(w, t->data, (size_t)(t->count * dit__gguf_type_size(t->type)), &error);
   }
   dit__gguf_close(gguf, NULL);
-  return CHECK(gguf_writer_finish(w, &error) == DIT_OK, "%s", error.message);
+  return CHECK(gguf_writer_finish(w, NULL, &error) == DIT_OK, "%s", error.message);
 }
 
 static dit_model *open_with(const char *base, const keys *k, dit_error *error) {
