@@ -86,14 +86,24 @@ static array arrays[MOST_ARRAYS];
 static int array_count;
 static char under_way[200]; /* what is being computed */
 
+/* Mappings of arrays that are gone, by the pages inside: the system takes longer to make one than most cases do. */
+enum { MOST_PAGES = 64, MOST_SPARE = 16 };
+static uint8_t *spare[MOST_PAGES + 1][MOST_SPARE];
+static int spare_count[MOST_PAGES + 1];
+
 static void *array_new(size_t size) {
-  const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  const size_t page = (size_t)sysconf(_SC_PAGESIZE), pages = size / page + 1;
   array *a = &arrays[array_count++];
   a->size = size;
-  a->inside = (size / page + 1) * page;
-  a->map = (uint8_t *)mmap(NULL, a->inside + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (array_count == MOST_ARRAYS || a->map == MAP_FAILED ||
-      mprotect(a->map + page, a->inside, PROT_READ | PROT_WRITE) != 0) {
+  a->inside = pages * page;
+  if (pages <= MOST_PAGES && spare_count[pages] > 0) {
+    a->map = spare[pages][--spare_count[pages]];
+  } else {
+    a->map = (uint8_t *)mmap(NULL, a->inside + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (a->map == MAP_FAILED || mprotect(a->map + page, a->inside, PROT_READ | PROT_WRITE) != 0)
+      array_count = MOST_ARRAYS;
+  }
+  if (array_count == MOST_ARRAYS) {
     printf("  FAILED: no room for an array of %zu bytes\n", size);
     exit(1);
   }
@@ -126,7 +136,11 @@ static void release_arrays(void) {
     const array *a = &arrays[i];
     for (const uint8_t *p = a->map + page; p < a->at; p++) intact &= *p == UNTOUCHED;
     for (const uint8_t *p = a->at + a->size; p < a->map + page + a->inside; p++) intact &= *p == UNTOUCHED;
-    munmap(a->map, a->inside + 2 * page);
+    const size_t pages = a->inside / page;
+    if (pages <= MOST_PAGES && spare_count[pages] < MOST_SPARE)
+      spare[pages][spare_count[pages]++] = a->map;
+    else
+      munmap(a->map, a->inside + 2 * page);
   }
   array_count = 0;
   CHECK(intact, "%s: written beyond an array", under_way);
@@ -1051,8 +1065,8 @@ static void test_product_bf16(const dit__kernels *k) {
       double sum = c.p.bias[n], size = fabs(sum);
       for (int32_t i = 0; i < c.k; i++) {
         const float scale = w.w.scale ? w.w.scale[n] : 0;
-        const double term = (double)to_bf16(x[m * c.k + i]) *
-                            (double)to_bf16(f32_load(w.w.type, w.w.data, n * w.w.stride + i, scale));
+        const double term =
+            (double)to_bf16(x[m * c.k + i]) * (double)to_bf16(f32_load(w.w.type, w.w.data, n * w.w.stride + i, scale));
         sum += term;
         size += fabs(term);
       }
