@@ -1,4 +1,4 @@
-/* Models and single passes, for hosts: arguments are checked here, and the work is done in lib/. */
+/* Models and single passes, for hosts. Arguments are checked here, and the work is done in lib/. */
 #include "lib/core/numerics.h"
 
 #include <string.h>
@@ -79,7 +79,8 @@ const char *dit_model_class_label(const dit_model *model, int32_t class_id) {
   return model->labels[class_id][0] ? model->labels[class_id] : NULL;
 }
 
-static int model_same(const char *a, const char *b, size_t length) {
+/* Whether two names are the same except for case, spaces, '-' and '_'; a ends with 0, b has `length` bytes. */
+static int model_same_label(const char *a, const char *b, size_t length) {
   size_t i = 0;
   for (;;) {
     while (*a == ' ' || *a == '-' || *a == '_') a++;
@@ -95,20 +96,20 @@ static int model_same(const char *a, const char *b, size_t length) {
 }
 
 int32_t dit_model_find_class(const dit_model *model, const char *label) {
-  if (!model || !label || !label[strspn(label, " -_")]) return -1;
-  for (int32_t i = 0; i < model->info.label_count; i++) { /* whole names before synonyms */
-    if (model_same(label, model->labels[i], strlen(model->labels[i]))) return i;
+  if (!model || !label || !label[strspn(label, " -_")]) return DIT_UNKNOWN_CLASS;
+  for (int32_t i = 0; i < model->info.label_count; i++) { /* a whole label goes before a synonym */
+    if (model_same_label(label, model->labels[i], strlen(model->labels[i]))) return i;
   }
   for (int32_t i = 0; i < model->info.label_count; i++)
     for (const char *at = model->labels[i]; *at;) {
       const size_t length = strcspn(at, ",");
-      if (model_same(label, at, length)) return i;
+      if (model_same_label(label, at, length)) return i;
       at += length + (at[length] == ',');
     }
-  return -1;
+  return DIT_UNKNOWN_CLASS;
 }
 
-/* ---- A pass ---- */
+/* ---- A pass of the transformer ---- */
 
 static dit_status denoise_check(const dit__denoise_call *call, dit_error *error) {
   if (!call->model) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_denoise: model is NULL");
@@ -117,17 +118,18 @@ static dit_status denoise_check(const dit__denoise_call *call, dit_error *error)
   const char *missing = !call->latent ? "latent" : !call->timesteps ? "timesteps" : !call->out ? "out" : NULL;
   if (missing) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_denoise: %s is NULL", missing);
   if (call->count < 1 || call->count > 65536)
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_denoise: count is %d; it must be 1 to 65536", call->count);
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_denoise: count is %d; it must be from 1 to 65536", call->count);
   dit_status status = dit__check_size(call->model, "dit_denoise", call->height, call->width, error);
   if (status) return status;
   if ((int64_t)call->count * (call->height / dit->patch) * (call->width / dit->patch) > 1 << 24)
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_denoise: count %d is too large for this size; call it in parts",
-                     call->count);
+    return dit__fail(error, DIT_ERROR_ARGUMENT,
+                     "dit_denoise: count is %d, which is too large for %d x %d latent pixels; make several calls",
+                     call->count, call->width, call->height);
   for (int32_t i = 0; i < call->count && !status; i++) {
     if (!(call->timesteps[i] >= 0 && call->timesteps[i] <= (float)dit->diffusion.timesteps))
-      return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_denoise: timesteps[%d] must be within 0 and %d", i,
+      return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_denoise: timesteps[%d] must be a number from 0 to %d", i,
                        dit->diffusion.timesteps);
-    const int32_t class_id = call->classes ? call->classes[i] : -1;
+    const int32_t class_id = call->classes ? call->classes[i] : DIT_NO_CLASS;
     status = dit__check_class(call->model, "dit_denoise: classes", i, class_id, error);
   }
   return status;
@@ -135,7 +137,14 @@ static dit_status denoise_check(const dit__denoise_call *call, dit_error *error)
 
 dit_status dit_denoise(const dit_model *model, int32_t count, int32_t height, int32_t width, const float *latent,
                        const float *timesteps, const int32_t *classes, float *out, dit_error *error) {
-  const dit__denoise_call call = {model, count, height, width, latent, timesteps, classes, out};
+  const dit__denoise_call call = {.model = model,
+                                  .count = count,
+                                  .height = height,
+                                  .width = width,
+                                  .latent = latent,
+                                  .timesteps = timesteps,
+                                  .classes = classes,
+                                  .out = out};
   dit__fpenv saved;
   dit__fpenv_enter(&saved);
   dit_status status = denoise_check(&call, error);

@@ -188,11 +188,19 @@ typedef struct dit_info {
 /* Fills `info` up to its struct_size. Any thread. Errors: ARGUMENT. */
 DIT_API dit_status dit_model_info(const dit_model *model, dit_info *info);
 
-/* The name of a class as UTF-8; lives as long as the model. NULL: no such class, or it has no name. Any thread. */
+/* Class ids that are not classes. */
+enum {
+  DIT_NO_CLASS = -1,     /* as an argument: no class, that is the null embedding */
+  DIT_UNKNOWN_CLASS = -2 /* as a result: no class has this name. As an argument it is refused, with ARGUMENT */
+};
+
+/* Returns the name of a class as UTF-8, which lives as long as the model, or NULL if there is no such class or it has
+ * no name. Any thread. */
 DIT_API const char *dit_model_class_label(const dit_model *model, int32_t class_id);
 
-/* The class of a name; upper and lower case, spaces, '-' and '_' are not told apart, and of a name with several
- * synonyms ("tench, Tinca tinca") one is enough. -1: none. Any thread. */
+/* Returns the class that has a name, or DIT_UNKNOWN_CLASS, which every function that takes a class refuses, so that a
+ * misspelt name cannot make a picture of nothing. Upper and lower case, spaces, '-' and '_' make no difference, and of
+ * a name with several synonyms ("tench, Tinca tinca") one is enough. Any thread. */
 DIT_API int32_t dit_model_find_class(const dit_model *model, const char *label);
 
 /* ---- What to make ------------------------------------------------------------------------------------------------ */

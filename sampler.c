@@ -6,6 +6,7 @@
 
 #include "lib/core/error.h"
 #include "lib/core/fpenv.h"
+#include "lib/core/names.h"
 #include "lib/core/struct_size.h"
 #include "lib/job/job.h"
 #include "lib/job/params.h"
@@ -30,15 +31,15 @@ dit_status dit_params_resolve(const dit_model *model, const dit_params *params, 
 
 dit_status dit_job_memory(const dit_model *model, const dit_params *params, size_t *bytes, dit_error *error) {
   dit_params p;
-  dit__job_layout shape;
+  dit__job_layout layout;
   dit__fpenv saved;
   if (!bytes) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_job_memory: bytes is NULL");
   if (!model) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_job_memory: model is NULL");
   dit__fpenv_enter(&saved);
   dit_status status = dit__params_resolve(model, params, &p, error);
-  if (!status) status = dit__job_layout_choose(model, &p, &shape, error);
+  if (!status) status = dit__job_layout_choose(model, &p, &layout, error);
   dit__fpenv_leave(&saved);
-  if (!status) *bytes = shape.size;
+  if (!status) *bytes = layout.size;
   return status;
 }
 
@@ -76,11 +77,11 @@ void dit_job_cancel(dit_job *job) {
 void dit_job_end(dit_job *job) {
   if (!job) return;
   const dit_model *model = job->model;
-  dit__release(&model->options, job, job->shape.size);
+  dit__release(&model->options, job, job->layout.size);
   dit__model_release((dit_model *)(uintptr_t)model);
 }
 
-/* ---- What a job gives out ---- */
+/* ---- Results of a job ---- */
 
 dit_status dit_job_progress(const dit_job *job, dit_progress *progress) {
   dit_progress p;
@@ -91,7 +92,7 @@ dit_status dit_job_progress(const dit_job *job, dit_progress *progress) {
   const dit_params *params = &job->params;
   p.status = (dit_status)dit__atomic_load(&job->status);
   p.step = (int32_t)dit__atomic_load(&job->steps_done);
-  p.steps = (params->count + job->shape.group - 1) / job->shape.group * (params->steps - job->shape.first_step);
+  p.steps = (params->count + job->layout.batch - 1) / job->layout.batch * (params->steps - job->layout.first_step);
   p.units = dit__atomic_load(&job->units);
   p.units_total = job->units_total;
   p.fraction = (float)((double)p.units / (double)p.units_total);
@@ -106,22 +107,20 @@ dit_status dit_job_progress(const dit_job *job, dit_progress *progress) {
 
 dit_status dit_job_profile(const dit_job *job, int32_t capacity, dit_profile_row *rows, int32_t *count,
                            dit_error *error) {
-  static const char *const names[DIT__KINDS + 1] = {"products",  "convolutions", "layer norms", "quantising",
-                                                    "attention", "group norms",  "affine",      "embedding and layout",
-                                                    "packing",   "sampling"};
   if (!job) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_job_profile: job is NULL");
   if (!count) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_job_profile: count is NULL");
   if (capacity < 0 || (capacity > 0 && !rows))
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_job_profile: capacity is %d, rows is %s", capacity,
-                     rows ? "given" : "NULL");
-  *count = DIT__KINDS + 1;
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_job_profile: capacity is %d, %s", capacity,
+                     capacity < 0 ? "which is negative" : "but rows is NULL");
+  *count = DIT__UNIT_KINDS;
   for (int32_t i = 0; i < *count && i < capacity; i++) {
     rows[i] = job->profile[i];
-    rows[i].name = names[i];
+    rows[i].name = dit__unit_name(i);
   }
   return DIT_OK;
 }
 
+/* Whether there is a job, and such a picture in it. */
 static dit_status job_check(const dit_job *job, const char *what, int32_t picture, dit_error *error) {
   if (!job) return dit__fail(error, DIT_ERROR_STATE, "%s: job is NULL", what);
   if (picture < 0 || picture >= job->params.count)
@@ -130,31 +129,32 @@ static dit_status job_check(const dit_job *job, const char *what, int32_t pictur
   return DIT_OK;
 }
 
+/* The same for pictures that are `width` pixels wide, and their format and memory; a stride of 0 becomes that of packed
+ * rows. */
 static dit_status job_check_pixels(const dit_job *job, const char *what, int32_t picture, int32_t format,
-                                   const uint8_t *pixels, size_t row, size_t *stride, dit_error *error) {
-  const dit_status status = job_check(job, what, picture, error);
+                                   const uint8_t *pixels, size_t width, size_t *stride, dit_error *error) {
+  dit_status status = job_check(job, what, picture, error);
+  if (!status) status = dit__check_enum(what, "format", DIT__ENUM_PIXELS, format, error);
   if (status) return status;
-  if (!dit__pixel_size(job->model->vae.image_channels, format))
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: format %d does not exist", what, format);
   if (!pixels) return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: pixels is NULL", what);
-  row *= (size_t)dit__pixel_size(job->model->vae.image_channels, format);
+  const size_t row = width * (size_t)dit__pixel_size(job->model->vae.image_channels, format);
   if (!*stride) *stride = row;
   if (*stride < row)
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: stride is %zu bytes, but a row has %zu", what, *stride, row);
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: stride is %zu bytes, but a row takes %zu", what, *stride, row);
   return DIT_OK;
 }
 
 dit_status dit_job_pixels(dit_job *job, int32_t picture, int32_t format, uint8_t *pixels, size_t stride,
                           dit_error *error) {
   if (job && !job->model->vae.decoder)
-    return dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_job_pixels: the model has no decoder; take dit_job_latent");
+    return dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_job_pixels: the model has no decoder; use dit_job_latent");
   const dit_status status = job_check_pixels(job, "dit_job_pixels", picture, format, pixels,
                                              job ? (size_t)job->params.width : 0, &stride, error);
   if (status) return status;
   if (picture >= dit__atomic_load(&job->ready))
     return dit__fail(error, DIT_ERROR_STATE, "dit_job_pixels: picture %d is not ready; call dit_job_advance", picture);
   const int32_t channels = job->model->vae.image_channels, size = dit__pixel_size(channels, format);
-  const uint8_t *from = (const uint8_t *)dit__job_at(job, job->shape.pixels) + picture * job->shape.picture;
+  const uint8_t *from = (const uint8_t *)dit__job_at(job, DIT__JOB_PIXELS) + picture * job->layout.picture;
   for (int32_t y = 0; y < job->params.height; y++)
     for (int32_t x = 0; x < job->params.width; x++, from += channels)
       dit__pixel_convert(from, channels, format, pixels + (size_t)y * stride + (size_t)x * (size_t)size);
@@ -165,26 +165,26 @@ dit_status dit_job_preview(dit_job *job, int32_t picture, int32_t format, uint8_
                            dit_error *error) {
   if (job && !job->model->preview)
     return dit__fail(error, DIT_ERROR_UNSUPPORTED,
-                     "dit_job_preview: the model has no linear map; dit-convert --fit-preview adds one");
+                     "dit_job_preview: the model file has no preview map; dit-convert --fit-preview adds one");
   const dit_status status = job_check_pixels(job, "dit_job_preview", picture, format, pixels,
-                                             job ? (size_t)job->shape.width : 0, &stride, error);
+                                             job ? (size_t)job->layout.width : 0, &stride, error);
   if (status) return status;
   dit__fpenv saved;
   dit__fpenv_enter(&saved);
   const int32_t channels = job->model->vae.image_channels, latents = job->model->vae.channels;
-  const int64_t area = (int64_t)job->shape.height * job->shape.width;
-  const float *clean = dit__job_floats(job, job->shape.clean) + picture * job->shape.latent;
+  const int64_t area = (int64_t)job->layout.height * job->layout.width;
+  const float *pred_x0 = dit__job_floats(job, DIT__JOB_PRED_X0) + picture * job->layout.latent;
   for (int64_t i = 0; i < area; i++) {
     uint8_t native[4];
     for (int32_t c = 0; c < channels; c++) {
       const float *map = job->model->preview + c * (latents + 1);
       float value = map[latents];
-      for (int32_t k = 0; k < latents && picture < job->begun; k++) value += map[k] * clean[k * area + i];
+      for (int32_t k = 0; k < latents && picture < job->begun; k++) value += map[k] * pred_x0[k * area + i];
       native[c] = dit__pixel_byte(value);
     }
     dit__pixel_convert(native, channels, format,
-                       pixels + (size_t)(i / job->shape.width) * stride +
-                           (size_t)(i % job->shape.width) * (size_t)dit__pixel_size(channels, format));
+                       pixels + (size_t)(i / job->layout.width) * stride +
+                           (size_t)(i % job->layout.width) * (size_t)dit__pixel_size(channels, format));
   }
   dit__fpenv_leave(&saved);
   return DIT_OK;
@@ -194,9 +194,9 @@ dit_status dit_job_latent(dit_job *job, int32_t picture, float *latent, dit_erro
   const dit_status status = job_check(job, "dit_job_latent", picture, error);
   if (status) return status;
   if (!latent) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_job_latent: latent is NULL");
-  const size_t size = (size_t)job->shape.latent * sizeof(float);
+  const size_t size = (size_t)job->layout.latent * sizeof(float);
   if (picture < job->begun)
-    memcpy(latent, dit__job_floats(job, job->shape.latents) + picture * job->shape.latent, size);
+    memcpy(latent, dit__job_floats(job, DIT__JOB_LATENTS) + picture * job->layout.latent, size);
   else
     memset(latent, 0, size);
   return DIT_OK;
@@ -210,8 +210,8 @@ dit_status dit_generate(const dit_model *model, const dit_params *params, int32_
   dit_status status = dit_params_resolve(model, params, &p, error);
   if (status) return status;
   if (!model->vae.decoder) return dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_generate: the model has no decoder");
-  if (!dit__pixel_size(model->vae.image_channels, format))
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_generate: format %d does not exist", format);
+  status = dit__check_enum("dit_generate", "format", DIT__ENUM_PIXELS, format, error);
+  if (status) return status;
   if (!pixels) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_generate: pixels is NULL");
   const uint64_t picture =
       (uint64_t)p.width * (uint64_t)p.height * (uint64_t)dit__pixel_size(model->vae.image_channels, format);
@@ -230,21 +230,21 @@ dit_status dit_generate(const dit_model *model, const dit_params *params, int32_
 
 /* ---- Schedules ---- */
 
-static dit_status schedule_check_output(const char *what, int32_t capacity, const dit_schedule_row *rows,
-                                        const int32_t *count, dit_error *error) {
+static dit_status schedule_check_arguments(const char *what, int32_t capacity, const dit_schedule_row *rows,
+                                           const int32_t *count, dit_error *error) {
   if (!count) return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: count is NULL", what);
   if (capacity < 0 || (capacity > 0 && !rows))
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: capacity %d with rows %s; give room for that many rows, or 0",
-                     what, (int)capacity, rows ? "given" : "NULL");
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: capacity is %d, %s", what, (int)capacity,
+                     capacity < 0 ? "which is negative" : "but rows is NULL");
   return DIT_OK;
 }
 
-static dit_status schedule_give(const dit__diffusion *process, const dit_params *p, int32_t capacity,
-                                dit_schedule_row *rows, int32_t *count, dit_error *error) {
+static dit_status schedule_write(const dit__diffusion *diffusion, const dit_params *p, int32_t capacity,
+                                 dit_schedule_row *rows, int32_t *count, dit_error *error) {
   dit__fpenv saved;
   dit__fpenv_enter(&saved);
   const int32_t steps =
-      dit__schedule(process, p->steps, p->timestep_spacing, p->sampler, p->eta, capacity, rows, error);
+      dit__schedule(diffusion, p->steps, p->timestep_spacing, p->sampler, p->eta, capacity, rows, error);
   dit__fpenv_leave(&saved);
   if (steps < 0) return steps;
   *count = steps;
@@ -253,24 +253,24 @@ static dit_status schedule_give(const dit__diffusion *process, const dit_params 
 
 dit_status dit_schedule(const dit_params *params, int32_t capacity, dit_schedule_row *rows, int32_t *count,
                         dit_error *error) {
-  dit_params ours;
-  dit_status status = schedule_check_output("dit_schedule", capacity, rows, count, error);
-  if (!status) status = dit__struct_read(&ours, sizeof ours, params, "dit_params", error);
+  dit_params p;
+  dit_status status = schedule_check_arguments("dit_schedule", capacity, rows, count, error);
+  if (!status) status = dit__struct_read(&p, sizeof p, params, "dit_params", error);
   if (status) return status;
-  if (ours.sampler < 0 || ours.sampler > DIT_SAMPLER_DPMPP)
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "sampler %d: there is none of this number; take 0 or a DIT_SAMPLER_*",
-                     (int)ours.sampler);
-  if (!ours.steps) ours.steps = 250;
-  return schedule_give(&dit__diffusion_default, &ours, capacity, rows, count, error);
+  status = dit__check_enum("dit_params", "sampler", DIT__ENUM_SAMPLER, p.sampler, error);
+  if (status) return status;
+  if (!p.sampler) p.sampler = DIT_SAMPLER_DDPM;
+  if (!p.steps) p.steps = 250;
+  return schedule_write(&dit__diffusion_default, &p, capacity, rows, count, error);
 }
 
 dit_status dit_model_schedule(const dit_model *model, const dit_params *params, int32_t capacity,
                               dit_schedule_row *rows, int32_t *count, dit_error *error) {
   dit_params resolved;
   resolved.struct_size = sizeof resolved;
-  dit_status status = schedule_check_output("dit_model_schedule", capacity, rows, count, error);
+  dit_status status = schedule_check_arguments("dit_model_schedule", capacity, rows, count, error);
   if (!status) status = dit_params_resolve(model, params, &resolved, error);
-  return status ? status : schedule_give(&model->dit.diffusion, &resolved, capacity, rows, count, error);
+  return status ? status : schedule_write(&model->dit.diffusion, &resolved, capacity, rows, count, error);
 }
 
 /* ---- Random numbers ---- */
@@ -278,9 +278,8 @@ dit_status dit_model_schedule(const dit_model *model, const dit_params *params, 
 dit_status dit_rng_open(int32_t generator, uint64_t seed, dit_rng **rng, dit_error *error) {
   if (!rng) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_rng_open: rng is NULL");
   *rng = NULL;
-  if (generator < 0 || generator > DIT_GENERATOR_PHILOX)
-    return dit__fail(error, DIT_ERROR_ARGUMENT,
-                     "generator %d: there is none of this number; take 0 or a DIT_GENERATOR_*", (int)generator);
+  const dit_status status = dit__check_enum("dit_rng_open", "generator", DIT__ENUM_GENERATOR, generator, error);
+  if (status) return status;
   dit_rng *made = (dit_rng *)dit__allocate(NULL, sizeof *made, sizeof(void *));
   if (!made) return dit__fail(error, DIT_ERROR_MEMORY, "dit_rng_open: no memory for %zu bytes", sizeof *made);
   dit__rng_begin(made, generator, seed);

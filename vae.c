@@ -1,4 +1,4 @@
-/* The autoencoder, for hosts: arguments are checked here, and the work is done in lib/. */
+/* The autoencoder, for hosts. Arguments are checked here, and the work is done in lib/. */
 #include "lib/core/numerics.h"
 
 #include "lib/core/error.h"
@@ -6,17 +6,17 @@
 #include "lib/job/call.h"
 #include "lib/model/model.h"
 
-/* Checks a call and runs it. */
+/* Checks the arguments of a call, except the model, and runs it. */
 static dit_status vae_call(const dit__vae_call *call, const char *what, dit_error *error) {
   const int32_t factor = call->model->vae.factor, unit = call->decode ? 1 : factor;
-  const int32_t most = call->decode ? dit__max_side(factor) / factor : DIT__MAX_SIDE;
+  const int32_t limit = call->decode ? dit__max_side(factor) / factor : DIT__MAX_SIDE;
   if (call->count < 1 || call->count > 65536)
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: count is %d; it must be 1 to 65536", what, call->count);
-  if (call->height < unit || call->width < unit || call->height % unit || call->width % unit || call->height > most ||
-      call->width > most)
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: count is %d; it must be from 1 to 65536", what, call->count);
+  if (call->height < unit || call->width < unit || call->height % unit || call->width % unit || call->height > limit ||
+      call->width > limit)
     return dit__fail(error, DIT_ERROR_ARGUMENT,
-                     "%s: a size of %d x %d; width and height must be multiples of %d, up to %d", what, call->width,
-                     call->height, unit, most);
+                     "%s: width x height is %d x %d; width and height must be multiples of %d, up to %d", what,
+                     call->width, call->height, unit, limit);
   const char *missing = call->from ? NULL : call->decode ? "latent is" : "image is";
   if (!missing && call->decode && !call->image) missing = "image is";
   if (!missing && !call->decode && !call->mean && !call->logvar) missing = "mean and logvar are";
@@ -30,7 +30,8 @@ static dit_status vae_call(const dit__vae_call *call, const char *what, dit_erro
 
 dit_status dit_vae_decode(const dit_model *model, int32_t count, int32_t height, int32_t width, const float *latent,
                           float *image, dit_error *error) {
-  const dit__vae_call call = {model, count, height, width, 1, SIZE_MAX, latent, image, NULL, NULL};
+  const dit__vae_call call = {
+      .model = model, .decode = 1, .count = count, .height = height, .width = width, .from = latent, .image = image};
   if (!model) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_vae_decode: model is NULL");
   if (!model->vae.decoder) return dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_vae_decode: the model has no decoder");
   return vae_call(&call, "dit_vae_decode", error);
@@ -38,7 +39,8 @@ dit_status dit_vae_decode(const dit_model *model, int32_t count, int32_t height,
 
 dit_status dit_vae_encode(const dit_model *model, int32_t count, int32_t height, int32_t width, const float *image,
                           float *mean, float *logvar, dit_error *error) {
-  const dit__vae_call call = {model, count, height, width, 0, SIZE_MAX, image, NULL, mean, logvar};
+  const dit__vae_call call = {
+      .model = model, .count = count, .height = height, .width = width, .from = image, .mean = mean, .logvar = logvar};
   if (!model) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_vae_encode: model is NULL");
   if (!model->vae.encoder) return dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_vae_encode: the model has no encoder");
   return vae_call(&call, "dit_vae_encode", error);

@@ -13,7 +13,7 @@ int main(int argc, char **argv) {
     return fail(error.message);
   dit_info info = {.struct_size = sizeof info};
   dit_model_info(model, &info);
-  int32_t class_id = dit_model_find_class(model, "potion"); /* -1, no class at all, if the model has no potions */
+  int32_t class_id = dit_model_find_class(model, "potion"); /* dit_generate fails if the model has no potions */
   dit_params params = {.struct_size = sizeof params, .classes = &class_id, .seed = 7};
   size_t size = (size_t)info.width * (size_t)info.height * 4;
   unsigned char *pixels = malloc(size);

@@ -76,9 +76,9 @@ def main():
         return png(parts[:-1] + list(more) + parts[-1:])
 
     write(1, "mix-alone", add(text("Class mix", "0.5")))
-    write(1, "mix-class-alone", add(text("Mix class number", "3")))
+    write(1, "class-b-alone", add(text("Class B number", "3")))
     write(1, "mask-alone", add(text("Mask", "fnv1a64:0000000000000000")))
-    write(2, "start", add(text("Start picture", "fnv1a64:0000000000000000"), text("Strength", "0.5")))
+    write(2, "init-image", add(text("Init image", "fnv1a64:0000000000000000"), text("Strength", "0.5")))
     # 20 million pictures; each number is small enough.
     write(1, "too-many", png([text("Class numbers", "7," * 20000 + "7") if has(p, "Class numbers") else
                               text("Seed", "0 to 999") if has(p, "Seed") else p for p in parts]))

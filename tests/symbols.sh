@@ -5,7 +5,7 @@
 cd "$(dirname "$0")/.." || exit 1
 . tests/check.sh
 
-# Memory and strings; the operating system (platform.c); arithmetic that is exact; OpenMP; what compilers put in.
+# Memory and strings; the operating system (platform*.c); arithmetic that is exact; OpenMP; what compilers put in.
 allowed='memcpy memmove memset memcmp strlen strcmp strncmp strchr strspn strcspn snprintf vsnprintf strerror
 free posix_memalign malloc aligned_alloc
 open open64 close read fstat fstat64 mmap mmap64 munmap madvise clock_gettime sysconf sched_getaffinity __sched_cpucount

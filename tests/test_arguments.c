@@ -229,7 +229,7 @@ static void test_options(void) {
   o = good;
   o.isa = DIT_ISA_AVX2;
 #endif
-  REFUSED(DIT_ERROR_UNSUPPORTED, "instruction set", try_options(&o, &error));
+  REFUSED(DIT_ERROR_UNSUPPORTED, "isa", try_options(&o, &error));
   o = good;
   o.allocate = allocate_nothing;
   REFUSED(DIT_ERROR_ARGUMENT, "release", try_options(&o, &error));
@@ -328,6 +328,10 @@ static void test_params(void) {
     BAD(classes_b, wrong[i], DIT_ERROR_ARGUMENT, "classes_b");
   }
   BAD(guidance_channels, 5, DIT_ERROR_ARGUMENT, "guidance_channels");
+  const int32_t misspelt[2] = {0, dit_model_find_class(tiny, "red aple")};
+  BAD(classes, misspelt, DIT_ERROR_ARGUMENT,
+      "dit_params: classes[1] is -2: dit_model_find_class returns -2 for a name");
+  BAD(classes_b, misspelt, DIT_ERROR_ARGUMENT, "dit_params: classes_b[1] is -2: dit_model_find_class returns -2");
   BAD(guidance_channels, -2, DIT_ERROR_ARGUMENT, "guidance_channels");
   BAD(steps, 1001, DIT_ERROR_ARGUMENT, "steps");
   BAD(width, 18, DIT_ERROR_ARGUMENT, "width");
@@ -445,6 +449,9 @@ static void test_denoise(void) {
     classes[1] = wrong[i];
     REFUSED(DIT_ERROR_ARGUMENT, "classes[1]", dit_denoise(tiny, 2, 8, 8, x, t, classes, out, &error));
   }
+  classes[1] = dit_model_find_class(tiny, "red aple");
+  REFUSED(DIT_ERROR_ARGUMENT, "dit_denoise: classes[1] is -2: dit_model_find_class returns -2 for a name",
+          dit_denoise(tiny, 2, 8, 8, x, t, classes, out, &error));
   classes[1] = -1;
   REFUSED(DIT_ERROR_ARGUMENT, "count", dit_denoise(tiny, 65536, 1024, 1024, x, t, classes, out, &error));
   REFUSED(DIT_ERROR_ARGUMENT, "model", dit_denoise(NULL, 2, 8, 8, x, t, classes, out, &error));
@@ -559,14 +566,17 @@ static void test_asking(void) {
   CHECK(!dit_model_class_label(NULL, 0) && !dit_model_class_label(tiny, -1) && !dit_model_class_label(tiny, 6) &&
             !dit_model_class_label(tiny, INT32_MAX) && !dit_model_class_label(tiny, INT32_MIN),
         "labels that are not there");
-  CHECK(dit_model_find_class(NULL, "red") == -1 && dit_model_find_class(tiny, NULL) == -1 &&
-            dit_model_find_class(tiny, "") == -1 && dit_model_find_class(tiny, " -_") == -1 &&
-            dit_model_find_class(tiny, "nothing") == -1 && dit_model_find_class(tiny, ",") == -1,
+  CHECK(dit_model_find_class(NULL, "red") == DIT_UNKNOWN_CLASS &&
+            dit_model_find_class(tiny, NULL) == DIT_UNKNOWN_CLASS &&
+            dit_model_find_class(tiny, "") == DIT_UNKNOWN_CLASS &&
+            dit_model_find_class(tiny, " -_") == DIT_UNKNOWN_CLASS &&
+            dit_model_find_class(tiny, "nothing") == DIT_UNKNOWN_CLASS &&
+            dit_model_find_class(tiny, ",") == DIT_UNKNOWN_CLASS,
         "finding what is not there");
   CHECK(dit_model_find_class(tiny, "RED apple") == 0 && dit_model_find_class(tiny, "red_apple") == 0 &&
             dit_model_find_class(tiny, "RedApple") == 0 && dit_model_find_class(tiny, "pomme") == 0 &&
             dit_model_find_class(tiny, "red apple, Pomme") == 0 && dit_model_find_class(tiny, "pear") == 1 &&
-            dit_model_find_class(tiny, "poire") == 1 && dit_model_find_class(tiny, "pom") == -1,
+            dit_model_find_class(tiny, "poire") == 1 && dit_model_find_class(tiny, "pom") == DIT_UNKNOWN_CLASS,
         "finding in other spellings");
   CHECK(dit_model_find_class(tiny, "kiwi") == 4 && !dit_model_class_label(tiny, 3) &&
             !strcmp(dit_model_class_label(tiny, 5), "\xc3\xa9t\xc3\xa9"),

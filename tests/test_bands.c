@@ -75,10 +75,9 @@ static size_t decode_within(const dit_model *model, const picture *p, size_t bud
   for (int real = 0; real < 2; real++) {
     dit__plan_open(&plan, &engine, list, real ? block : dit__nowhere);
     dit__plan_decode(&plan, &model->vae, p->height, p->width, p->latent, 1, budget, p->image);
-    dit__plan_close(&plan);
-    CHECK(!real || (plan.arena.peak == peak && plan.count == *ops), "a plan that is made again is another one");
+    CHECK(!real || (plan.workspace.peak == peak && plan.count == *ops), "a plan that is made again is another one");
     if (real) break;
-    peak = plan.arena.peak;
+    peak = plan.workspace.peak;
     *ops = plan.count;
     block = (uint8_t *)aligned_alloc(64, peak + 64);
     list = (dit__op *)malloc((size_t)plan.count * sizeof *list);

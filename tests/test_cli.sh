@@ -41,9 +41,9 @@ refused 2 '1 to 1000' -s ' 5'
 refused 2 '1 to 1000' -s +5
 refused 2 '1 to 1000' --steps=
 refused 2 '1 to 1000' --steps -5
-refused 2 'whole number' -n 99999999999999999999
-refused 2 'whole number' -n 0
-refused 2 'whole number' -S -1
+refused 2 'integer' -n 99999999999999999999
+refused 2 'integer' -n 0
+refused 2 'integer' -S -1
 refused 2 '18446744073709551615' -S 18446744073709551616
 refused 2 'number from' -g nan
 refused 2 'number from' -g inf
@@ -53,18 +53,20 @@ refused 2 'number from' -g ''
 refused 2 'number from' -g 1.5.2
 refused 2 '0 to 1' --eta 1.5
 refused 2 '0 to 1' --eta -1
-refused 2 'whole number' --guidance-channels none
-refused 2 'whole number' --scale 0
-refused 2 'whole number' --scale 65
-refused 2 'whole number' --threads 0
-refused 2 'whole number' --memory-limit 0
+refused 2 'integer' --guidance-channels none
+refused 2 'integer' --scale 0
+refused 2 'integer' --scale 65
+refused 2 'integer' --threads 0
+refused 2 'integer' --memory-limit 0
 refused 1 'this job needs at least' --memory-limit 1 -c all
-refused 2 'whole number' --width 0
-refused 2 'whole number' --height 1e3
+refused 2 'integer' --width 0
+refused 2 'integer' --height 1e3
 refused 2 'ddpm, ddim or dpm++' --sampler euler
-refused 2 'trailing or linspace' --spacing karras
-refused 2 'avx2, avxvnni, avx512' --isa mmx
-refused 2 'did you mean --threads' --thread 2
+refused 2 'trailing or linspace' --timestep-spacing karras
+refused 2 'avx512vnni or neondot' --isa mmx
+refused 2 'did you mean --threads' --treads 2
+refused 2 'ambiguous between --guidance-scale, --guidance-channels' --guid 2
+refused 2 '1 to 1024' --thre 0 # an abbreviation
 refused 2 'did you mean --guidance-scale' --guidence-scale 2
 refused 2 'no such option' -Z
 refused 2 'no such option' --frobnicate
@@ -76,7 +78,7 @@ refused 2 'not an option' --
 refused 2 'did you mean potion' -c potin
 refused 2 'did you mean sword' -c swrod
 refused 2 'did you mean mushroom' -c mush
-refused 2 'did you mean shield or' -c 'shild,x' # the first mistake is told
+refused 2 'did you mean shield or' -c 'shild,x' # the first mistake is reported
 refused 2 'no such class' -c xylophone
 refused 2 '0 to 15' -c 16
 refused 2 '0 to 15' -c 99999999999999999999
@@ -97,25 +99,25 @@ refused 2 'a class and a number' --mix :0.5
 refused 2 '0 to 1' --mix sword:2
 refused 2 '0 to 1' --mix sword:
 refused 2 'did you mean sword' --mix swrod:0.5
-refused 2 'a class is needed' --mix none:0.5
+refused 2 'must name a class' --mix none:0.5
 refused 2 'number from 0.001' -i x.png --strength 0
-refused 2 'start picture is needed' --strength 0.5
-refused 2 'start picture is needed' --mask x.png
-refused 2 'lies behind' --guidance-start 0.6 --guidance-end 0.4
+refused 2 'requires an init image' --strength 0.5
+refused 2 'requires an init image' --mask x.png
+refused 2 'must not be greater' --guidance-start 0.6 --guidance-end 0.4
 refused 2 '0 to 1' --guidance-start -1
 refused 2 'f32, int8 or bf16' --compute f16
 refused 2 'would write to the standard output' --json -o -
-refused 2 'the picture says this' --again x.png -s 5
-refused 2 'the picture says this' --again x.png --compute f32
-refused 2 'makes one file' --again x.png -o '%i.png'
-refused 2 'choose one' --fast -s 10
-refused 2 'the picture says this' --again x.png --fast
+refused 2 'from the PNG' --again x.png -s 5
+refused 2 'from the PNG' --again x.png --compute f32
+refused 2 'a single file' --again x.png -o '%i.png'
+refused 2 'cannot be used with --steps' --fast -s 10
+refused 2 'from the PNG' --again x.png --fast
 refused 2 'the topics are' --help=me
 refused 1 'absent.png' --again absent.png
 refused 1 'absent.png' -i absent.png
 refused 1 'not a PNG' -i "$root/README.md"
 refused 1 'not a PNG' --again "$root/README.md"
-refused 1 'does not say' --again "$root/weights/sprites/losses.png"
+refused 1 'no record' --again "$root/weights/sprites/losses.png"
 
 # ---- What cannot be read or written ----
 
@@ -200,14 +202,14 @@ same --classes=potion -n1
 same -c potion -S 0 --scale 1 --threads 1
 same -c potion --isa scalar
 same -c potion --sampler dpm++ -g 1.25 --guidance-channels all --width 32 --height 32
-same -c potion -s 7 -s 2 # the last one counts
+same -c potion -s 7 --step 2 # the last one counts; names may be abbreviated
 other -c sword
 other -c none
 other -S 1
 other -s 3
 other --sampler ddpm
 other --sampler ddim
-other --spacing leading
+other --timestep-spacing leading
 other --generator torch
 other --generator philox
 other --reference
@@ -301,7 +303,7 @@ else
 fi
 rm -f ./*
 
-# ---- Start pictures, masks, and the same again ----
+# ---- Init images, masks, and the same again ----
 
 # again FILE ARGUMENT...: --again makes the file again, to the byte.
 again() {
@@ -316,7 +318,7 @@ again one.png --threads 1 --isa scalar -m "$root/weights/sprites/sprites.gguf"
 run 0 -c potion,none,sword,sword -n 2 -S 18446744073709551615 -s 2 --scale 3 --sampler ddpm -g 3.3 --guidance-channels all \
   --guidance-start 0.1 --guidance-end 0.7 --mix key:0.3 --width 64 -o sheet.png
 again sheet.png
-run 0 -c potion,key -n 2 -s 4 --sampler dpm++ --spacing trailing --generator philox -o solver.png
+run 0 -c potion,key -n 2 -s 4 --sampler dpm++ --timestep-spacing trailing --generator philox -o solver.png
 again solver.png
 run 0 -c potion,key -n 3 -s 3 --reference --sampler ddim --eta 0.5 --scale 2 -o reference.png
 check "a grid of six, four in a row, with a border of two pixels" has '276 x 140 pixels' err
@@ -331,16 +333,16 @@ again reuse.png
 run 0 -c 1 --fast -o fast.png
 check "--fast: dpm++" has 'Sampler.dpm' fast.png
 again fast.png
-run 0 -c 1 -s 6 --sampler dpm++ --spacing even --guidance-start 0.4 --guidance-end 0.9 -o kept.png
+run 0 -c 1 -s 6 --sampler dpm++ --timestep-spacing even --guidance-start 0.4 --guidance-end 0.9 -o kept.png
 check "--fast is 6 steps of dpm++, of a model that takes 10" cmp -s fast.png kept.png
 run 0 -c 1 --fast --guidance-end 1 -o guided.png
-run 0 -c 1 -s 6 --sampler dpm++ --spacing even --guidance-end 1 -o kept.png
+run 0 -c 1 -s 6 --sampler dpm++ --timestep-spacing even --guidance-end 1 -o kept.png
 check "--fast leaves guidance where it is asked for" cmp -s guided.png kept.png
 check "reals have all their digits" has 'Eta.0\.123456791' eta.png
 run 0 -c potion,key -n 2 -s 2 --scale 2 -o '%c-%s.png'
 again key-1.png
 run 0 -c sword -i one.png -s 4 --strength 0.5 -o edited.png
-check "a start picture has an effect" differ one.png edited.png
+check "an init image has an effect" differ one.png edited.png
 again edited.png -i one.png
 "$build/dit-convert" --synthetic dit:hidden=64,depth=2,heads=2,patch=2,latent=8,in=4,classes=9,sigma=1 \
   --synthetic vae:blocks=32+64,layers=1,groups=8,in=3,out=3,latent=4 --type q8 -o q8.gguf >out 2>&1 # 16 x 16, RGB
@@ -365,12 +367,12 @@ refused_here() { # refused_here STATUS PATTERN ARGUMENT...
   check "dit $*: nothing is written" cmp -s again.png kept.png
 }
 refused_here 2 'give it with -i' --again edited.png
-refused_here 3 'another start picture' --again edited.png -i edited.png
-refused_here 2 'without a start picture' --again one.png -i one.png
+refused_here 3 'another init image' --again edited.png -i edited.png
+refused_here 2 'without an init image' --again one.png -i one.png
 refused_here 2 'without a mask' --again edited.png -i one.png --mask one.png
 printf foobar >small.gguf # a test vector of FNV-1a's authors
 refused_here 3 'fnv1a64:85944171f73967e8' --again one.png -m small.gguf
-refused_here 2 '32 x 32 are made' -i sheet.png -o again.png
+refused_here 2 'make have 32 x 32' -i sheet.png -o again.png
 if have python3 && python3 -c 'import zlib' 2>/dev/null; then
   python3 - <<'END'
 import struct, zlib
@@ -427,7 +429,7 @@ run 0 -q -s 1 -c all -o plenty.png
 run 0 -q -s 1 -c all -o little.png --memory-limit 2
 check "--memory-limit: the same file" cmp -s plenty.png little.png
 run 0 -c potion -s 1 --profile
-check "--profile: a table" has '^products  *[0-9.]*  *[0-9.]* %  *[0-9.]*$' err
+check "--profile: a table" has '^gemm  *[0-9.]*  *[0-9.]* %  *[0-9.]*$' err
 run 0 -q -c potion -s 1 --show -o shown.png
 check "--show: half blocks where there is no terminal" has "$(printf '\342\226\200')" out
 check "--show: 16 lines" [ "$(wc -l <out)" -eq 16 ]

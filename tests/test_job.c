@@ -356,7 +356,7 @@ static void test_threads(void) {
 
 static void test_isas(void) {
   int tried = 0;
-  for (int32_t isa = DIT_ISA_SCALAR; isa <= DIT_ISA_NEON_DOT; isa++) {
+  for (int32_t isa = DIT_ISA_SCALAR; dit_isa_name(isa); isa++) {
     dit_options options = one_thread();
     dit_model *model = NULL;
     dit_info info = {.struct_size = sizeof info};
@@ -386,7 +386,7 @@ static void test_loads(void) {
   dit_info info = {.struct_size = sizeof info};
   if (!CHECK(synthetic_file(synthetic_path(path, sizeof path, "load"), TINY_DIT, TINY_VAE, DIT_TYPE_F32), "no file"))
     return;
-  for (int32_t load = 0; load <= DIT_LOAD_READ; load++) {
+  for (int32_t load = 0; load == 0 || dit_load_name(load); load++) {
     options.load = load;
     if (!CHECK(dit_model_open(path, &options, &model, &error) == DIT_OK, "%s", error.message)) continue;
     dit_model_info(model, &info);
@@ -959,7 +959,7 @@ static void test_formats(const dit_model *model) {
   finish(job, -1);
   for (int32_t i = 0; i < COUNT; i++) {
     dit_job_pixels(job, i, DIT_PIXELS_NATIVE, native, 0, NULL);
-    for (int32_t format = DIT_PIXELS_NATIVE; format <= DIT_PIXELS_BGRA; format++) {
+    for (int32_t format = DIT_PIXELS_NATIVE; dit_pixels_name(format); format++) {
       const int size = format == DIT_PIXELS_RGB ? 3 : 4, stride = SIDE * size + (i % 2 ? 7 : 0);
       int wrong = 0;
       memset(out, 0xcd, sizeof out);
@@ -1014,7 +1014,8 @@ static void test_parts(void) {
   CHECK(info.width == 8 && info.vae_scale_factor == 0 && info.image_channels == 0 && !info.has_decoder &&
             info.label_count == 0,
         "info without an autoencoder");
-  CHECK(!dit_model_class_label(model, 0) && dit_model_find_class(model, "a") == -1, "labels of a model without labels");
+  CHECK(!dit_model_class_label(model, 0) && dit_model_find_class(model, "a") == DIT_UNKNOWN_CLASS,
+        "labels of a model without labels");
   CHECK(dit_generate(model, &p, 0, pixels, sizeof pixels, &error) == DIT_ERROR_UNSUPPORTED &&
             strstr(error.message, "decoder"),
         "pictures without a decoder");

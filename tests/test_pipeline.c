@@ -36,7 +36,7 @@ static const run official[] = {
      4,
      0},
     {"official_ddim10",
-     "--reference -c 7,3 -S 1 -s 10 -g 1.5 --sampler ddim --spacing ddim --eta 0.5",
+     "--reference -c 7,3 -S 1 -s 10 -g 1.5 --sampler ddim --timestep-spacing ddim --eta 0.5",
      1,
      2,
      {7, 3},
@@ -198,9 +198,12 @@ static void test_again(void) {
 }
 
 static void test_refused(void) {
-  static const char *const wrong[] = {"--reference --diffusers",        "--reference --sampler dpm++",
-                                      "--reference --spacing leading",  "--diffusers --spacing even",
-                                      "--reference --generator philox", "--diffusers -i picture.png"};
+  static const char *const wrong[] = {"--reference --diffusers",
+                                      "--reference --sampler dpm++",
+                                      "--reference --timestep-spacing leading",
+                                      "--diffusers --timestep-spacing even",
+                                      "--reference --generator philox",
+                                      "--diffusers -i picture.png"};
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
     char options[640];
     snprintf(options, sizeof options, "-c 1 -s 2 %s -o %s-refused.png", wrong[i], model_path);

@@ -1,7 +1,6 @@
 /* The thread pool of dit (examples/cli/pool.c).
  * Fails if a task is left out or done twice, if pool_run returns before all are done or before their results are seen,
- * if tasks do not run side by side, if pools disturb each other, or if a pool that has nothing to do uses a
- * processor. */
+ * if tasks do not run in parallel, if pools disturb each other, or if an idle pool uses a processor. */
 #if !defined(_WIN32) && !defined(_GNU_SOURCE)
 #define _GNU_SOURCE
 #endif
@@ -20,10 +19,10 @@ int main(void) {
 
 #include "examples/cli/pool.c"
 
-enum { COUNT_MOST = 40, ROUNDS = 3000 };
+enum { MAX_COUNT = 40, ROUNDS = 3000 };
 
 typedef struct round_state {
-  int done[COUNT_MOST]; /* how often; each written by one task, read after the round */
+  int done[MAX_COUNT]; /* how often; each written by one task, read after the round */
   pthread_t caller;
 } round_state;
 
@@ -38,15 +37,15 @@ static void DIT_CALL sleep_task(void *context, int32_t index) {
   ((round_state *)context)->done[index] = !pthread_equal(pthread_self(), ((round_state *)context)->caller);
 }
 
-/* Rounds of 1 to COUNT_MOST tasks; returns the number of rounds that went wrong. */
+/* Rounds of 1 to MAX_COUNT tasks; returns the number of rounds that went wrong. */
 static int run_rounds(pool *p, int rounds) {
   int wrong = 0;
   for (int i = 0; i < rounds; i++) {
     round_state state;
-    int32_t count = 1 + i % COUNT_MOST;
+    int32_t count = 1 + i % MAX_COUNT;
     memset(&state, 0, sizeof state);
     pool_run(p, count, count_task, &state);
-    for (int32_t k = 0; k < COUNT_MOST; k++) {
+    for (int32_t k = 0; k < MAX_COUNT; k++) {
       if (state.done[k] != (k < count)) {
         wrong++;
         break;

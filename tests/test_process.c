@@ -89,7 +89,12 @@ static dit_model *open_with(const char *base, const keys *k, dit_error *error) {
 static void by_hand(const dit_model *model, const dit_params *p, const dit_schedule_row *rows, float *x) {
   float out[2 * LATENT], clean[LATENT], noise[LATENT];
   dit__normal(p->seed, 0, LATENT, x);
-  dit__solver_step step = {rows, 0, 0, p->steps, p->sampler, p->timestep_spacing, p->variance_type, p->clip_sample};
+  dit__solver_step step = {.rows = rows,
+                           .steps = p->steps,
+                           .sampler = p->sampler,
+                           .diffusers = dit__timesteps_diffusers(p->timestep_spacing),
+                           .variance = p->variance_type,
+                           .clip = p->clip_sample};
   for (; step.index < p->steps; step.index++) {
     const float time = (float)rows[step.index].timestep;
     dit_error error = {0};
@@ -141,16 +146,16 @@ static void test_keys(const char *base) {
                    .not_clean = 1,
                    .spacing = "leading",
                    .clip = "on"};
-  const dit__diffusion of_sd = {1, 1000, 0.00085, 0.012, 1, 0};
+  const dit__diffusion of_sd = {.scaled = 1, .timesteps = 1000, .beta_start = 0.00085, .beta_end = 0.012, .offset = 1};
   compare(base, &sd, &of_sd,
           &(dit_params){.steps = 5, .sampler = 2, .timestep_spacing = 3, .variance_type = 1, .clip_sample = 2});
   const keys few = {
       .timesteps = 40, .end = 0.3, .sampler = "ddpm", .spacing = "trailing", .variance = "fixed_small", .steps = 7};
-  const dit__diffusion of_few = {0, 40, 0.0001, 0.3, 0, 1};
+  const dit__diffusion of_few = {.timesteps = 40, .beta_start = 0.0001, .beta_end = 0.3, .set_alpha_to_one = 1};
   compare(base, &few, &of_few,
           &(dit_params){.steps = 7, .sampler = 1, .timestep_spacing = 4, .variance_type = 3, .clip_sample = 1});
   const keys solver = {.timesteps = 2000, .sampler = "dpm++", .end = 0.01, .variance = "fixed_large"};
-  const dit__diffusion of_solver = {0, 2000, 0.0001, 0.01, 0, 1};
+  const dit__diffusion of_solver = {.timesteps = 2000, .beta_start = 0.0001, .beta_end = 0.01, .set_alpha_to_one = 1};
   compare(base, &solver, &of_solver,
           &(dit_params){.steps = 5, .sampler = 3, .timestep_spacing = 5, .variance_type = 2, .clip_sample = 1});
 }
@@ -162,7 +167,7 @@ static void test_choices(const char *base) {
     dit_error error;
     dit_model *model = open_with(base, i ? &even : &leading, &error);
     if (!CHECK(model != NULL, "%s", error.message)) return;
-    for (int32_t sampler = DIT_SAMPLER_DDPM; sampler <= DIT_SAMPLER_DPMPP; sampler++) {
+    for (int32_t sampler = DIT_SAMPLER_DDPM; dit_sampler_name(sampler); sampler++) {
       static const int32_t wanted[2][3] = {{3, 3, 3}, {DIT_SPACING_EVEN, DIT_SPACING_EVEN, DIT_SPACING_LINSPACE}};
       dit_params p = {.struct_size = sizeof p, .sampler = sampler}, out = p;
       CHECK(!dit_params_resolve(model, &p, &out, &error) && out.timestep_spacing == wanted[i][sampler - 1],
@@ -190,7 +195,7 @@ static void test_limits(const char *base) {
   CHECK(!open_with(base, &too_many, &error) && strstr(error.message, "dit.steps"), "41 steps: %s", error.message);
   model = open_with(base, &beyond, &error);
   p.steps = 1000;
-  CHECK(model && dit_params_resolve(model, &p, &out, &error) == DIT_ERROR_ARGUMENT && strstr(error.message, "LEADING"),
+  CHECK(model && dit_params_resolve(model, &p, &out, &error) == DIT_ERROR_ARGUMENT && strstr(error.message, "leading"),
         "an offset beyond the end: %s", error.message);
   dit_model_close(model);
 }

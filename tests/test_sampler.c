@@ -66,7 +66,7 @@ static int32_t run_noisy(const trajectory *run, int32_t k) {
   const int32_t last = k + 1 == run->steps;
   if (run->sampler == DIT_SAMPLER_DPMPP) return 0;
   if (run->sampler == DIT_SAMPLER_DDIM) return run->eta > 0 && !last;
-  return run->spacing < DIT_SPACING_LEADING ? !last : rows[k].timestep > 0;
+  return dit__timesteps_diffusers(run->spacing) ? rows[k].timestep > 0 : !last;
 }
 
 /* Runs all steps; the largest relative error at the states that `wanted` holds (NULL: none), the last state in x. */
@@ -82,7 +82,12 @@ static double run_trajectory(const trajectory *run, const float *noise, const do
   int32_t steps = dit__schedule(&process, run->steps, run->spacing, run->sampler, run->eta, DIT__MAX_STEPS, rows, NULL);
   CHECK(steps == run->steps, "%s: %d steps", run->name, (int)steps);
   for (int i = 0; i < NUMBERS; i++) clean[i] = (float)NAN; /* nobody may read it at the first step */
-  dit__solver_step step = {rows, 0, 0, steps, run->sampler, run->spacing, run->variance, run->clip};
+  dit__solver_step step = {.rows = rows,
+                           .steps = steps,
+                           .sampler = run->sampler,
+                           .diffusers = dit__timesteps_diffusers(run->spacing),
+                           .variance = run->variance,
+                           .clip = run->clip};
   for (int32_t k = 0; k < steps; k++) {
     step.index = k;
     const int32_t noisy = dit__solver_needs_noise(&step), expected = run_noisy(run, k);
@@ -213,10 +218,11 @@ static void test_ddim_is_ddpm(const float *start, const float *noise) {
 
 /* One step is a process of its own: x0 is the answer, whatever the sampler and variance. */
 static void test_single_step(const float *start) {
-  for (int32_t sampler = DIT_SAMPLER_DDPM; sampler <= DIT_SAMPLER_DPMPP; sampler++) {
-    for (int32_t variance = DIT_VARIANCE_LEARNED_RANGE; variance <= DIT_VARIANCE_LEARNED; variance++) {
+  for (int32_t sampler = DIT_SAMPLER_DDPM; dit_sampler_name(sampler); sampler++) {
+    for (int32_t variance = DIT_VARIANCE_LEARNED_RANGE; dit_variance_name(variance); variance++) {
       float x[NUMBERS], eps[NUMBERS], v[NUMBERS], clean[NUMBERS];
-      const dit__solver_step step = {rows, 0, 0, 1, sampler, DIT_SPACING_EVEN, variance, DIT_CLIP_OFF};
+      const dit__solver_step step = {
+          .rows = rows, .steps = 1, .sampler = sampler, .variance = variance, .clip = DIT_CLIP_OFF};
       int32_t count =
           dit__schedule(&dit__diffusion_default, 1, DIT_SPACING_EVEN, sampler, 1, DIT__MAX_STEPS, rows, NULL);
       CHECK(count == 1 && rows[0].timestep == 0 && rows[0].posterior_log_variance == 0, "one step: %d", (int)count);
@@ -236,13 +242,18 @@ static void test_not_finite(void) {
   float bad[5] = {(float)NAN, (float)INFINITY, -(float)INFINITY, 3e38f, 0.25f};
   float held[5] = {0, 0, 0, 0, 0};
   dit__schedule(&dit__diffusion_default, 50, DIT_SPACING_EVEN, DIT_SAMPLER_DDPM, 1, DIT__MAX_STEPS, rows, NULL);
-  for (int32_t sampler = DIT_SAMPLER_DDPM; sampler <= DIT_SAMPLER_DPMPP; sampler++) {
+  for (int32_t sampler = DIT_SAMPLER_DDPM; dit_sampler_name(sampler); sampler++) {
     for (int32_t clip = 1; clip <= 2; clip++) {
       for (int which = 0; which < 4; which++) { /* which of the inputs is bad */
         float in[4][5], clean[4][5];
         for (int k = 0; k < 20; k++)
           in[k / 5][k % 5] = k / 5 == which ? bad[k % 5] : 0.25f, clean[k / 5][k % 5] = 0.25f;
-        const dit__solver_step step = {rows, 20, 0, 50, sampler, DIT_SPACING_EVEN, DIT_VARIANCE_LEARNED_RANGE, clip};
+        const dit__solver_step step = {.rows = rows,
+                                       .index = 20,
+                                       .steps = 50,
+                                       .sampler = sampler,
+                                       .variance = DIT_VARIANCE_LEARNED_RANGE,
+                                       .clip = clip};
         for (int k = 0; k < 5; k++) held[k] = 0;
         dit__solver_take(&step, 5, in[0], in[1], in[2], in[3], held);
         for (int k = 0; k < 5; k++) held[k] = 0;
@@ -265,8 +276,14 @@ static void test_first_order(const float *start) {
     eps[k] = start[NUMBERS - 1 - k];
     clean[k] = (float)NAN;
   }
-  dit__solver_step step = {rows,        7, 7, 20, DIT_SAMPLER_DPMPP, DIT_SPACING_LINSPACE, DIT_VARIANCE_LEARNED_RANGE,
-                           DIT_CLIP_OFF};
+  dit__solver_step step = {.rows = rows,
+                           .index = 7,
+                           .first = 7,
+                           .steps = 20,
+                           .sampler = DIT_SAMPLER_DPMPP,
+                           .diffusers = 1,
+                           .variance = DIT_VARIANCE_LEARNED_RANGE,
+                           .clip = DIT_CLIP_OFF};
   dit__solver_take(&step, NUMBERS, x, eps, NULL, NULL, clean);
   step.sampler = DIT_SAMPLER_DDIM;
   dit__solver_take(&step, NUMBERS, other, eps, NULL, NULL, clean);
@@ -274,14 +291,22 @@ static void test_first_order(const float *start) {
     CHECK(fabsf(x[k] - other[k]) <= 1e-6f, "number %d: %g, of DDIM %g", k, (double)x[k], (double)other[k]);
 }
 
-/* DIRECT takes v for what it is. */
-static void test_direct(void) {
+/* DIT_VARIANCE_LEARNED: v is the logarithm of the variance, or with diffusers' spacings the variance. */
+static void test_learned(void) {
   static const float v[3] = {-0.5f, 0.25f, -2};
-  for (int32_t spacing = DIT_SPACING_EVEN; spacing <= DIT_SPACING_LEADING; spacing += 2) {
+  static const int32_t spacings[] = {DIT_SPACING_EVEN, DIT_SPACING_LEADING};
+  for (int i = 0; i < 2; i++) {
+    const int32_t spacing = spacings[i];
     float x[3] = {0.5f, 0.5f, 0.5f}, plain[3] = {0.5f, 0.5f, 0.5f}, clean[3];
     const float eps[3] = {0, 0, 0}, noise[3] = {1, 1, 1}, none[3] = {0, 0, 0};
     dit__schedule(&dit__diffusion_default, 50, spacing, DIT_SAMPLER_DDPM, 0, DIT__MAX_STEPS, rows, NULL);
-    const dit__solver_step step = {rows, 9, 0, 50, DIT_SAMPLER_DDPM, spacing, DIT_VARIANCE_LEARNED, DIT_CLIP_OFF};
+    const dit__solver_step step = {.rows = rows,
+                                   .index = 9,
+                                   .steps = 50,
+                                   .sampler = DIT_SAMPLER_DDPM,
+                                   .diffusers = dit__timesteps_diffusers(spacing),
+                                   .variance = DIT_VARIANCE_LEARNED,
+                                   .clip = DIT_CLIP_OFF};
     dit__solver_take(&step, 3, x, eps, v, noise, clean);
     dit__solver_take(&step, 3, plain, eps, v, none, clean);
     for (int k = 0; k < 3; k++) {
@@ -303,7 +328,7 @@ int main(void) {
     test_single_step(start);
     test_first_order(start);
   }
-  test_direct();
+  test_learned();
   test_not_finite();
   free(start);
   free(noise);

@@ -89,8 +89,11 @@ static double compare_schedule(const dit__diffusion *process, const char *prefix
 static void test_tables(void) {
   static const int32_t even[] = {1, 2, 3, 10, 20, 50, 100, 250, 1000}, strides[] = {10, 25, 50, 100, 250};
   double largest = 0;
-  const dit__diffusion short_one = {0, 300, 0.0001 * 1000 / 300, 0.02 * 1000 / 300,
-                                    0, 1}; /* as the official rule has it */
+  const dit__diffusion short_one = {/* as the official rule has it */
+                                    .timesteps = 300,
+                                    .beta_start = 0.0001 * 1000 / 300,
+                                    .beta_end = 0.02 * 1000 / 300,
+                                    .set_alpha_to_one = 1};
   for (int i = 0; i < 9; i++) largest = fmax(largest, compare_schedule(&dit__diffusion_default, "", even[i], ""));
   for (int i = 0; i < 5; i++)
     largest = fmax(largest, compare_schedule(&dit__diffusion_default, "ddim", strides[i], ""));
@@ -226,13 +229,13 @@ static void refuse(int32_t steps, int32_t spacing, float eta, int32_t wanted, co
 
 static void test_refused(void) {
   refuse(300, DIT_SPACING_DDIM, 0, DIT_ERROR_ARGUMENT, "334"); /* 1000 / 300 is between the strides 3 and 4 */
-  refuse(1, DIT_SPACING_DDIM, 0, DIT_ERROR_ARGUMENT, "nearest that works is 2");
+  refuse(1, DIT_SPACING_DDIM, 0, DIT_ERROR_ARGUMENT, "nearest number that works is 2");
   refuse(999, DIT_SPACING_DDIM, 0, DIT_ERROR_ARGUMENT, "1000");
   refuse(1001, DIT_SPACING_EVEN, 0, DIT_ERROR_ARGUMENT, "1001");
   refuse(0, DIT_SPACING_EVEN, 0, DIT_ERROR_ARGUMENT, "steps");
   refuse(INT32_MIN, 0, 0, DIT_ERROR_ARGUMENT, "steps");
   refuse(INT32_MAX, 0, 0, DIT_ERROR_ARGUMENT, "steps");
-  refuse(50, 6, 0, DIT_ERROR_ARGUMENT, "spacing");
+  refuse(50, 99, 0, DIT_ERROR_ARGUMENT, "spacing");
   refuse(50, -1, 0, DIT_ERROR_ARGUMENT, "spacing");
   refuse(50, 0, -0.5f, DIT_ERROR_ARGUMENT, "eta");
   refuse(50, 0, 1.5f, DIT_ERROR_ARGUMENT, "eta");
@@ -246,8 +249,9 @@ static void test_refused(void) {
       "an offset beyond the end: %s", error.message);
   CHECK(dit__schedule(&process, 999, DIT_SPACING_LEADING, DIT_SAMPLER_DDIM, 0, 0, NULL, NULL) == 999,
         "999 with offset 1");
-  for (int32_t spacing = DIT_SPACING_LEADING; spacing <= DIT_SPACING_LINSPACE; spacing += 2)
-    CHECK(dit__schedule(&dit__diffusion_default, 1000, spacing, DIT_SAMPLER_DPMPP, 0, 0, NULL, &error) ==
+  static const int32_t sections[] = {DIT_SPACING_LEADING, DIT_SPACING_LINSPACE};
+  for (int i = 0; i < 2; i++)
+    CHECK(dit__schedule(&dit__diffusion_default, 1000, sections[i], DIT_SAMPLER_DPMPP, 0, 0, NULL, &error) ==
                   DIT_ERROR_ARGUMENT &&
               strstr(error.message, "999"),
           "DPM-Solver++ with 1000 steps: %s", error.message);
@@ -284,8 +288,9 @@ static void test_public(void) {
   CHECK(dit_schedule(&params, 1, more, NULL, &error) == DIT_ERROR_ARGUMENT, "count NULL");
   CHECK(dit_schedule(&params, 1, NULL, &count, &error) == DIT_ERROR_ARGUMENT, "rows NULL");
   CHECK(dit_schedule(&params, -1, more, &count, &error) == DIT_ERROR_ARGUMENT, "capacity -1");
-  params.sampler = 4;
-  CHECK(dit_schedule(&params, 1, more, &count, &error) == DIT_ERROR_ARGUMENT, "sampler 4");
+  params.sampler = 99;
+  CHECK(dit_schedule(&params, 1, more, &count, &error) == DIT_ERROR_ARGUMENT && strstr(error.message, "2 (ddim)"),
+        "sampler 99: %s", error.message);
   params.sampler = 0;
   params.struct_size = 0;
   CHECK(dit_schedule(&params, 1, more, &count, &error) == DIT_ERROR_ARGUMENT, "struct_size 0");

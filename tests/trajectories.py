@@ -250,12 +250,12 @@ def numerics_progress():
 
 OFFICIAL = [
     Run("official DDPM", "--reference", 7, [7, 3, 19], "official", 1, 1),
-    Run("official DDIM with noise", "--reference --sampler ddim --spacing ddim --eta 0.5", 8, [1, 0], "official", 2, 2, eta=0.5),
+    Run("official DDIM with noise", "--reference --sampler ddim --timestep-spacing ddim --eta 0.5", 8, [1, 0], "official", 2, 2, eta=0.5),
 ]
 PIPELINE = [
     Run("diffusers DDIM", "--diffusers", 33, [5, 12], "diffusers", 2, 3),
     Run("diffusers DDPM", "--diffusers --sampler ddpm", 34, [5, 12, 12, 4, 2], "diffusers", 1, 3, variance=3),
-    Run("diffusers DDPM, trailing", "--diffusers --sampler ddpm --spacing trailing", 35, [6], "diffusers", 1, 4, variance=3),
+    Run("diffusers DDPM, trailing", "--diffusers --sampler ddpm --timestep-spacing trailing", 35, [6], "diffusers", 1, 4, variance=3),
     Run("DPM-Solver++, 20 steps", "--diffusers --sampler dpm++", 36, [5, 12], "diffusers", 3, 5, steps=20),
 ]
 LARGE_OFFICIAL = [Run("S/2, official DDPM", "--reference", 9, [207], "official", 1, 1)]

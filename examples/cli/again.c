@@ -1,19 +1,21 @@
-/* --again: a picture of ours, made again. Nothing in its text names a file that would be opened. */
+/* --again: makes a picture again that dit made before. The text of the PNG may come from anybody, so it never names a
+ * file that is opened: the model, the init image and the mask come from options. */
 #include "again.h"
 
 #include <inttypes.h>
 #include <string.h>
 
 #include "message.h"
+#include "texts.h"
 
-/* The pictures it was made from are not in it. */
-static int check_inputs(const again *a, const cli_options *o) {
-  const record *said = &a->said;
-  if (said->has_start && !o->start)
-    return fail(EXIT_USAGE, "%s: was made from a start picture; give it with -i", a->path);
-  if (said->has_mask && !o->mask) return fail(EXIT_USAGE, "%s: was made with a mask; give it with --mask", a->path);
-  if (!said->has_start && o->start) return fail(EXIT_USAGE, "-i: %s was made without a start picture", a->path);
-  if (!said->has_mask && o->mask) return fail(EXIT_USAGE, "--mask: %s was made without a mask", a->path);
+static int check_options(const again *a, const cli_options *o) {
+  const record *r = &a->original;
+  if (r->has_init_image && !o->init_image)
+    return fail(EXIT_USAGE, "%s: was made from an init image; give it with -i", a->path);
+  if (r->has_mask && !o->mask) return fail(EXIT_USAGE, "%s: was made with a mask; give it with --mask", a->path);
+  if (!r->has_init_image && o->init_image)
+    return fail(EXIT_USAGE, "%s: was made without an init image; leave out -i", a->path);
+  if (!r->has_mask && o->mask) return fail(EXIT_USAGE, "%s: was made without a mask; leave out --mask", a->path);
   return EXIT_OK;
 }
 
@@ -21,46 +23,48 @@ int again_read(again *a, cli_options *o) {
   memset(a, 0, sizeof *a);
   a->path = o->again;
   int status = png_read(o->again, &a->file);
-  if (status == EXIT_OK) status = record_read(o->again, &a->file, &a->said);
-  if (status == EXIT_OK) status = check_inputs(a, o);
+  if (status == EXIT_OK) status = texts_read(o->again, &a->file, &a->original);
+  if (status == EXIT_OK) status = check_options(a, o);
   if (status != EXIT_OK) return again_free(a), status;
-  o->make = a->said.params;
-  o->make.seed = a->said.seed;
-  o->count = a->said.columns;
-  o->program = a->said.program;
-  o->scale = a->said.scale;
-  o->run.compute = a->said.compute;
+  o->params = a->original.params;
+  o->params.seed = a->original.seed;
+  o->count = a->original.columns;
+  o->program = a->original.program;
+  o->scale = a->original.scale;
+  o->run.compute = a->original.compute;
   return EXIT_OK;
 }
 
 void again_free(again *a) {
   png_free(&a->file);
-  record_free(&a->said);
+  record_free(&a->original);
 }
 
 int again_check_model(const again *a, const char *model, uint64_t model_hash) {
-  const record *said = &a->said;
+  const record *r = &a->original;
   uint32_t version = dit_version();
   int status = EXIT_OK;
-  if (said->model_hash != model_hash) {
+  if (r->model_hash != model_hash) {
     status = fail(EXIT_DIFFERS,
-                  "%s: was made with the model '%s' (fnv1a64:%016" PRIx64 "), and %s is another (fnv1a64:%016" PRIx64
+                  "%s: was made with the model '%s' (fnv1a64:%016" PRIx64 "), but %s is another (fnv1a64:%016" PRIx64
                   "); give the right one with -m",
-                  a->path, said->model, said->model_hash, model ? model : "the embedded one", model_hash);
+                  a->path, r->model, r->model_hash, model ? model : "the embedded model", model_hash);
   }
-  if (said->numerics != DIT_NUMERICS) {
-    status =
-        fail(EXIT_DIFFERS, "%s: was made by %s with numerics %d; this is libdit %u.%u.%u with numerics %d", a->path,
-             said->software, said->numerics, version >> 16, version >> 8 & 255, version & 255, DIT_NUMERICS);
+  if (r->numerics != DIT_NUMERICS) {
+    status = fail(EXIT_DIFFERS,
+                  "%s: was made by %s with numerics %d, but this is libdit %u.%u.%u with numerics %d, whose pictures "
+                  "differ",
+                  a->path, r->software, r->numerics, version >> 16, version >> 8 & 255, version & 255, DIT_NUMERICS);
   }
   return status;
 }
 
-int again_check_start(const again *a, uint64_t start_hash, uint64_t mask_hash) {
+int again_check_inputs(const again *a, uint64_t init_image_hash, uint64_t mask_hash) {
+  const record *r = &a->original;
   int status = EXIT_OK;
-  if (a->said.has_start && a->said.start_hash != start_hash)
-    status = fail(EXIT_DIFFERS, "%s: was made from another start picture than that of -i", a->path);
-  if (a->said.has_mask && a->said.mask_hash != mask_hash)
+  if (r->has_init_image && r->init_image_hash != init_image_hash)
+    status = fail(EXIT_DIFFERS, "%s: was made from another init image than that of -i", a->path);
+  if (r->has_mask && r->mask_hash != mask_hash)
     status = fail(EXIT_DIFFERS, "%s: was made with another mask than that of --mask", a->path);
   return status;
 }
@@ -73,5 +77,6 @@ int again_check_pixels(const again *a, const sheet *made) {
     same = memcmp(old->pixels + 4 * i, made->pixels + channels * i, channels) == 0;
     if (channels == 3) same &= old->pixels[4 * i + 3] == 255;
   }
-  return same ? EXIT_OK : fail(EXIT_DIFFERS, "%s: has other pixels than its text makes; it was changed since", a->path);
+  if (same) return EXIT_OK;
+  return fail(EXIT_DIFFERS, "%s: its pixels are not those that its text gives; the file was changed", a->path);
 }

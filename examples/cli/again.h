@@ -1,4 +1,4 @@
-/* --again: a picture of ours, made again. */
+/* --again: makes a picture again that dit made before. */
 #ifndef CLI_AGAIN_H
 #define CLI_AGAIN_H
 
@@ -9,17 +9,18 @@
 typedef struct again {
   const char *path;
   png_file file;
-  record said;
+  record original; /* what the text of the file says */
 } again;
 
-/* Reads a PNG and sets the options that it decides. EXIT_OK and what again_free frees, or another exit status after a
- * message. */
+/* Reads the PNG that --again names, and sets the options that its text decides. Returns EXIT_OK and what again_free
+ * frees, or another exit status after a message. */
 int again_read(again *a, cli_options *options);
 void again_free(again *a);
 
-/* Whether this model and program can make it: EXIT_OK, or EXIT_DIFFERS after messages that say what differs. */
+/* Checks that the model, the inputs and the result are those of the file. Each returns EXIT_OK, or EXIT_DIFFERS after
+ * messages that say what differs. `model` may be NULL: the embedded model. */
 int again_check_model(const again *a, const char *model, uint64_t model_hash);
-int again_check_start(const again *a, uint64_t start_hash, uint64_t mask_hash);
+int again_check_inputs(const again *a, uint64_t init_image_hash, uint64_t mask_hash);
 int again_check_pixels(const again *a, const sheet *made);
 
 #endif

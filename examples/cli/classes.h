@@ -1,4 +1,4 @@
-/* Which classes the user chose. */
+/* Classes on the command line: parsed, and named. */
 #ifndef CLI_CLASSES_H
 #define CLI_CLASSES_H
 
@@ -11,17 +11,17 @@ typedef struct class_list {
   int32_t count;
 } class_list;
 
-/* Reads names and numbers with commas between, "all" or "none"; NULL is all classes, if they are few. Returns EXIT_OK
- * and a list to be freed, or another exit status after a message. */
+/* Parses names and numbers with commas between them; "all" and "none" are names too. NULL means all classes, and is
+ * refused if a model has many. Returns EXIT_OK and a list for classes_free, or another exit status after a message. */
 int classes_parse(const dit_model *model, const dit_info *info, const char *text, class_list *list);
 
-/* The class that the first `length` bytes of a word name, by label or number; -1 for "none". `option` is for messages.
- * EXIT_OK, or EXIT_USAGE after a message. */
+/* Parses the first `length` bytes of a word: the label or the number of a class, or "none" (-1). `option` is for
+ * messages. Returns EXIT_OK, or EXIT_USAGE after a message. */
 int class_parse(const dit_model *model, const dit_info *info, const char *option, const char *word, size_t length,
                 int32_t *id);
 void classes_free(class_list *list);
 
-/* A class in words: its label, or its number, or "none". Returns `text` or the label. */
+/* Returns the label of a class, or "none", or its number, which is written to `text`. */
 const char *class_name(const dit_model *model, int32_t id, char text[16]);
 
 #endif

@@ -1,23 +1,24 @@
-/* Which known names are close to a misspelt one. */
+/* Suggestions for a misspelt name: the known names that are closest to it. */
 #ifndef CLI_CLOSEST_H
 #define CLI_CLOSEST_H
 
 #include <stddef.h>
 
-enum { CLOSEST_KEPT = 3 };
+enum { MAX_CLOSEST = 3 };
 
-typedef struct closest { /* begins as zeroes */
+typedef struct closest { /* must be zeroed at first */
   int count;
   struct {
-    const char *name; /* the caller's */
+    const char *name; /* belongs to the caller */
     int distance;
-  } best[CLOSEST_KEPT]; /* nearest first */
+  } best[MAX_CLOSEST]; /* the closest one first */
 } closest;
 
-/* Takes `name` in if it is near enough to the `length` bytes of `wanted`. */
+/* Adds `name` if it is close to the first `length` bytes of `wanted`, and closer than what it replaces. */
 void closest_offer(closest *c, const char *wanted, size_t length, const char *name);
 
-/* "" or " (did you mean A, B or C?)" with `prefix` before each name; returns `text`. */
+/* Writes " (did you mean A, B or C?)" to `text`, or nothing if no name was close, and returns it. Each name gets
+ * `prefix` before it. */
 const char *closest_sentence(const closest *c, const char *prefix, char *text, size_t size);
 
 #endif

@@ -1,33 +1,10 @@
-/* A model, its memory and its work in words. */
+/* Descriptions for people: of a model, of memory, and of where the time went. */
 #include "describe.h"
-
-#include "message.h"
 
 #include <inttypes.h>
 
-static const char *word(const char *const *words, int count, int32_t index) {
-  return index > 0 && index < count ? words[index] : "?";
-}
-
-const char *describe_sampler(int32_t sampler) {
-  static const char *const words[] = {"", "ddpm", "ddim", "dpm++"};
-  return word(words, 4, sampler);
-}
-
-const char *describe_isa(int32_t isa) {
-  static const char *const words[] = {"", "scalar", "neon", "avx2", "avx512", "avxvnni", "avx512vnni", "neondot"};
-  return word(words, 8, isa);
-}
-
-const char *describe_compute(int32_t compute) {
-  static const char *const words[] = {"", "f32", "int8", "bf16"};
-  return word(words, 4, compute);
-}
-
-const char *describe_type(int32_t type) {
-  static const char *const words[] = {"", "f32", "f16", "bf16", "q8", "q4"};
-  return word(words, 6, type);
-}
+#include "enums.h"
+#include "message.h"
 
 static void transformer(const dit_info *i) {
   printf("transformer   %s: hidden size %d, depth %d, heads %d, patch %d, %s variance\n", i->variant, i->hidden_size,
@@ -35,17 +12,12 @@ static void transformer(const dit_info *i) {
   printf("latent        %d x %d x %d, scaling factor %g\n", i->latent_channels, i->latent_size, i->latent_size,
          (double)i->scaling_factor);
   printf("classes       %d, %d with a name, %s\n", i->class_count, i->label_count,
-         i->null_class < 0 ? "no null class (no guidance)" : "and a null class for guidance");
-}
-
-static const char *spacing(int32_t spacing) {
-  static const char *const words[] = {"", "even", "ddim", "leading", "trailing", "linspace"};
-  return word(words, 6, spacing);
+         i->null_class < 0 ? "no null class (so no guidance)" : "and a null class for guidance");
 }
 
 static void recommendation(const dit_info *i) {
-  printf("recommended   %s, ", describe_sampler(i->sampler));
-  if (i->timestep_spacing) printf("timesteps %s, ", spacing(i->timestep_spacing));
+  printf("recommended   %s, ", enum_name(dit_sampler_name, i->sampler));
+  if (i->timestep_spacing) printf("timesteps %s, ", enum_name(dit_spacing_name, i->timestep_spacing));
   printf("%d steps, guidance %g on ", i->steps, (double)i->guidance_scale);
   if (i->guidance_channels < 0 || i->guidance_channels >= i->latent_channels)
     printf("all channels\n");
@@ -55,7 +27,7 @@ static void recommendation(const dit_info *i) {
 
 static void text_line(const char *title, const char *text) {
   printf("%-13s ", title);
-  print_foreign(stdout, *text ? text : "not said in the file");
+  print_foreign(stdout, *text ? text : "not stated in the file");
   printf("\n");
 }
 
@@ -69,10 +41,10 @@ void describe_model(const dit_info *i) {
                                                                 : "none");
   printf("picture       %d x %d, %s\n", i->width, i->height, i->image_channels == 4 ? "RGBA" : "RGB");
   if (i->has_transformer) recommendation(i);
-  printf("weights       %" PRIu64 " parameters, %s, %" PRIu64 " bytes\n", i->parameters, describe_type(i->weight_type),
-         i->file_size);
-  printf("runs with     %s, %s, %d thread%s\n", describe_compute(i->compute), describe_isa(i->isa), i->threads,
-         i->threads == 1 ? "" : "s");
+  printf("weights       %" PRIu64 " parameters, %s, %" PRIu64 " bytes\n", i->parameters,
+         enum_name(dit_type_name, i->weight_type), i->file_size);
+  printf("runs with     %s, %s, %d thread%s\n", enum_name(dit_compute_name, i->compute),
+         enum_name(dit_isa_name, i->isa), i->threads, i->threads == 1 ? "" : "s");
   printf("numerics      %d\n", i->numerics);
 }
 
@@ -96,13 +68,13 @@ void describe_memory(const dit_info *info, uint64_t job) {
 }
 
 void describe_profile(const dit_profile_row *rows, int32_t count) {
-  double all = 0;
-  for (int32_t i = 0; i < count; i++) all += rows[i].seconds;
-  fprintf(stderr, "%-20s %10s %7s %10s\n", "kind", "seconds", "share", "GFLOP/s");
+  double total = 0;
+  for (int32_t i = 0; i < count; i++) total += rows[i].seconds;
+  fprintf(stderr, "%-20s %10s %7s %10s\n", "operation", "seconds", "share", "GFLOP/s");
   for (int32_t i = 0; i < count; i++) {
     const dit_profile_row *r = &rows[i];
     if (!r->units) continue;
-    fprintf(stderr, "%-20s %10.3f %5.1f %%", r->name, r->seconds, all > 0 ? 100 * r->seconds / all : 0);
+    fprintf(stderr, "%-20s %10.3f %5.1f %%", r->name, r->seconds, total > 0 ? 100 * r->seconds / total : 0);
     if (r->gflop > 0 && r->seconds > 0) fprintf(stderr, " %10.1f", r->gflop / r->seconds);
     fputc('\n', stderr);
   }

@@ -1,4 +1,4 @@
-/* FNV-1a with 64 bits. */
+/* The 64-bit FNV-1a hash. */
 #include "hash.h"
 
 #include <errno.h>
@@ -21,7 +21,7 @@ static int hash_file(const char *path, uint64_t *hash) {
   unsigned char *block = (unsigned char *)malloc(block_size);
   FILE *file = block ? fopen(path, "rb") : NULL;
   size_t got = file ? fread(block, 1, block_size, file) : 0;
-  *hash = HASH_BEGIN;
+  *hash = HASH_INIT;
   for (; got && !interrupt_status(); got = fread(block, 1, block_size, file)) *hash = hash_bytes(*hash, block, got);
   int status = interrupt_status();
   if (!block)
@@ -37,6 +37,6 @@ int hash_model(const char *path, uint64_t *hash) {
   size_t size;
   if (path) return hash_file(path, hash);
   const void *bytes = dit_sprites_data(&size);
-  *hash = hash_bytes(HASH_BEGIN, bytes, size);
+  *hash = hash_bytes(HASH_INIT, bytes, size);
   return EXIT_OK;
 }

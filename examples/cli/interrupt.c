@@ -1,20 +1,21 @@
-/* Ctrl-C and its relatives. A signal handler has no argument, so these two variables are the program's only globals. */
+/* Ctrl-C and other signals that end a program. A signal handler gets no pointer, so it needs the two variables below,
+ * the only global ones of the program. */
 #include "interrupt.h"
 
 #include <signal.h>
 #include <stddef.h>
 
-static volatile sig_atomic_t caught; /* the signal's number */
+static volatile sig_atomic_t caught; /* the number of the signal; 0: none */
 static dit_job *volatile watched;
 
 static void handle(int number) {
-  signal(number, handle); /* some systems reset it */
+  signal(number, handle); /* some systems reset the handler */
   caught = number;
   dit_job *job = watched;
   if (job) dit_job_cancel(job);
 }
 
-/* What was ignored when the program started, as under nohup, stays ignored. */
+/* A signal that was ignored when the program started, as under nohup, stays ignored. */
 static void catch_signal(int number) {
   if (signal(number, handle) == SIG_IGN) signal(number, SIG_IGN);
 }
@@ -29,7 +30,7 @@ void interrupt_install(void) {
 
 void interrupt_watch(dit_job *job) {
   watched = job;
-  if (caught && job) dit_job_cancel(job); /* it came before there was a job */
+  if (caught && job) dit_job_cancel(job); /* the signal came before the job existed */
 }
 
 int interrupt_status(void) { return caught ? 128 + caught : 0; }

@@ -1,4 +1,4 @@
-/* Ctrl-C and its relatives: the job is cancelled and the program ends in order. */
+/* Ctrl-C and other signals that end a program: they cancel the job, and the program cleans up. */
 #ifndef CLI_INTERRUPT_H
 #define CLI_INTERRUPT_H
 
@@ -6,10 +6,10 @@
 
 void interrupt_install(void);
 
-/* The job that a signal cancels; NULL: none. To be called before the job is ended. */
+/* Sets the job that a signal cancels; NULL: none. Must be called with NULL before the job is ended. */
 void interrupt_watch(dit_job *job);
 
-/* 0 while all is well, else the exit status that the signal asks for: 130 after Ctrl-C. */
+/* Returns 0, or after a signal the exit status that it asks for, such as 130 after Ctrl-C. */
 int interrupt_status(void);
 
 #endif

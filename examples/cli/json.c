@@ -1,30 +1,30 @@
-/* --json: one object on the standard output. Keys stay; new ones may be added. */
+/* --json: one object on the standard output. Its keys are those of dit.h. Later versions may add keys, but keep these. */
 #include "json.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "describe.h"
+#include "enums.h"
 
-/* Bytes of the UTF-8 sequence at `text`; 0: none (overlong forms and surrogates are not looked for further). */
-static int sequence(const unsigned char *text) {
+/* Returns the length of the UTF-8 sequence that begins at `text`, 1 to 4 bytes, or 0 if none does. */
+static int utf8_length(const unsigned char *text) {
   int more = text[0] >= 0xf0 && text[0] < 0xf5 ? 3 : text[0] >= 0xe0 ? 2 : 1;
   if (text[0] < 0x80) return 1;
   if (text[0] < 0xc2 || text[0] >= 0xf5) return 0;
-  if ((text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xed && text[1] >= 0xa0)) return 0;
-  if ((text[0] == 0xf0 && text[1] < 0x90) || (text[0] == 0xf4 && text[1] >= 0x90)) return 0;
+  if ((text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xed && text[1] >= 0xa0)) return 0; /* overlong; surrogates */
+  if ((text[0] == 0xf0 && text[1] < 0x90) || (text[0] == 0xf4 && text[1] >= 0x90)) return 0; /* overlong; too large */
   for (int i = 1; i <= more; i++) {
     if ((text[i] & 0xc0) != 0x80) return 0;
   }
   return more + 1;
 }
 
-/* Text from files: what is not UTF-8 becomes U+FFFD. */
+/* Strings may come from files, so whatever is not UTF-8 is replaced by U+FFFD. */
 static void print_string(const char *string) {
   const unsigned char *text = (const unsigned char *)string;
   putchar('"');
   while (*text) {
-    int length = sequence(text);
+    int length = utf8_length(text);
     if (*text == '"' || *text == '\\')
       printf("\\%c", *text);
     else if (*text < 32 || *text == 127)
@@ -46,7 +46,7 @@ static void print_text(const char *key, const char *value) {
     printf("null");
 }
 
-static void print_model(const json_facts *f) {
+static void print_model(const json_report *f) {
   const dit_info *i = f->info;
   printf("\"model\":{");
   print_text("name", i->name);
@@ -56,14 +56,14 @@ static void print_model(const json_facts *f) {
   print_text("license", i->license);
   putchar(',');
   print_text("variant", i->variant);
-  printf(",\"weights\":\"%s\",\"parameters\":%" PRIu64 ",\"bytes\":%" PRIu64, describe_type(i->weight_type),
-         i->parameters, i->file_size);
-  printf(",\"width\":%d,\"height\":%d,\"channels\":%d,\"classes\":%d", i->width, i->height, i->image_channels,
+  printf(",\"weight_type\":\"%s\",\"parameters\":%" PRIu64 ",\"file_size\":%" PRIu64,
+         enum_name(dit_type_name, i->weight_type), i->parameters, i->file_size);
+  printf(",\"width\":%d,\"height\":%d,\"image_channels\":%d,\"class_count\":%d", i->width, i->height, i->image_channels,
          i->class_count);
-  printf(",\"isa\":\"%s\",\"threads\":%d}", describe_isa(i->isa), i->threads);
+  printf(",\"isa\":\"%s\",\"threads\":%d}", enum_name(dit_isa_name, i->isa), i->threads);
 }
 
-static void print_class(const json_facts *f, int32_t id) {
+static void print_class(const json_report *f, int32_t id) {
   printf("{\"class\":");
   if (id < 0)
     printf("null");
@@ -74,11 +74,11 @@ static void print_class(const json_facts *f, int32_t id) {
   putchar('}');
 }
 
-static void print_parameters(const json_facts *f) {
+static void print_parameters(const json_report *f) {
   const record *r = f->made;
   printf(",\"parameters\":{");
   for (const record_field *field = record_fields; field->key; field++) {
-    char text[RECORD_TEXT];
+    char text[MAX_RECORD_TEXT];
     if (!record_has(r, field)) continue;
     record_print(r, field, text);
     const char *quote = field->kind == FIELD_WORD || field->kind == FIELD_HASH ? "\"" : "";
@@ -92,7 +92,7 @@ static void print_parameters(const json_facts *f) {
   printf("]}");
 }
 
-static void print_files(const json_facts *f) {
+static void print_files(const json_report *f) {
   int32_t count = f->names ? f->made->rows * f->made->columns : f->output ? 1 : 0;
   printf(",\"files\":[");
   for (int32_t i = 0; i < count; i++) {
@@ -102,17 +102,17 @@ static void print_files(const json_facts *f) {
   printf("]");
 }
 
-static void print_profile(const json_facts *f) {
+static void print_profile(const json_report *f) {
   printf(",\"profile\":[");
   for (int32_t i = 0; i < f->profile_count; i++) {
     const dit_profile_row *row = &f->profile[i];
-    printf("%s{\"kind\":\"%s\",\"seconds\":%.6f,\"gflop\":%.6f,\"units\":%" PRId64 "}", i ? "," : "", row->name,
+    printf("%s{\"name\":\"%s\",\"seconds\":%.6f,\"gflop\":%.6f,\"units\":%" PRId64 "}", i ? "," : "", row->name,
            row->seconds, row->gflop, row->units);
   }
   printf("]");
 }
 
-static void print_classes(const json_facts *f) {
+static void print_classes(const json_report *f) {
   printf(",\"classes\":[");
   for (int32_t i = 0; i < f->info->class_count; i++) {
     if (i) putchar(',');
@@ -121,7 +121,7 @@ static void print_classes(const json_facts *f) {
   printf("]");
 }
 
-void json_print(const json_facts *f) {
+void json_print(const json_report *f) {
   uint32_t version = dit_version();
   printf("{\"dit\":\"%u.%u.%u\",\"numerics\":%d,", version >> 16, version >> 8 & 255, version & 255, f->info->numerics);
   print_model(f);

@@ -4,19 +4,19 @@
 
 #include "record.h"
 
-typedef struct json_facts {
+typedef struct json_report {
   const dit_model *model;
   const dit_info *info;
-  const char *path;   /* of the model; NULL: embedded */
-  const record *made; /* NULL: nothing was to be made; then only the model is told */
-  const char *output; /* one file with all pictures; or NULL, and */
-  char *const *names; /* one for each; or NULL: none was written */
+  const char *path;   /* of the model file; NULL: the embedded model */
+  const record *made; /* NULL after --info and --list, which report the model alone */
+  const char *output; /* the file with all pictures; or NULL, and */
+  char *const *names; /* one file for each picture; or both NULL: nothing was written */
   double open_seconds, make_seconds;
   size_t job_memory;
-  const dit_profile_row *profile; /* NULL: not asked for */
+  const dit_profile_row *profile; /* NULL without --profile */
   int32_t profile_count;
-} json_facts;
+} json_report;
 
-void json_print(const json_facts *facts);
+void json_print(const json_report *report);
 
 #endif

@@ -1,9 +1,9 @@
-/* dit: pictures from a diffusion transformer, on the command line. */
+/* dit: makes pictures with a diffusion transformer, on the command line. */
 #include <stdio.h>
 
 #include "again.h"
-#include "clock.h"
 #include "describe.h"
+#include "enums.h"
 #include "hash.h"
 #include "help.h"
 #include "interrupt.h"
@@ -12,12 +12,13 @@
 #include "message.h"
 #include "options.h"
 #include "pool.h"
+#include "progress.h"
 #include "weights/sprites/dit_sprites.h"
 
-static int tell(const dit_model *model, const dit_info *info, const cli_options *options) {
-  json_facts facts = {.model = model, .info = info, .path = options->model};
+static int report_model(const dit_model *model, const dit_info *info, const cli_options *options) {
+  json_report report = {.model = model, .info = info, .path = options->model};
   if (options->json)
-    json_print(&facts);
+    json_print(&report);
   else if (options->action == ACTION_INFO)
     describe_model(info);
   else
@@ -25,51 +26,52 @@ static int tell(const dit_model *model, const dit_info *info, const cli_options 
   return EXIT_OK;
 }
 
-static int use_model(const dit_model *model, const cli_options *options, const again *old, double open_seconds) {
+static int use_model(const dit_model *model, const cli_options *options, const again *again, double open_seconds) {
   dit_info info = {.struct_size = sizeof info};
   dit_model_info(model, &info);
-  if (options->action != ACTION_MAKE) return tell(model, &info, options);
+  if (options->action != ACTION_MAKE) return report_model(model, &info, options);
   if (!info.has_transformer || !info.has_decoder) {
-    return fail(EXIT_FAILED, "%s: the model has no %s; dit-convert puts a transformer and an autoencoder into one file",
+    return fail(EXIT_FAILED,
+                "%s: the model has no %s; dit-convert combines a transformer and an autoencoder in one file",
                 options->model, info.has_transformer ? "autoencoder" : "transformer");
   }
-  return make_pictures(model, &info, options, old, open_seconds);
+  return make_pictures(model, &info, options, again, open_seconds);
 }
 
-static int open_and_use(const cli_options *options, const again *old) {
+static int open_and_use(const cli_options *options, const again *again) {
   dit_model *model = NULL;
   dit_error error = {0};
-  double begun = clock_seconds();
+  double started = clock_seconds();
   dit_status opened = options->model ? dit_model_open(options->model, &options->run, &model, &error)
                                      : dit_sprites_open(&options->run, &model, &error);
   if (opened == DIT_ERROR_UNSUPPORTED && options->run.isa) {
-    return fail(EXIT_FAILED, "--isa %s: %s", describe_isa(options->run.isa), error.message);
+    return fail(EXIT_FAILED, "--isa %s: %s", enum_name(dit_isa_name, options->run.isa), error.message);
   }
   if (opened != DIT_OK) return fail(EXIT_FAILED, "%s", error.message);
-  int status = use_model(model, options, old, clock_seconds() - begun);
+  int status = use_model(model, options, again, clock_seconds() - started);
   dit_model_close(model);
   return status;
 }
 
-static int with_pool(cli_options *options, const again *old) {
+static int with_pool(cli_options *options, const again *again) {
   if (!options->run.threads) options->run.threads = pool_processors();
   pool *p = pool_open(options->run.threads);
   if (p) options->run.user = p, options->run.parallel_for = pool_run;
-  int status = open_and_use(options, old);
+  int status = open_and_use(options, again);
   pool_close(p);
   return status;
 }
 
-/* Whether a picture can be made again is found out before its model, which may be the wrong one, is opened. */
+/* The model is checked by its hash before it is opened, as it may be the wrong file. */
 static int make_again(cli_options *options) {
-  again old;
+  again again;
   uint64_t hash = 0;
-  int status = again_read(&old, options);
+  int status = again_read(&again, options);
   if (status != EXIT_OK) return status;
   status = hash_model(options->model, &hash);
-  if (status == EXIT_OK) status = again_check_model(&old, options->model, hash);
-  if (status == EXIT_OK) status = with_pool(options, &old);
-  again_free(&old);
+  if (status == EXIT_OK) status = again_check_model(&again, options->model, hash);
+  if (status == EXIT_OK) status = with_pool(options, &again);
+  again_free(&again);
   return status;
 }
 
@@ -97,5 +99,5 @@ int main(int argc, char **argv) {
   if (status != EXIT_OK) return status;
   status = act(&options);
   if (fflush(stdout) == 0 && !ferror(stdout)) return status;
-  return status ? status : fail(EXIT_FAILED, "the standard output cannot be written");
+  return status ? status : fail(EXIT_FAILED, "standard output: cannot be written");
 }

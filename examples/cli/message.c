@@ -1,4 +1,4 @@
-/* Messages for people, and the exit status. */
+/* Messages on the standard error stream. */
 #include "message.h"
 
 #include <stdarg.h>
@@ -11,7 +11,7 @@ void print_foreign(FILE *stream, const char *text) {
 }
 
 int fail(int status, const char *format, ...) {
-  char text[2048]; /* longer than a dit_error's message */
+  char text[2048]; /* has room for the message of a dit_error and more */
   va_list arguments;
   va_start(arguments, format);
   vsnprintf(text, sizeof text, format, arguments);

@@ -1,6 +1,4 @@
-/* Numbers of the command line, read strictly: the whole word must be a number within the range. */
-#include <stddef.h>
-
+/* Numbers, parsed strictly. */
 #include "number.h"
 
 #include <stdlib.h>
@@ -23,7 +21,7 @@ int number_digits(const char *text, size_t length, uint64_t *out) {
 int number_int(const char *option, const char *text, int32_t low, int32_t high, int32_t *out) {
   uint64_t number;
   if (!number_digits(text, strlen(text), &number) || number < (uint64_t)low || number > (uint64_t)high) {
-    return fail(EXIT_USAGE, "%s %s: a whole number from %d to %d is needed", option, text, low, high);
+    return fail(EXIT_USAGE, "%s %s: must be an integer from %d to %d", option, text, low, high);
   }
   *out = (int32_t)number;
   return EXIT_OK;
@@ -31,12 +29,13 @@ int number_int(const char *option, const char *text, int32_t low, int32_t high, 
 
 int number_seed(const char *option, const char *text, uint64_t *out) {
   if (number_digits(text, strlen(text), out)) return EXIT_OK;
-  return fail(EXIT_USAGE, "%s %s: a whole number from 0 to 18446744073709551615 is needed", option, text);
+  return fail(EXIT_USAGE, "%s %s: must be an integer from 0 to 18446744073709551615", option, text);
 }
 
 int number_real(const char *text, double low, double high, float *out) {
   char *end = NULL;
-  int plain = *text && strspn(text, "0123456789.eE+-") == strlen(text); /* strtod also takes blanks, hex, inf and nan */
+  int plain =
+      *text && strspn(text, "0123456789.eE+-") == strlen(text); /* strtod also accepts blanks, hex, inf and nan */
   double number = plain ? strtod(text, &end) : 0;
   if (!plain || *end || !(number >= low && number <= high)) return 0;
   *out = (float)number;
@@ -45,5 +44,5 @@ int number_real(const char *text, double low, double high, float *out) {
 
 int number_float(const char *option, const char *text, double low, double high, float *out) {
   if (number_real(text, low, high, out)) return EXIT_OK;
-  return fail(EXIT_USAGE, "%s %s: a number from %g to %g is needed", option, text, low, high);
+  return fail(EXIT_USAGE, "%s %s: must be a number from %g to %g", option, text, low, high);
 }

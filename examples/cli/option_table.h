@@ -1,18 +1,19 @@
-/* The options, which the parser and the help share. */
+/* The table of options, which the parser reads and the help prints. */
 #ifndef CLI_OPTION_TABLE_H
 #define CLI_OPTION_TABLE_H
 
+#include "enums.h"
+
+/* In the order in which the help prints them. */
 enum {
   OPTION_MODEL,
   OPTION_CLASSES,
   OPTION_COUNT,
   OPTION_SEED,
-  OPTION_MIX,
   OPTION_WIDTH,
   OPTION_HEIGHT,
   OPTION_OUTPUT,
   OPTION_SCALE,
-  OPTION_AGAIN,
   OPTION_QUIET,
   OPTION_HELP,
   OPTION_VERSION,
@@ -20,21 +21,23 @@ enum {
   OPTION_LIST,
   OPTION_STEPS,
   OPTION_SAMPLER,
-  OPTION_SPACING,
+  OPTION_TIMESTEP_SPACING,
   OPTION_ETA,
   OPTION_GENERATOR,
   OPTION_REFERENCE,
   OPTION_DIFFUSERS,
-  OPTION_GUIDANCE,
+  OPTION_GUIDANCE_SCALE,
   OPTION_GUIDANCE_CHANNELS,
-  OPTION_GUIDANCE_FROM,
-  OPTION_GUIDANCE_TO,
-  OPTION_REUSE,
+  OPTION_GUIDANCE_START,
+  OPTION_GUIDANCE_END,
+  OPTION_CACHE_INTERVAL,
   OPTION_FAST,
   OPTION_COMPUTE,
-  OPTION_START,
+  OPTION_INIT_IMAGE,
   OPTION_STRENGTH,
   OPTION_MASK,
+  OPTION_MIX,
+  OPTION_AGAIN,
   OPTION_SHOW,
   OPTION_PREVIEW,
   OPTION_JSON,
@@ -43,20 +46,21 @@ enum {
   OPTION_PROFILE,
   OPTION_THREADS,
   OPTION_ISA,
-  OPTION_COUNT_ALL
+  OPTIONS /* how many there are */
 };
 
-enum { TOPIC_BASICS, TOPIC_SAMPLING, TOPIC_EDITING, TOPIC_RUNNING, TOPIC_COUNT };
+enum { TOPIC_BASICS, TOPIC_SAMPLING, TOPIC_EDITING, TOPIC_RUNNING, TOPICS };
 
 typedef struct option_row {
-  const char *letter; /* "" if there is none */
+  char letter; /* 0: there is no short form */
   const char *name;
-  const char *value; /* what the help calls it; NULL: the option takes none */
+  const char *value; /* what the help calls the value; NULL: the option takes none */
+  enum_names *names; /* if the value is one of an enum; else NULL */
   int topic;
-  int recorded; /* 1: a PNG's text says it, so it cannot be given with --again */
+  int recorded; /* 1: the text of a PNG has this setting, so --again excludes the option */
   const char *help;
 } option_row;
 
-extern const option_row option_table[OPTION_COUNT_ALL];
+extern const option_row option_table[OPTIONS];
 
 #endif

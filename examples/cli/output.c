@@ -1,4 +1,4 @@
-/* Files that are whole or not there at all. */
+/* Output files, which appear complete or not at all. */
 #if !defined(_WIN32) && !defined(_XOPEN_SOURCE)
 #define _XOPEN_SOURCE 700 /* realpath, stat, strdup */
 #endif
@@ -19,17 +19,18 @@
 #include "message.h"
 #include "terminal.h"
 
-enum { NAME_TRIES = 100 };
+enum { MAX_TRIES = 100 }; /* of names for a temporary file */
 
-/* What lies at a path: a file or nothing yet, a directory, or something that must not be replaced by a file, such as
- * /dev/null or a pipe. */
+/* What a path names: a file, or nothing yet; a directory; or what a file must not replace, such as /dev/null or a pipe. */
 enum { KIND_FILE, KIND_DIRECTORY, KIND_DEVICE };
 
-static int cannot(const char *path) { return fail(EXIT_FAILED, "%s: cannot be written: %s", path, strerror(errno)); }
+static int fail_to_write(const char *path) {
+  return fail(EXIT_FAILED, "%s: cannot be written: %s", path, strerror(errno));
+}
 
 static int write_all(FILE *file, const unsigned char *bytes, size_t size) {
-  int bad = fwrite(bytes, 1, size, file) != size;
-  return (fflush(file) != 0) | bad;
+  int failed = fwrite(bytes, 1, size, file) != size;
+  return (fflush(file) != 0) | failed;
 }
 
 #ifdef _WIN32
@@ -46,7 +47,7 @@ static int find_kind(const char *path) {
   return S_ISDIR(about.st_mode) ? KIND_DIRECTORY : KIND_DEVICE;
 }
 
-/* The file behind a symbolic link, so that the link stays; to be freed. */
+/* Returns the file that a symbolic link points to, so that the link stays. The caller frees it. */
 static char *follow_links(const char *path) {
   char *target = realpath(path, NULL);
   return target ? target : strdup(path);
@@ -60,22 +61,23 @@ static int write_stdout(const unsigned char *bytes, size_t size) {
 #ifdef _WIN32
   _setmode(_fileno(stdout), _O_BINARY);
 #endif
-  return write_all(stdout, bytes, size) ? cannot("standard output") : EXIT_OK;
+  return write_all(stdout, bytes, size) ? fail_to_write("standard output") : EXIT_OK;
 }
 
 static int write_device(const char *path, const unsigned char *bytes, size_t size) {
   FILE *file = fopen(path, "wb");
-  if (!file) return cannot(path);
-  int bad = write_all(file, bytes, size);
-  return (fclose(file) != 0) | bad ? cannot(path) : EXIT_OK;
+  if (!file) return fail_to_write(path);
+  int failed = write_all(file, bytes, size);
+  return (fclose(file) != 0) | failed ? fail_to_write(path) : EXIT_OK;
 }
 
-/* Opens a new file beside `path`; its name, to be freed, goes to *name. NULL with errno set. */
-static FILE *open_beside(const char *path, char **name) {
+/* Opens a new file in the folder of `path`, and sets *name to its name, which the caller frees. Returns NULL and sets
+ * errno on failure. */
+static FILE *open_temporary(const char *path, char **name) {
   size_t room = strlen(path) + 16;
   *name = (char *)malloc(room);
   if (!*name) return NULL;
-  for (int i = 0; i < NAME_TRIES; i++) {
+  for (int i = 0; i < MAX_TRIES; i++) {
     snprintf(*name, room, "%s.%d.part", path, i);
     FILE *file = fopen(*name, "wbx");
     if (file) return file;
@@ -88,12 +90,12 @@ static FILE *open_beside(const char *path, char **name) {
 
 static int write_file(const char *path, const unsigned char *bytes, size_t size) {
   char *part;
-  FILE *file = open_beside(path, &part);
-  if (!file) return cannot(path);
-  int bad = write_all(file, bytes, size);
-  bad = (fclose(file) != 0) | bad;
-  int status = bad ? cannot(path) : interrupt_status();
-  if (status == EXIT_OK && replace(part, path)) status = cannot(path);
+  FILE *file = open_temporary(path, &part);
+  if (!file) return fail_to_write(path);
+  int failed = write_all(file, bytes, size);
+  failed = (fclose(file) != 0) | failed;
+  int status = failed ? fail_to_write(path) : interrupt_status();
+  if (status == EXIT_OK && replace(part, path)) status = fail_to_write(path);
   if (status != EXIT_OK) remove(part);
   free(part);
   return status;
@@ -112,15 +114,15 @@ int output_write(const char *path, const unsigned char *bytes, size_t size) {
 int output_check(const char *path) {
   if (strcmp(path, "-") == 0) {
     if (!is_terminal(stdout)) return EXIT_OK;
-    return fail(EXIT_USAGE, "-o -: the standard output is a terminal, which cannot show a PNG; redirect it");
+    return fail(EXIT_USAGE, "-o -: the standard output is a terminal; redirect it to a file or a pipe");
   }
   int kind = find_kind(path);
   if (kind == KIND_DEVICE) return EXIT_OK;
   if (kind == KIND_DIRECTORY) return fail(EXIT_FAILED, "%s: is a directory; name a file in it", path);
   char *target = follow_links(path), *part = NULL;
   if (!target) return fail(EXIT_FAILED, "out of memory");
-  FILE *file = open_beside(target, &part);
-  int status = file ? EXIT_OK : cannot(path);
+  FILE *file = open_temporary(target, &part);
+  int status = file ? EXIT_OK : fail_to_write(path);
   if (file) fclose(file), remove(part);
   free(part);
   free(target);

@@ -1,14 +1,16 @@
-/* Files that are whole or not there at all. */
+/* Output files, which appear complete or not at all. */
 #ifndef CLI_OUTPUT_H
 #define CLI_OUTPUT_H
 
 #include <stddef.h>
 
-/* Writes a file beside its place and then moves it there, over what was there before; "-" is the standard output, and
- * devices and pipes are written to directly. EXIT_OK, or EXIT_FAILED after a message; then nothing is left behind. */
+/* Writes to a temporary file in the same folder and renames it to `path`, replacing what was there. "-" is the standard
+ * output; devices and pipes are written to directly. Returns EXIT_OK, or another exit status after a message (after a
+ * signal, without one), and then leaves nothing behind. */
 int output_write(const char *path, const unsigned char *bytes, size_t size);
 
-/* Whether output_write will probably work, asked before hours of computing. */
+/* Returns EXIT_OK if output_write will probably succeed, or another exit status after a message. Serves to find a
+ * mistake before hours of computing. */
 int output_check(const char *path);
 
 #endif

@@ -1,4 +1,4 @@
-/* Output names with placeholders: one file for each picture. */
+/* Patterns: output names with placeholders, for one file per picture. */
 #include "pattern.h"
 
 #include <inttypes.h>
@@ -8,19 +8,19 @@
 #include "classes.h"
 #include "message.h"
 
-enum { NAME_LIMIT = 4096 };
+enum { MAX_NAME = 4096 };
 
 typedef struct name_buffer {
-  char text[NAME_LIMIT];
-  size_t length; /* NAME_LIMIT - 1 at most: longer names are cut, and then refused */
+  char text[MAX_NAME];
+  size_t length; /* at most MAX_NAME - 1; a longer name is cut, and then refused */
 } name_buffer;
 
 static void put(name_buffer *name, char c) {
-  if (name->length < NAME_LIMIT - 1) name->text[name->length++] = c;
+  if (name->length < MAX_NAME - 1) name->text[name->length++] = c;
 }
 
-/* A label comes from the model file and must not lead anywhere: what is not a letter, a digit or one of "-_." becomes
- * '-', and so does a dot at its beginning. */
+/* Appends a label. It comes from the model file and must not name another folder, so every ASCII character except
+ * letters, digits, '-', '_' and '.' becomes '-', and so does a dot at the beginning. */
 static void put_label(name_buffer *name, const char *label) {
   for (const char *c = label; *c; c++) {
     int plain = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') || *c == '_' ||
@@ -29,7 +29,7 @@ static void put_label(name_buffer *name, const char *label) {
   }
 }
 
-/* At least `digits` of them, with zeros in front. */
+/* Appends a number with leading zeros up to `digits` digits. */
 static void put_number(name_buffer *name, uint64_t number, int digits) {
   char text[32];
   int length = snprintf(text, sizeof text, "%" PRIu64, number);
@@ -40,7 +40,7 @@ static void put_number(name_buffer *name, uint64_t number, int digits) {
 static int check_pattern(const char *pattern) {
   for (const char *c = strchr(pattern, '%'); c; c = strchr(c + 2, '%')) {
     if (c[1] == 0 || !strchr("ics%", c[1])) {
-      return fail(EXIT_USAGE, "-o %s: after %% comes i (number), c (class), s (seed) or another %%", pattern);
+      return fail(EXIT_USAGE, "-o %s: after %% must come i (number), c (class), s (seed) or another %%", pattern);
     }
   }
   return EXIT_OK;
@@ -63,12 +63,12 @@ static int expand_one(const char *pattern, const dit_model *model, int32_t index
       put(name, '%');
   }
   name->text[name->length] = 0;
-  return name->length == NAME_LIMIT - 1 ? fail(EXIT_USAGE, "-o %.60s...: the name is too long", pattern) : EXIT_OK;
+  return name->length == MAX_NAME - 1 ? fail(EXIT_USAGE, "-o %.60s...: the name is too long", pattern) : EXIT_OK;
 }
 
 static int compare_names(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
-/* Two pictures of one name would leave only the later. */
+/* Refuses equal names: of two pictures with one name only the second would remain. */
 static int check_different(const char *pattern, char *const *names, int32_t count) {
   char **sorted = (char **)malloc((size_t)count * sizeof *sorted);
   if (!sorted) return fail(EXIT_FAILED, "out of memory");

@@ -1,4 +1,4 @@
-/* Pictures as PNG files with texts in them; the work is LodePNG's. */
+/* PNG files, by means of LodePNG, with limits on what a file from anybody can make it allocate. */
 #include "png.h"
 
 #include <errno.h>
@@ -9,10 +9,11 @@
 #include "lodepng/lodepng.h"
 #include "message.h"
 
-enum { READ_SIDE_LIMIT = 1 << 20, READ_TEXT_LIMIT = 1 << 20, READ_TEXTS = 1000 };
-static const size_t READ_FILE_LIMIT = (size_t)1 << 30, READ_BYTE_LIMIT = (size_t)1 << 31;
+/* Limits of files that are read: pixels along one side, bytes of a text, number of texts, bytes. */
+enum { MAX_SIDE = 1 << 20, MAX_TEXT = 1 << 20, MAX_TEXT_COUNT = 1000 };
+static const size_t MAX_FILE = (size_t)1 << 30, MAX_PIXEL_BYTES = (size_t)1 << 31;
 
-/* tEXt is Latin-1, iTXt UTF-8; they agree on printable ASCII. */
+/* A text chunk tEXt is in Latin-1 and an iTXt in UTF-8, which agree on printable ASCII. */
 static int is_ascii(const char *text) {
   for (; *text; text++) {
     if ((*text < 32 && *text != '\n') || *text > 126) return 0;
@@ -33,7 +34,7 @@ int png_encode(const sheet *picture, const png_text *texts, int text_count, unsi
   LodePNGState state;
   lodepng_state_init(&state);
   LodePNGColorType type = picture->channels == 4 ? LCT_RGBA : LCT_RGB;
-  state.encoder.auto_convert = 0; /* no palettes: every file of a model has the same layout */
+  state.encoder.auto_convert = 0; /* no palettes, so that all files of a model have one layout */
   state.encoder.text_compression = 0;
   state.info_raw.colortype = type;
   state.info_png.color.colortype = type;
@@ -43,10 +44,10 @@ int png_encode(const sheet *picture, const png_text *texts, int text_count, unsi
     error = lodepng_encode(bytes, size, picture->pixels, (unsigned)picture->width, (unsigned)picture->height, &state);
   }
   lodepng_state_cleanup(&state);
-  return error ? fail(EXIT_FAILED, "the PNG cannot be made: %s", lodepng_error_text(error)) : EXIT_OK;
+  return error ? fail(EXIT_FAILED, "cannot encode the PNG: %s", lodepng_error_text(error)) : EXIT_OK;
 }
 
-/* All of a file, to be freed; NULL after a message. */
+/* Returns the contents of a file, which the caller frees, or NULL after a message. */
 static unsigned char *read_file(const char *path, size_t *size) {
   FILE *file = fopen(path, "rb");
   unsigned char *bytes = NULL, *larger;
@@ -55,7 +56,7 @@ static unsigned char *read_file(const char *path, size_t *size) {
   while (file && got) {
     if (*size == room) {
       room = room ? 2 * room : (size_t)1 << 16;
-      larger = room <= READ_FILE_LIMIT ? (unsigned char *)realloc(bytes, room) : NULL;
+      larger = room <= MAX_FILE ? (unsigned char *)realloc(bytes, room) : NULL;
       if (!larger) break;
       bytes = larger;
     }
@@ -78,7 +79,7 @@ static char *copy_text(const char *text) {
 }
 
 static int keep_texts(png_file *file, const LodePNGInfo *info) {
-  size_t count = info->text_num < READ_TEXTS ? info->text_num : READ_TEXTS;
+  size_t count = info->text_num < MAX_TEXT_COUNT ? info->text_num : MAX_TEXT_COUNT;
   file->keys = (char **)calloc(count + 1, sizeof *file->keys);
   file->values = (char **)calloc(count + 1, sizeof *file->values);
   if (!file->keys || !file->values) return 0;
@@ -97,10 +98,10 @@ static int decode(const char *path, const unsigned char *bytes, size_t size, png
   unsigned width = 0, height = 0;
   lodepng_state_init(&state);
   state.info_raw.colortype = LCT_RGBA;
-  state.decoder.max_text_size = READ_TEXT_LIMIT;
+  state.decoder.max_text_size = MAX_TEXT;
   unsigned error = lodepng_inspect(&width, &height, &state, bytes, size);
-  int large = width > READ_SIDE_LIMIT || height > READ_SIDE_LIMIT || (uint64_t)width * height * 4 > READ_BYTE_LIMIT;
-  /* Rows of up to 8 bytes a pixel, each behind a byte; interlaced ones are in seven parts. */
+  int large = width > MAX_SIDE || height > MAX_SIDE || (uint64_t)width * height * 4 > MAX_PIXEL_BYTES;
+  /* A row has a filter byte and up to 8 bytes per pixel; interlaced pictures have the rows of seven passes. */
   state.decoder.zlibsettings.max_output_size = ((size_t)width * 8 + 8) * height + 64;
   if (!error && !large) error = lodepng_decode(&file->picture.pixels, &width, &height, &state, bytes, size);
   if (!error && !large) {
@@ -108,8 +109,9 @@ static int decode(const char *path, const unsigned char *bytes, size_t size, png
     if (!keep_texts(file, &state.info_png)) error = 83; /* out of memory */
   }
   lodepng_state_cleanup(&state);
-  if (large) return fail(EXIT_FAILED, "%s: %u x %u pixels are too many", path, width, height);
-  return error ? fail(EXIT_FAILED, "%s: not a PNG that can be read: %s", path, lodepng_error_text(error)) : EXIT_OK;
+  if (large) return fail(EXIT_FAILED, "%s: a picture of %u x %u pixels is too large", path, width, height);
+  return error ? fail(EXIT_FAILED, "%s: not a PNG file, or a damaged one: %s", path, lodepng_error_text(error))
+               : EXIT_OK;
 }
 
 int png_read(const char *path, png_file *file) {

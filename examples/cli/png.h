@@ -1,4 +1,4 @@
-/* Pictures as PNG files with texts in them. */
+/* PNG files, and the texts in them. */
 #ifndef CLI_PNG_H
 #define CLI_PNG_H
 
@@ -11,17 +11,17 @@ typedef struct png_text {
   char *value;     /* UTF-8 */
 } png_text;
 
-/* EXIT_OK and `size` bytes to be freed, or another exit status after a message. */
+/* Encodes a picture. Returns EXIT_OK and `size` bytes, which the caller frees, or another exit status after a message. */
 int png_encode(const sheet *picture, const png_text *texts, int text_count, unsigned char **bytes, size_t *size);
 
-/* A PNG from a stranger. */
+/* A PNG file that was read; it may come from anybody. */
 typedef struct png_file {
   sheet picture; /* RGBA */
   int text_count;
-  char **keys, **values; /* texts that are plain ASCII; others are left out */
+  char **keys, **values; /* [text_count]; only texts in ASCII */
 } png_file;
 
-/* Reads a file. EXIT_OK and what is to be freed, or another exit status after a message. */
+/* Reads a file. Returns EXIT_OK and what png_free frees, or another exit status after a message. */
 int png_read(const char *path, png_file *file);
 void png_free(png_file *file);
 

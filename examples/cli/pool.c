@@ -1,5 +1,6 @@
-/* Threads that wait for tasks without keeping a processor busy: a short spin, as the next tasks usually follow at once,
- * then a condition variable. Threads that only spin crawl on a machine where something else is running. */
+/* A pool of threads that wait for tasks without keeping a processor busy: first they spin for a short time, as the next
+ * tasks usually follow at once, and then they wait on a condition variable. Threads that only spin are very slow on a
+ * machine that runs other programs too. */
 #if !defined(_WIN32) && !defined(_GNU_SOURCE)
 #define _GNU_SOURCE /* sched_getaffinity */
 #endif
@@ -9,7 +10,7 @@
 
 #ifdef _WIN32
 
-int32_t pool_processors(void) { return 0; } /* the library's choice */
+int32_t pool_processors(void) { return 0; } /* unknown: the library chooses */
 pool *pool_open(int32_t threads) { return (void)threads, NULL; }
 void pool_close(pool *p) { (void)p; }
 
@@ -28,18 +29,18 @@ void DIT_CALL pool_run(void *user, int32_t count, void(DIT_CALL *task)(void *con
 #include <stdatomic.h>
 #include <unistd.h>
 
-enum { SPINS = 2000 }; /* some 10 to 100 microseconds */
+enum { SPINS = 2000 /* about 10 to 100 microseconds */, MAX_THREADS = 1024 };
 
-/* Everything but the two atomics belongs to whoever holds the lock; the atomics are written with the lock held, and
- * also looked at without it. There are few and large tasks, so a lock for each costs nothing. */
+/* All members are guarded by the lock. The two atomics are written with the lock held, but may be read without it.
+ * Tasks are few and large, so that taking the lock for each of them costs nothing. */
 struct pool {
   pthread_mutex_t lock;
   pthread_cond_t work, done;
   void(DIT_CALL *task)(void *context, int32_t index);
   void *context;
   int32_t count, next;
-  atomic_int round;    /* changes with every call of pool_run, and at the end */
-  atomic_int finished; /* tasks of this round */
+  atomic_int round;    /* changes with each call of pool_run, and when the pool closes */
+  atomic_int finished; /* tasks of this round that have ended */
   int ending;
   int32_t thread_count;
   pthread_t threads[];
@@ -51,28 +52,28 @@ int32_t pool_processors(void) {
   if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set) < 1 ? 1 : CPU_COUNT(&set);
 #endif
   long count = sysconf(_SC_NPROCESSORS_ONLN);
-  return count < 1 ? 1 : count > 1024 ? 1024 : (int32_t)count;
+  return count < 1 ? 1 : count > MAX_THREADS ? MAX_THREADS : (int32_t)count;
 }
 
-static void rest(void) {
+static void cpu_relax(void) {
 #if defined(__GNUC__) && (defined(__x86_64__) || defined(__i386__))
   __builtin_ia32_pause();
 #endif
 }
 
-/* Waits a moment, without the lock, for `value` to be (or, with `away`, no longer to be) `number`. */
+/* Spins for a moment, without the lock, until `value` is `number`, or with `away` until it no longer is. */
 static void spin(pool *p, atomic_int *value, int number, int away) {
   pthread_mutex_unlock(&p->lock);
-  for (int i = 0; i < SPINS && (atomic_load_explicit(value, memory_order_relaxed) != number) != away; i++) rest();
+  for (int i = 0; i < SPINS && (atomic_load_explicit(value, memory_order_relaxed) != number) != away; i++) cpu_relax();
   pthread_mutex_lock(&p->lock);
 }
 
-/* Does tasks of this round while there are any. With the lock held. */
+/* Runs tasks of this round while there are any. The lock must be held. */
 static void take_tasks(pool *p) {
   while (p->next < p->count) {
     int32_t index = p->next++;
     pthread_mutex_unlock(&p->lock);
-    p->task(p->context, index); /* neither changes before the round is finished */
+    p->task(p->context, index); /* both stay as they are until the round is finished */
     pthread_mutex_lock(&p->lock);
     if (atomic_fetch_add(&p->finished, 1) + 1 == p->count) pthread_cond_signal(&p->done);
   }
@@ -101,7 +102,7 @@ pool *pool_open(int32_t threads) {
   pthread_cond_init(&p->work, NULL);
   pthread_cond_init(&p->done, NULL);
   sigfillset(&all);
-  pthread_sigmask(SIG_BLOCK, &all, &before); /* signals are for the main thread */
+  pthread_sigmask(SIG_BLOCK, &all, &before); /* the main thread gets all signals */
   while (p->thread_count < threads - 1 && pthread_create(&p->threads[p->thread_count], NULL, work, p) == 0) {
     p->thread_count++;
   }

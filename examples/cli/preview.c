@@ -1,16 +1,17 @@
-/* --preview: the pictures grow in the terminal. */
+/* --preview: shows the pictures in the terminal while they are made, as half blocks. */
 #include "preview.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "halves.h"
+#include "half_blocks.h"
 #include "message.h"
 #include "terminal.h"
 
-static int32_t fitting(int32_t room, int32_t size, int32_t most) {
-  int32_t count = room / size;
-  return count < 1 ? 1 : count > most ? most : count;
+/* Returns how many of `count` items fit, at least 1. */
+static int32_t fitting(int32_t room, int32_t size, int32_t count) {
+  int32_t fit = room / size;
+  return fit < 1 ? 1 : fit > count ? count : fit;
 }
 
 int preview_begin(preview *p, int wanted, const dit_info *info, const dit_params *params, int32_t columns,
@@ -21,11 +22,11 @@ int preview_begin(preview *p, int wanted, const dit_info *info, const dit_params
   if (!info->has_preview)
     return fail(EXIT_FAILED, "--preview: the model has no preview map; dit-convert --fit-preview makes one");
   terminal_size(stderr, &screen_columns, &screen_rows);
-  int32_t room = 2 * (screen_rows - 2); /* pixels; a line is for the progress */
+  int32_t room = 2 * (screen_rows - 2); /* pixels; one line is left for the progress, one for the cursor */
   p->factor = info->vae_scale_factor;
   p->width = params->width / p->factor;
   p->height = params->height / p->factor;
-  p->scale = p->factor; /* the sheet's size, or half of it, ... as the screen allows */
+  p->scale = p->factor; /* the size of the sheet, or the largest part of it that fits the screen */
   while (p->scale > 1 && (p->factor % p->scale != 0 || columns * p->width * p->scale > screen_columns ||
                           rows * p->height * p->scale > room))
     p->scale--;
@@ -45,7 +46,7 @@ void preview_end(preview *p) {
   p->pixels = NULL;
 }
 
-/* The place of a picture in the sheet; 0: it does not fit. */
+/* Finds the place of a picture in the sheet. Returns 0 if it is not on the screen. */
 static int place(const preview *p, int32_t index, int32_t *column, int32_t *row) {
   *column = index % p->all_columns;
   *row = index / p->all_columns;
@@ -53,7 +54,7 @@ static int place(const preview *p, int32_t index, int32_t *column, int32_t *row)
 }
 
 void preview_finished(preview *p, int32_t index, const uint8_t *pixels) {
-  int32_t column, row, apart = p->shown ? p->factor / p->scale : 1;
+  int32_t column, row, stride = p->shown ? p->factor / p->scale : 1;
   if (!p->shown || !place(p, index, &column, &row)) return;
   size_t channels = (size_t)p->page.channels, wide = (size_t)p->width * (size_t)p->factor;
   for (int32_t y = 0; y < p->height * p->scale; y++) {
@@ -61,23 +62,23 @@ void preview_finished(preview *p, int32_t index, const uint8_t *pixels) {
                                     (size_t)(column * p->width * p->scale)) *
                                        channels;
     for (int32_t x = 0; x < p->width * p->scale; x++) {
-      memcpy(to + (size_t)x * channels, pixels + ((size_t)(y * apart) * wide + (size_t)(x * apart)) * channels,
+      memcpy(to + (size_t)x * channels, pixels + ((size_t)(y * stride) * wide + (size_t)(x * stride)) * channels,
              channels);
     }
   }
 }
 
-int preview_update(preview *p, dit_job *job, int32_t first, int32_t step) {
+void preview_update(preview *p, dit_job *job, int32_t first, int32_t step) {
   int32_t column, row, last = p->all_columns * p->rows;
-  if (!p->shown || step == p->step) return 0;
+  if (!p->shown || step == p->step) return;
   for (int32_t i = first; i < last; i++) {
     if (!place(p, i, &column, &row)) continue;
-    if (dit_job_preview(job, i, DIT_PIXELS_NATIVE, p->pixels, 0, NULL) != DIT_OK) break; /* past the last picture */
+    if (dit_job_preview(job, i, DIT_PIXELS_NATIVE, p->pixels, 0, NULL) != DIT_OK)
+      break; /* there are no more pictures */
     sheet_put(&p->page, column, row, p->width, p->height, p->scale, p->pixels);
   }
   if (p->lines) fprintf(stderr, "\r\033[%dA", (int)p->lines);
-  halves_print(stderr, &p->page, 1);
-  p->lines = halves_lines(&p->page, 1);
+  half_blocks_print(stderr, &p->page, 1);
+  p->lines = half_blocks_lines(&p->page, 1);
   p->step = step;
-  return 1;
 }

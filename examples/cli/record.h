@@ -1,50 +1,52 @@
-/* What a picture was made with: kept in the text of its PNG, told by --json, and read again by --again. */
+/* The settings that pictures were made with: written into their PNG, printed by --json, and read back by --again. */
 #ifndef CLI_RECORD_H
 #define CLI_RECORD_H
 
 #include <stddef.h>
 
 #include "dit.h"
-#include "png.h"
+#include "enums.h"
 
-enum { RECORD_TEXT = 128 };
+enum { MAX_RECORD_TEXT = 128, MAX_PICTURES = 65536 /* of one run */ };
 
 typedef struct record {
-  char software[RECORD_TEXT], model[RECORD_TEXT]; /* for messages */
-  uint64_t model_hash;                            /* hash_bytes of the model file */
+  char software[MAX_RECORD_TEXT], model[MAX_RECORD_TEXT]; /* names, for messages only */
+  uint64_t model_hash;                                    /* of the model file, as hash_model returns it */
   int32_t numerics, compute;
-  dit_params params; /* every default filled in; no arrays, count or threads */
-  int32_t has_mix, mix_class;
-  int32_t has_program, program; /* PROGRAM_*, whose noise this is: */
-  int32_t batch, batch_first;   /* pictures that it draws for; the place of the first of ours among them */
-  int32_t has_reuse;            /* 1: params.reuse is above 1 */
-  int32_t has_start, has_mask;
-  uint64_t start_hash, mask_hash; /* of the bytes that the library gets */
-  int32_t scale;
-  uint64_t seed;        /* of the first picture of each row */
-  int32_t columns;      /* pictures in a row; seeds rise by 1 */
-  int32_t rows;         /* a class each */
-  int32_t *row_classes; /* -1: no class */
+  dit_params params;                   /* every default is filled in; arrays, count and threads are unused */
+  int32_t has_class_b, class_b;        /* --mix */
+  int32_t has_program, program;        /* PYTORCH_*: the program whose noise was used */
+  int32_t batch_size, batch_index;     /* pictures in the batch of that program; index of our first one in it */
+  int32_t has_cache;                   /* 1: params.cache_interval is above 1 */
+  int32_t has_init_image, has_mask;    /* -i, --mask */
+  uint64_t init_image_hash, mask_hash; /* of the bytes that the library received */
+  int32_t scale;                       /* each pixel was enlarged to scale x scale */
+  uint64_t seed;                       /* of the first column; each further column has the next seed */
+  int32_t columns, rows;               /* of the sheet, in pictures */
+  int32_t *row_classes;                /* [rows]; -1: no class */
 } record;
 
-/* The numbers and words of a record that stand for themselves. */
+/* A value that PNG and JSON show as one text. */
 enum { FIELD_INT, FIELD_REAL, FIELD_WORD, FIELD_HASH };
 typedef struct record_field {
-  const char *key;  /* in a PNG */
-  const char *name; /* in JSON */
-  int kind;
-  size_t offset, condition; /* of the value; of an int that is not 0 if there is one (0: there always is) */
-  double low, high;
-  const char *const *words; /* ends with NULL; the first stands for `low` */
+  const char *key;   /* in a PNG */
+  const char *name;  /* in JSON */
+  int kind;          /* FIELD_* */
+  size_t offset;     /* of the value in a record */
+  size_t condition;  /* of an int32_t in a record: the field exists if it is not 0; 0: the field always exists */
+  double low, high;  /* range of a number */
+  enum_names *names; /* of a word */
 } record_field;
-extern const record_field record_fields[]; /* ends with a key NULL */
+extern const record_field record_fields[]; /* the last one has the key NULL */
 
+/* Returns 1 if the record has a value for the field. */
 int record_has(const record *r, const record_field *field);
-void record_print(const record *r, const record_field *field, char text[RECORD_TEXT]);
 
-/* Reads the texts of a file, trusting nothing. EXIT_OK and row_classes to be freed by record_free, or another exit
- * status after a message. */
-int record_read(const char *path, const png_file *file, record *r);
+void record_print(const record *r, const record_field *field, char text[MAX_RECORD_TEXT]);
+
+/* Reads a value as record_print writes it. Returns 0 if the text is anything else. */
+int record_parse(record *r, const record_field *field, const char *text);
+
 void record_free(record *r);
 
 #endif

@@ -1,4 +1,4 @@
-/* Pictures enlarged and put side by side. */
+/* A sheet: pictures in a grid, enlarged. */
 #include "sheet.h"
 
 #include <stdlib.h>
@@ -6,18 +6,18 @@
 
 #include "message.h"
 
-enum { SIDE_LIMIT = 1 << 20 }; /* pixels; PNG viewers take less */
-static const uint64_t BYTE_LIMIT = (uint64_t)1 << 31;
+enum { MAX_SIDE = 1 << 20 }; /* pixels; more than PNG viewers accept */
+static const uint64_t MAX_BYTES = (uint64_t)1 << 31;
 
 int sheet_create(sheet *s, int32_t columns, int32_t rows, int32_t width, int32_t height, int32_t channels,
                  int32_t scale, int32_t gap) {
   uint64_t wide = ((uint64_t)columns * (uint64_t)(width + gap) + (uint64_t)gap) * (uint64_t)scale;
   uint64_t high = ((uint64_t)rows * (uint64_t)(height + gap) + (uint64_t)gap) * (uint64_t)scale;
   memset(s, 0, sizeof *s);
-  if (wide > SIDE_LIMIT || high > SIDE_LIMIT || wide * high * (uint64_t)channels > BYTE_LIMIT) {
+  if (wide > MAX_SIDE || high > MAX_SIDE || wide * high * (uint64_t)channels > MAX_BYTES) {
     return fail(
         EXIT_USAGE,
-        "a picture of %llu x %llu pixels is too large; lower --scale or -n, or use a pattern such as -o %%c-%%i.png",
+        "a sheet of %llu x %llu pixels is too large; lower --scale or -n, or use a pattern such as -o %%c-%%i.png",
         (unsigned long long)wide, (unsigned long long)high);
   }
   s->width = (int32_t)wide;
@@ -25,7 +25,7 @@ int sheet_create(sheet *s, int32_t columns, int32_t rows, int32_t width, int32_t
   s->channels = channels;
   s->gap = gap * scale;
   s->pixels = (uint8_t *)calloc((size_t)wide * (size_t)high, (size_t)channels);
-  return s->pixels ? EXIT_OK : fail(EXIT_FAILED, "out of memory for a picture of %d x %d pixels", s->width, s->height);
+  return s->pixels ? EXIT_OK : fail(EXIT_FAILED, "out of memory for a sheet of %d x %d pixels", s->width, s->height);
 }
 
 void sheet_free(sheet *s) {

@@ -1,27 +1,27 @@
-/* --show: the pictures in the terminal, by kitty's or iTerm2's protocol, as sixels, or as half blocks. */
+/* --show: shows pictures in the terminal by the protocol of kitty or iTerm2, as sixels, or as half blocks. */
 #include "show.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "halves.h"
+#include "half_blocks.h"
 #include "message.h"
 #include "png.h"
 #include "sixel.h"
 #include "terminal.h"
 
-enum { SMALL_SIDE = 256, CHUNK = 4096 };
+enum { MIN_SIDE = 256, CHUNK = 4096 /* bytes of base64 that kitty accepts at once */ };
 
-/* Small pictures are enlarged, as the terminal's pixels are small. */
+/* Enlarges a small picture to about MIN_SIDE pixels, as the pixels of a terminal are small. */
 static int enlarge(const sheet *picture, sheet *larger) {
   int32_t side = picture->width > picture->height ? picture->width : picture->height;
-  int32_t scale = side < SMALL_SIDE ? SMALL_SIDE / side : 1;
+  int32_t scale = side < MIN_SIDE ? MIN_SIDE / side : 1;
   int status = sheet_create(larger, 1, 1, picture->width, picture->height, picture->channels, scale, 0);
   if (status == EXIT_OK) sheet_put(larger, 0, 0, picture->width, picture->height, scale, picture->pixels);
   return status;
 }
 
-/* To be freed; NULL: out of memory. */
+/* Returns the base64 encoding, which the caller frees, or NULL if out of memory. */
 static char *base64(const unsigned char *bytes, size_t size, size_t *length) {
   static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   char *text = (char *)malloc(size / 3 * 4 + 8), *to = text;
@@ -38,7 +38,7 @@ static char *base64(const unsigned char *bytes, size_t size, size_t *length) {
   return text;
 }
 
-/* The graphics protocol of kitty: a PNG (f=100) sent and shown at once (a=T), without answers (q=2), in chunks. */
+/* The graphics protocol of kitty: a PNG (f=100) is sent in chunks and shown at once (a=T), without an answer (q=2). */
 static void print_kitty(FILE *out, const char *text, size_t length) {
   for (size_t at = 0; at < length; at += CHUNK) {
     size_t part = length - at < CHUNK ? length - at : CHUNK;
@@ -49,7 +49,7 @@ static void print_kitty(FILE *out, const char *text, size_t length) {
   fputc('\n', out);
 }
 
-static int show_file(FILE *out, const sheet *picture, int kind) {
+static int show_png(FILE *out, const sheet *picture, int kind) {
   unsigned char *bytes = NULL;
   size_t size = 0, length = 0;
   int status = png_encode(picture, NULL, 0, &bytes, &size);
@@ -68,20 +68,20 @@ static int show_file(FILE *out, const sheet *picture, int kind) {
   return EXIT_OK;
 }
 
-static int show_halves(FILE *out, const sheet *picture, int32_t scale) {
+static int show_half_blocks(FILE *out, const sheet *picture, int32_t scale) {
   int columns, rows;
   terminal_size(out, &columns, &rows);
   int32_t step = scale;
   while (step < picture->width && (picture->width + step - 1) / step > columns) step++;
-  return halves_print(out, picture, step);
+  return half_blocks_print(out, picture, step);
 }
 
 int show_picture(FILE *out, const sheet *picture, int32_t scale) {
   sheet larger;
   int kind = terminal_pictures(out);
-  if (kind == TERMINAL_HALVES) return show_halves(out, picture, scale);
+  if (kind == TERMINAL_HALF_BLOCKS) return show_half_blocks(out, picture, scale);
   int status = enlarge(picture, &larger);
-  if (status == EXIT_OK) status = kind == TERMINAL_SIXEL ? sixel_print(out, &larger) : show_file(out, &larger, kind);
+  if (status == EXIT_OK) status = kind == TERMINAL_SIXEL ? sixel_print(out, &larger) : show_png(out, &larger, kind);
   sheet_free(&larger);
   return status;
 }

@@ -1,4 +1,4 @@
-/* --show: the pictures in the terminal. */
+/* --show: shows pictures in the terminal. */
 #ifndef CLI_SHOW_H
 #define CLI_SHOW_H
 
@@ -6,8 +6,8 @@
 
 #include "sheet.h"
 
-/* Shows a picture by the best protocol that the terminal has; `scale` is how much the picture is enlarged already.
- * EXIT_OK, or another exit status after a message. */
+/* Shows a picture, which is already enlarged `scale` times, by the best protocol of the terminal. Returns EXIT_OK, or
+ * another exit status after a message. */
 int show_picture(FILE *out, const sheet *picture, int32_t scale);
 
 #endif

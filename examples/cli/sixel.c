@@ -1,4 +1,4 @@
-/* Pictures as DEC sixels: bands of six rows, each drawn once for every colour in it. */
+/* Pictures as DEC sixels: bands of six rows, each of which is drawn once for every colour in it. */
 #include "sixel.h"
 
 #include <stdlib.h>
@@ -6,13 +6,17 @@
 
 #include "message.h"
 
-enum { REDS = 6, GREENS = 7, BLUES = 6, COLOURS = REDS * GREENS * BLUES, NOTHING = 255, BAND = 6, OPAQUE = 128 };
+enum { REDS = 6, GREENS = 7, BLUES = 6, COLOURS = REDS * GREENS * BLUES };
+enum { TRANSPARENT = 255, BAND_ROWS = 6, MIN_OPAQUE_ALPHA = 128 };
 
-static int level(int value, int levels) { return (value * (levels - 1) + 127) / 255; }
+/* Rounds 0..255 to 0..levels-1. */
+static int quantize(int value, int levels) { return (value * (levels - 1) + 127) / 255; }
 
+/* Returns the palette index of the colour that is nearest to a pixel. */
 static uint8_t nearest(const uint8_t *pixel, int32_t channels) {
-  if (channels == 4 && pixel[3] < OPAQUE) return NOTHING;
-  return (uint8_t)((level(pixel[0], REDS) * GREENS + level(pixel[1], GREENS)) * BLUES + level(pixel[2], BLUES));
+  if (channels == 4 && pixel[3] < MIN_OPAQUE_ALPHA) return TRANSPARENT;
+  return (uint8_t)((quantize(pixel[0], REDS) * GREENS + quantize(pixel[1], GREENS)) * BLUES +
+                   quantize(pixel[2], BLUES));
 }
 
 static void print_palette(FILE *out) {
@@ -22,21 +26,22 @@ static void print_palette(FILE *out) {
   }
 }
 
-/* A sixel is a column of six pixels as bits, the highest pixel lowest; runs of equal ones are counted. */
+/* Prints the pixels of one colour. A sixel is a column of six pixels, one bit each, with the top pixel in bit 0; runs of
+ * equal sixels are counted. */
 static void print_colour(FILE *out, const uint8_t *band, int32_t width, int32_t rows, int colour) {
-  int last = -1, run = 0;
+  int previous = -1, run = 0;
   fprintf(out, "#%d", colour);
   for (int32_t x = 0; x <= width; x++) {
     int bits = 0;
     for (int32_t y = 0; y < rows && x < width; y++)
       bits |= (band[(size_t)y * (size_t)width + (size_t)x] == colour) << y;
-    if (x < width && bits == last) {
+    if (x < width && bits == previous) {
       run++;
       continue;
     }
     if (run > 3) fprintf(out, "!%d", run);
-    for (int i = 0; i < (run > 3 ? 1 : run); i++) fputc(63 + last, out);
-    last = bits;
+    for (int i = 0; i < (run > 3 ? 1 : run); i++) fputc(63 + previous, out);
+    previous = bits;
     run = 1;
   }
 }
@@ -46,7 +51,7 @@ static void print_band(FILE *out, const uint8_t *band, int32_t width, int32_t ro
   for (size_t i = 0; i < (size_t)width * (size_t)rows; i++) used[band[i]] = 1;
   for (int colour = 0, first = 1; colour < COLOURS; colour++) {
     if (!used[colour]) continue;
-    if (!first) fputc('$', out); /* back to the band's left end */
+    if (!first) fputc('$', out); /* returns to the left end of the band */
     print_colour(out, band, width, rows, colour);
     first = 0;
   }
@@ -54,12 +59,12 @@ static void print_band(FILE *out, const uint8_t *band, int32_t width, int32_t ro
 }
 
 int sixel_print(FILE *out, const sheet *s) {
-  uint8_t *band = (uint8_t *)malloc((size_t)s->width * BAND);
+  uint8_t *band = (uint8_t *)malloc((size_t)s->width * BAND_ROWS);
   if (!band) return fail(EXIT_FAILED, "out of memory");
-  fprintf(out, "\033P0;1q\"1;1;%d;%d", s->width, s->height); /* 1: what is not drawn stays as it is */
+  fprintf(out, "\033P0;1q\"1;1;%d;%d", s->width, s->height); /* the 1: pixels that are not drawn keep the background */
   print_palette(out);
-  for (int32_t top = 0; top < s->height; top += BAND) {
-    int32_t rows = s->height - top < BAND ? s->height - top : BAND;
+  for (int32_t top = 0; top < s->height; top += BAND_ROWS) {
+    int32_t rows = s->height - top < BAND_ROWS ? s->height - top : BAND_ROWS;
     const uint8_t *from = s->pixels + (size_t)top * (size_t)s->width * (size_t)s->channels;
     for (size_t i = 0; i < (size_t)rows * (size_t)s->width; i++) {
       band[i] = nearest(from + i * (size_t)s->channels, s->channels);

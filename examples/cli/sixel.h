@@ -1,4 +1,4 @@
-/* Pictures as DEC sixels. */
+/* Pictures as DEC sixels, a graphics format of terminals. */
 #ifndef CLI_SIXEL_H
 #define CLI_SIXEL_H
 
@@ -6,8 +6,8 @@
 
 #include "sheet.h"
 
-/* In 6 x 7 x 6 colours; transparent pixels show the terminal's background. EXIT_OK, or another exit status after a
- * message. */
+/* Prints a picture in 6 x 7 x 6 colours; transparent pixels show the terminal's background. Returns EXIT_OK, or another
+ * exit status after a message. */
 int sixel_print(FILE *out, const sheet *picture);
 
 #endif

@@ -1,4 +1,4 @@
-/* Terminals: whether there is one, how large it is, what pictures it can show. */
+/* What is known about a terminal: whether a stream is one, its size, and how it shows pictures. */
 #if !defined(_WIN32) && !defined(_GNU_SOURCE)
 #define _GNU_SOURCE /* fileno, isatty, TIOCGWINSZ */
 #endif
@@ -37,7 +37,7 @@ static int real_size(FILE *stream, int *columns, int *rows) {
   return 1;
 }
 
-/* Reads the answer "ESC [ ? numbers c" and looks for the number 4. What is typed meanwhile is lost. */
+/* Reads the answer "ESC [ ? numbers c", in which the number 4 means sixels. Keys pressed meanwhile are lost. */
 static int answer_has_sixel(int terminal) {
   char answer[128];
   size_t length = 0;
@@ -51,7 +51,7 @@ static int answer_has_sixel(int terminal) {
   return numbers && (strstr(numbers, ";4;") || strstr(numbers, ";4c"));
 }
 
-/* Asks the terminal what it is (DA1), with its echo off. A program in the background must not ask. */
+/* Asks the terminal for its attributes (DA1), with echo off. A program in the background must not ask. */
 static int has_sixel(FILE *stream) {
   struct termios before, quiet;
   int terminal = open("/dev/tty", O_RDWR | O_NOCTTY), found = 0;
@@ -75,28 +75,30 @@ static int has_sixel(FILE *stream) {
 #endif
 
 void terminal_size(FILE *stream, int *columns, int *rows) {
-  const char *said = getenv("COLUMNS");
+  const char *columns_text = getenv("COLUMNS");
   uint64_t number;
   *columns = 80;
   *rows = 24;
   if (real_size(stream, columns, rows)) return;
-  if (said && number_digits(said, strlen(said), &number) && number >= 1 && number <= 10000) *columns = (int)number;
+  if (columns_text && number_digits(columns_text, strlen(columns_text), &number) && number >= 1 && number <= 10000)
+    *columns = (int)number;
 }
 
-static int says(const char *variable, const char *value) {
-  const char *said = getenv(variable);
-  return said && (value ? strstr(said, value) != NULL : *said != 0);
+/* Returns 1 if the environment variable contains `part`, or if it is not empty and `part` is NULL. */
+static int env_has(const char *variable, const char *part) {
+  const char *value = getenv(variable);
+  return value && (part ? strstr(value, part) != NULL : *value != 0);
 }
 
 int terminal_pictures(FILE *stream) {
-  if (!is_terminal(stream) || says("TERM", "dumb")) return TERMINAL_HALVES;
-  if (!says("TMUX", NULL) &&
-      !says("STY", NULL)) { /* these are terminals in between, with the outer one's environment */
-    if (says("KITTY_WINDOW_ID", NULL) || says("TERM", "kitty") || says("TERM_PROGRAM", "ghostty"))
+  if (!is_terminal(stream) || env_has("TERM", "dumb")) return TERMINAL_HALF_BLOCKS;
+  /* tmux and screen are terminals of their own, with the environment of the outer one. */
+  if (!env_has("TMUX", NULL) && !env_has("STY", NULL)) {
+    if (env_has("KITTY_WINDOW_ID", NULL) || env_has("TERM", "kitty") || env_has("TERM_PROGRAM", "ghostty"))
       return TERMINAL_KITTY;
-    if (says("TERM_PROGRAM", "iTerm") || says("TERM_PROGRAM", "WezTerm") || says("TERM_PROGRAM", "mintty") ||
-        says("LC_TERMINAL", "iTerm2"))
+    if (env_has("TERM_PROGRAM", "iTerm") || env_has("TERM_PROGRAM", "WezTerm") || env_has("TERM_PROGRAM", "mintty") ||
+        env_has("LC_TERMINAL", "iTerm2"))
       return TERMINAL_ITERM;
   }
-  return has_sixel(stream) ? TERMINAL_SIXEL : TERMINAL_HALVES;
+  return has_sixel(stream) ? TERMINAL_SIXEL : TERMINAL_HALF_BLOCKS;
 }

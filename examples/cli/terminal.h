@@ -1,4 +1,4 @@
-/* Terminals: whether there is one, how large it is, what pictures it can show. */
+/* What is known about a terminal: whether a stream is one, its size, and how it shows pictures. */
 #ifndef CLI_TERMINAL_H
 #define CLI_TERMINAL_H
 
@@ -6,11 +6,11 @@
 
 int is_terminal(FILE *stream);
 
-/* Columns and rows; of what is not a terminal, COLUMNS (or 80) and 24. */
+/* Sets the size in characters; if the stream is not a terminal, the variable COLUMNS (or 80) and 24 rows. */
 void terminal_size(FILE *stream, int *columns, int *rows);
 
-/* How it takes pictures, by what its environment says, or its answer to a question. */
-enum { TERMINAL_HALVES, TERMINAL_KITTY, TERMINAL_ITERM, TERMINAL_SIXEL };
+/* Returns how the terminal shows pictures, found from its environment or by asking it. */
+enum { TERMINAL_HALF_BLOCKS, TERMINAL_KITTY, TERMINAL_ITERM, TERMINAL_SIXEL };
 int terminal_pictures(FILE *stream);
 
 #endif

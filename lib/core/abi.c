@@ -1,10 +1,10 @@
-/* The layout of the structs of dit.h, which every host and binding is compiled with: it may grow at the end, and
- * nothing else. A number that changes here breaks them all.
+/* The layout of the structs of dit.h, which every host and every binding is compiled with. A struct may grow at its
+ * end, and nothing else may change: if an assertion below fails, so do they all.
  *
- * Three kinds of ABI: pointers of 64 bits; of 32 bits with 64-bit members on multiples of 4 (i386 but for Windows); of
- * 32 bits with 64-bit members on multiples of 8 (ARM, Windows). Each member begins where the one before it ends, so
- * that no byte is undefined; only the third kind leaves 4 bytes before dit_params.seed and dit_profile_row.seconds,
- * behind an odd number of pointers. tests/abi.c checks that. */
+ * There are three kinds of ABI: pointers of 64 bits; of 32 bits, with 64-bit members at multiples of 4 (i386 except on
+ * Windows); of 32 bits, with 64-bit members at multiples of 8 (ARM, Windows). Each member begins where the one before
+ * it ends, so that no byte is undefined; only the third kind leaves 4 bytes before dit_params.seed and
+ * dit_profile_row.seconds, which follow an odd number of pointers. tests/abi.c checks that. */
 #include "lib/core/numerics.h"
 
 #include "dit.h"

@@ -1,4 +1,4 @@
-/* Arenas and layouts: see arena.h. */
+/* Layouts and arenas: see arena.h. */
 #include "lib/core/numerics.h"
 
 #include <string.h>
@@ -7,7 +7,8 @@
 
 uint8_t dit__nowhere[64];
 
-static size_t memory_round(uint64_t count, size_t size, int32_t *overflow) {
+/* Bytes of `count` elements of `size` bytes, up to a multiple of 64; 0 with *overflow = 1 if there are too many. */
+static size_t arena_bytes(uint64_t count, size_t size, int32_t *overflow) {
   if (size && count > (SIZE_MAX / 4 - 64) / size) {
     *overflow = 1;
     return 0;
@@ -21,7 +22,7 @@ void dit__layout_open(dit__layout *layout) {
 }
 
 size_t dit__layout_add(dit__layout *layout, uint64_t count, size_t size) {
-  const size_t at = layout->size, bytes = memory_round(count, size, &layout->overflow);
+  const size_t at = layout->size, bytes = arena_bytes(count, size, &layout->overflow);
   if (bytes > SIZE_MAX / 2 - at)
     layout->overflow = 1;
   else
@@ -35,10 +36,10 @@ void dit__arena_open(dit__arena *arena, uint8_t *base) {
 }
 
 void *dit__arena_alloc(dit__arena *arena, uint64_t count, size_t size) {
-  const size_t bytes = memory_round(count, size, &arena->overflow);
+  const size_t bytes = arena_bytes(count, size, &arena->overflow);
   size_t at = 0;
   int32_t i = 0;
-  while (i < arena->count && arena->block[i].at - at < bytes) { /* the first gap that is large enough */
+  while (i < arena->count && arena->block[i].at - at < bytes) {
     at = arena->block[i].at + arena->block[i].size;
     i++;
   }
@@ -59,7 +60,7 @@ static int32_t arena_find(const dit__arena *arena, const void *block) {
 
 void dit__arena_resize(dit__arena *arena, const void *block, uint64_t count, size_t size) {
   const int32_t i = arena_find(arena, block);
-  const size_t bytes = memory_round(count, size, &arena->overflow), end = arena->block[i].at + bytes;
+  const size_t bytes = arena_bytes(count, size, &arena->overflow), end = arena->block[i].at + bytes;
   arena->block[i].size = bytes;
   if (i + 1 < arena->count && end > arena->block[i + 1].at) arena->overflow = 1;
   if (end > arena->peak) arena->peak = end;

@@ -1,9 +1,9 @@
-/* exp, log, sin and cos in double: the same bits on every machine, less than one unit in the last place from the truth.
+/* exp, log, sin and cos in double: the same bits on every machine, with an error below one unit in the last place.
  *
- * Only + - * / of double, each rounded to nearest, in the order of the parentheses below; no fused operation, nothing
- * from libm. Every coefficient is a quotient of two whole numbers, rounded once; the constants in hexadecimal are
- * exact. poly(x; c0 .. cn) is Horner's rule: p = cn, then p = p * x + c for c(n-1) .. c0, a product and a sum, each
- * rounded. trunc drops the fraction. 2^n is a double made from its bits.
+ * They use only + - * / of doubles, each rounded to nearest, in the order of the parentheses below; no operation is
+ * fused, and nothing comes from libm. Every coefficient is a quotient of two integers, rounded once; the constants in
+ * hexadecimal are exact. poly(x; c0 .. cn) is Horner's rule: p = cn, then p = p * x + c for c(n-1) .. c0, where product
+ * and sum are each rounded. trunc drops the fraction. 2^n is a double made from its bits.
  *
  * exp(x)   NaN -> NaN; x > 710 -> infinity; x < -746 -> 0. Otherwise
  *          n = trunc(x * INVERSE_LN2 + (x < 0 ? -0.5 : 0.5))
@@ -14,7 +14,7 @@
  *          x = m * 2^n with 1 <= m < 2, exactly; if m > SQRT2, m = m * 0.5 and n = n + 1
  *          f = m - 1; s = f / (2 + f); z = s * s; q = z * poly(z; 2/3, 2/5, .. 2/23)
  *          result n * LN2_HIGH - ((s * (f - q) - n * LN2_LOW) - f)
- * sincos   |x| >= 1e6 or NaN -> NaN, NaN. Otherwise the nearest multiple n of pi/2 is taken away in four parts, A to D;
+ * sincos   |x| >= 1e6 or NaN -> NaN, NaN. Otherwise the nearest multiple n of pi/2 is subtracted in four parts, A to D;
  *          the products with A, B and C are exact. What the roundings lose, e and c, is kept:
  *          n = trunc(x * TWO_BY_PI + (x < 0 ? -0.5 : 0.5))
  *          d = x - n * A
@@ -27,9 +27,8 @@
  *          n mod 4:  0: sin S, cos C;  1: C, -S;  2: -S, -C;  3: -C, S */
 #include "lib/core/numerics.h"
 
-#include <string.h>
-
 #include <stdint.h>
+#include <string.h>
 
 #include "lib/core/elementary.h"
 
@@ -86,7 +85,8 @@ double dit__exp(double x) {
   int32_t n = math_nearest(x * math_inverse_ln2), half = n / 2;
   double r = (x - n * math_ln2_high) - n * math_ln2_low;
   double y = 1 + (r + (r * r) * math_polynomial(r, math_exp_terms, 12));
-  return (y * math_power_of_two(half)) * math_power_of_two(n - half); /* two factors: 2^n may be no normal number */
+  return (y * math_power_of_two(half)) *
+         math_power_of_two(n - half); /* two factors, for 2^n alone may be out of range */
 }
 
 double dit__log(double x) {

@@ -1,4 +1,4 @@
-/* Errors in words. */
+/* Error messages: formatting, and making text from paths and files printable. */
 #include "lib/core/numerics.h"
 
 #include <stdarg.h>
@@ -6,7 +6,7 @@
 
 #include "lib/core/error.h"
 
-/* Makes a sentence of what paths and files may have brought in: one line of UTF-8, other bytes become '?'. */
+/* Makes a message one line of UTF-8: control characters and malformed bytes become '?'. */
 static void error_clean(char *message) {
   for (unsigned char *at = (unsigned char *)message; *at;) {
     const int extra = *at < 0x80 ? 0 : *at < 0xc2 ? -1 : *at < 0xe0 ? 1 : *at < 0xf0 ? 2 : *at < 0xf5 ? 3 : -1;

@@ -1,4 +1,4 @@
-/* The floating-point environment while the library works: round to nearest, subnormals kept, no traps. */
+/* The floating-point environment: see fpenv.h. */
 #include "lib/core/numerics.h"
 
 #include "lib/core/fpenv.h"
@@ -9,13 +9,13 @@
 void dit__fpenv_enter(dit__fpenv *saved) {
   saved->words[0] = _mm_getcsr();
 #if defined(__i386__) && defined(__GNUC__)
-  /* On 32-bit x86 compilers return floats and convert 64-bit integers by the x87 unit, whose mode and flags are its
-   * own. Its environment has 28 bytes. */
+  /* On 32-bit x86, compilers return floats and convert 64-bit integers by means of the x87 unit, which has modes and
+   * flags of its own. Its environment has 28 bytes. */
   const uint16_t standard = 0x37f;
   __asm__ volatile("fnstenv %0\n\tfldcw %1" : "=m"(*(uint8_t(*)[28])(saved->words + 1)) : "m"(standard) : "memory");
 #endif
-  _mm_setcsr(
-      0x1f80); /* all exceptions masked, nearest, no flush-to-zero, no denormals-are-zero (Intel SDM 1, 10.2.3) */
+  /* All exceptions masked, round to nearest, no flush-to-zero, no denormals-are-zero (Intel SDM, volume 1, 10.2.3). */
+  _mm_setcsr(0x1f80);
 }
 
 void dit__fpenv_leave(const dit__fpenv *saved) {
@@ -40,7 +40,7 @@ void dit__fpenv_leave(const dit__fpenv *saved) {
 #include <fenv.h>
 #include <string.h>
 
-_Static_assert(sizeof(fenv_t) <= sizeof(dit__fpenv), "room for the saved environment");
+_Static_assert(sizeof(fenv_t) <= sizeof(dit__fpenv), "dit__fpenv is too small for fenv_t");
 
 void dit__fpenv_enter(dit__fpenv *saved) {
   fenv_t before;

@@ -1,16 +1,18 @@
-/* Rounding, the smaller and the larger of two integers, and splitting a range into parts. */
+/* Integers: rounding, minimum and maximum, and splitting a range into parts. */
 #ifndef DIT_INTEGERS_H
 #define DIT_INTEGERS_H
 
 #include <stddef.h>
 #include <stdint.h>
 
+/* The next multiple of 64. */
 static inline size_t align64(size_t size) { return (size + 63) / 64 * 64; }
 static inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 static inline int64_t min64(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t max64(int64_t a, int64_t b) { return a > b ? a : b; }
 
-/* Share `index` of `total` things among `parts`, in whole multiples of `grain`. */
+/* Part `index` of the range 0..total-1, which is split into `parts` of nearly equal length. Each part begins at a
+ * multiple of `grain` and may be empty. */
 static inline void split_range(int64_t total, int32_t parts, int32_t index, int64_t grain, int64_t *first,
                                int64_t *count) {
   const int64_t grains = ceil_div(total, grain);

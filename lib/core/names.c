@@ -1,9 +1,10 @@
 /* The names of the values of public enums. */
 #include "lib/core/numerics.h"
 
+#include <stdio.h>
 #include <string.h>
 
-#include "dit.h"
+#include "lib/core/error.h"
 #include "lib/core/names.h"
 
 enum { MAX_NAMES = 8 };
@@ -53,4 +54,15 @@ int32_t dit__name_find(dit__enum which, const char *name, size_t length) {
     if (known && strlen(known) == length && !memcmp(known, name, length)) return value;
   }
   return 0;
+}
+
+dit_status dit__check_enum(const char *where, const char *member, dit__enum which, int32_t value, dit_error *error) {
+  char choices[256];
+  size_t used = 0;
+  if (value == 0 || dit__name(which, value)) return DIT_OK;
+  for (int32_t i = 0; i < MAX_NAMES && used < sizeof choices; i++) {
+    const char *name = i || dit__name(which, 0) ? dit__name(which, i) : "the default";
+    if (name) used += (size_t)snprintf(choices + used, sizeof choices - used, "%s%d (%s)", i ? ", " : "", (int)i, name);
+  }
+  return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: %s is %d; it must be one of %s", where, member, (int)value, choices);
 }

@@ -3,7 +3,8 @@
 #define DIT_NAMES_H
 
 #include <stddef.h>
-#include <stdint.h>
+
+#include "dit.h"
 
 typedef enum dit__enum {
   DIT__ENUM_ISA,
@@ -19,9 +20,14 @@ typedef enum dit__enum {
   DIT__ENUMS
 } dit__enum;
 
-const char *dit__name(dit__enum which, int32_t value); /* static; NULL: there is no such value */
+/* The name of a value; a static string, or NULL if there is no such value. */
+const char *dit__name(dit__enum which, int32_t value);
 
-/* The value of a name of `length` bytes; 0: there is none. No enum has a name for 0, but for DIT__ENUM_PIXELS. */
+/* The value of a name of `length` bytes, or 0 if there is none: no enum has a name for 0, except DIT__ENUM_PIXELS. */
 int32_t dit__name_find(dit__enum which, const char *name, size_t length);
+
+/* Whether `value` is one of an enum's, or 0, which stands for a default. Errors: ARGUMENT; the message begins with
+ * "where: member is value", as in "dit_params: sampler is 9", and lists the values that there are. */
+dit_status dit__check_enum(const char *where, const char *member, dit__enum which, int32_t value, dit_error *error);
 
 #endif

@@ -1,5 +1,6 @@
-/* First line of every C file of the library: the arithmetic the promise of equal bits rests on (docs/numerics.md).
- * No a*b+c is fused unless the code asks for it, no reassociation, no x87. */
+/* Every C file of the library includes this first: the arithmetic on which the promise of equal bits rests
+ * (docs/numerics.md). The compiler must not fuse a * b + c unless the code asks for it, reassociate, or use the x87
+ * unit. */
 #ifndef DIT_NUMERICS_H
 #define DIT_NUMERICS_H
 
@@ -13,11 +14,12 @@
 #endif
 
 #if defined(__FAST_MATH__) || defined(_M_FP_FAST) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
-#error "libdit promises equal bits everywhere and cannot be compiled with -ffast-math or /fp:fast"
+#error "libdit promises equal bits everywhere: compile it without -ffast-math or /fp:fast"
 #endif
 
 #include <float.h>
-#if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16 /* 16: gcc with AVX512-FP16; as 0 */
+#if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0 && \
+    FLT_EVAL_METHOD != 16 /* 16, of gcc with AVX512-FP16, is as good as 0 */
 #error "libdit cannot use x87 arithmetic: add -msse2 -mfpmath=sse"
 #endif
 

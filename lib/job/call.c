@@ -1,44 +1,52 @@
-/* Single passes: each plan is measured, and then made and run in one block of memory. */
+/* Single passes: a plan is measured, and then made and run in one block of memory. */
 #include "lib/core/numerics.h"
 
 #include "lib/core/error.h"
 #include "lib/job/call.h"
 #include "lib/nets/autoencoder.h"
+#include "lib/nets/conditioning.h"
 #include "lib/nets/transformer.h"
 
 /* ---- The transformer ---- */
 
 typedef struct denoise_run {
   const dit__denoise_call *call;
-  dit__modulation_request rows;
+  dit__modulation_request modulation;
   int32_t *modulation_index;
 } denoise_run;
 
-/* Both plans of a call; they follow each other in one. */
+/* The modulation of all samples, and then the pass, in one plan. */
 static void denoise_plan(dit__plan *plan, const denoise_run *run) {
   const dit__denoise_call *call = run->call;
   const dit__transformer *dit = &call->model->dit;
   const uint64_t size = (uint64_t)dit__modulation_size(dit);
   float *modulation = (float *)dit__plan_alloc(plan, size * (uint64_t)call->count, sizeof(float));
-  dit__plan_modulation(plan, dit, &run->rows, modulation);
-  dit__plan_pass(plan, dit, call->count, call->count, call->height, call->width, call->latent, modulation,
-                 run->modulation_index, DIT__CACHE_OFF, NULL, call->out);
-  dit__plan_close(plan);
+  dit__plan_modulation(plan, dit, &run->modulation, modulation);
+  const dit__pass_request pass = {.batch = call->count,
+                                  .latents = call->count,
+                                  .height = call->height,
+                                  .width = call->width,
+                                  .latent = call->latent,
+                                  .modulation = modulation,
+                                  .modulation_index = run->modulation_index,
+                                  .cache = DIT__CACHE_OFF,
+                                  .out = call->out};
+  dit__plan_pass(plan, dit, &pass);
 }
 
-/* Sample i has timestep i and condition i. */
-static void denoise_rows(const denoise_run *run, double *time, dit__condition *condition) {
+/* Sample i has timestep i, condition i and row i of modulation. */
+static void denoise_fill(const denoise_run *run, double *timesteps, dit__condition *condition) {
   const dit__denoise_call *call = run->call;
   for (int32_t i = 0; i < call->count; i++) {
-    time[i] = (double)call->timesteps[i];
-    condition[i].a = call->classes && call->classes[i] >= 0 ? call->classes[i] : call->model->dit.null_class;
+    timesteps[i] = (double)call->timesteps[i];
+    condition[i].a = call->classes && call->classes[i] != DIT_NO_CLASS ? call->classes[i] : call->model->dit.null_class;
     condition[i].b = -1;
     run->modulation_index[i] = i;
   }
 }
 
 dit_status dit__denoise_call_run(const dit__denoise_call *call, dit_error *error) {
-  denoise_run run = {call, {call->count, call->count, 1, 0, NULL, NULL}, NULL};
+  denoise_run run = {.call = call, .modulation = {.steps = call->count, .conditions = call->count, .paired = 1}};
   dit__engine engine;
   dit__plan plan;
   dit__engine_open(&engine, call->model, 0);
@@ -51,18 +59,19 @@ dit_status dit__denoise_call_run(const dit__denoise_call *call, dit_error *error
   const size_t ops = dit__layout_add(&layout, (uint64_t)plan.count, sizeof(dit__op));
   const size_t times = dit__layout_add(&layout, count, sizeof(double));
   const size_t conditions = dit__layout_add(&layout, count, sizeof(dit__condition));
-  const size_t rows = dit__layout_add(&layout, count, sizeof(int32_t));
-  const size_t workspace = dit__layout_add(&layout, plan.arena.peak, 1);
-  uint8_t *block =
-      layout.overflow || plan.arena.overflow ? NULL : (uint8_t *)dit__allocate(&call->model->options, layout.size, 64);
+  const size_t index = dit__layout_add(&layout, count, sizeof(int32_t));
+  const size_t workspace = dit__layout_add(&layout, plan.workspace.peak, 1);
+  uint8_t *block = layout.overflow || plan.workspace.overflow
+                       ? NULL
+                       : (uint8_t *)dit__allocate(&call->model->options, layout.size, 64);
   if (!block)
     return dit__fail(error, DIT_ERROR_MEMORY, "dit_denoise: no memory for %zu bytes of workspace", layout.size);
-  double *time = (double *)(void *)(block + times);
+  double *timesteps = (double *)(void *)(block + times);
   dit__condition *condition = (dit__condition *)(void *)(block + conditions);
-  run.rows.timesteps = time;
-  run.rows.condition = condition;
-  run.modulation_index = (int32_t *)(void *)(block + rows);
-  denoise_rows(&run, time, condition);
+  run.modulation.timesteps = timesteps;
+  run.modulation.condition = condition;
+  run.modulation_index = (int32_t *)(void *)(block + index);
+  denoise_fill(&run, timesteps, condition);
   dit__plan_open(&plan, &engine, (dit__op *)(void *)(block + ops), block + workspace);
   denoise_plan(&plan, &run);
   while (dit__plan_step(&plan)) continue;
@@ -78,27 +87,26 @@ static void vae_plan(dit__plan *plan, const dit__vae_call *call) {
     dit__plan_decode(plan, vae, call->height, call->width, call->from, 1, call->budget, call->image);
   else
     dit__plan_encode(plan, vae, call->height, call->width, call->from, call->mean, call->logvar);
-  dit__plan_close(plan);
 }
 
 typedef struct vae_needs {
   dit__layout layout;
-  size_t ops, workspace; /* their places */
-  size_t peak;           /* of the workspace */
+  size_t ops, workspace; /* offsets in the block */
+  size_t peak;           /* bytes of the workspace */
 } vae_needs;
 
 static void vae_measure(const dit__engine *engine, const dit__vae_call *call, vae_needs *needs) {
   dit__plan plan;
   dit__plan_open(&plan, engine, NULL, dit__nowhere);
   vae_plan(&plan, call);
-  needs->peak = plan.arena.peak;
+  needs->peak = plan.workspace.peak;
   dit__layout_open(&needs->layout);
   needs->ops = dit__layout_add(&needs->layout, (uint64_t)plan.count, sizeof(dit__op));
-  needs->workspace = dit__layout_add(&needs->layout, plan.arena.peak, 1);
-  needs->layout.overflow |= plan.arena.overflow;
+  needs->workspace = dit__layout_add(&needs->layout, plan.workspace.peak, 1);
+  needs->layout.overflow |= plan.workspace.overflow;
 }
 
-/* The fastest way to decode within memory_limit; encoding has but one. */
+/* Chooses the fastest way to decode within memory_limit. There is only one way to encode. */
 static dit_status vae_choose(const dit__engine *engine, dit__vae_call *call, vae_needs *needs, dit_error *error) {
   const uint64_t limit = call->decode ? call->model->options.memory_limit : 0;
   size_t least = SIZE_MAX;
@@ -113,9 +121,9 @@ static dit_status vae_choose(const dit__engine *engine, dit__vae_call *call, vae
                    (unsigned long long)limit, least);
 }
 
-/* Picture after picture in one workspace. */
-dit_status dit__vae_call_run(const dit__vae_call *asked, dit_error *error) {
-  dit__vae_call call = *asked;
+/* The pictures follow each other in one workspace. */
+dit_status dit__vae_call_run(const dit__vae_call *arguments, dit_error *error) {
+  dit__vae_call call = *arguments;
   const dit__vae *vae = &call.model->vae;
   vae_needs needs;
   dit__engine engine;

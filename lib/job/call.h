@@ -4,7 +4,7 @@
 
 #include "lib/model/model.h"
 
-/* A pass of the transformer over `count` samples: see dit_denoise. */
+/* A pass of the transformer over `count` samples; the members are the arguments of dit_denoise. */
 typedef struct dit__denoise_call {
   const dit_model *model;
   int32_t count, height, width;
@@ -13,19 +13,22 @@ typedef struct dit__denoise_call {
   float *out;
 } dit__denoise_call;
 
-/* Errors: MEMORY. */
+/* The arguments must have been checked. Errors: MEMORY. */
 dit_status dit__denoise_call_run(const dit__denoise_call *call, dit_error *error);
 
-/* Decoding or encoding of `count` pictures, one after the other: see dit_vae_decode. */
+/* Decoding or encoding of `count` pictures, one after the other; the members are the arguments of dit_vae_decode or
+ * dit_vae_encode. */
 typedef struct dit__vae_call {
   const dit_model *model;
-  int32_t count, height, width, decode; /* height and width of what goes in */
-  size_t budget;                        /* SIZE_MAX at first */
-  const float *from;
-  float *image, *mean, *logvar;
+  int32_t decode; /* 1: decode, 0: encode */
+  int32_t count, height, width;
+  const float *from;    /* the latent to decode, or the image to encode */
+  float *image;         /* decoding: the result */
+  float *mean, *logvar; /* encoding: the results; one may be NULL */
+  size_t budget;        /* bytes of workspace that decoding should keep to; dit__vae_call_run chooses it */
 } dit__vae_call;
 
-/* Errors: MEMORY. */
+/* The arguments must have been checked. Errors: MEMORY. */
 dit_status dit__vae_call_run(const dit__vae_call *call, dit_error *error);
 
 #endif

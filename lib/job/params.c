@@ -1,33 +1,36 @@
-/* What a job is asked to make: every default filled in, every member checked. */
+/* What a job is asked to make: fills in every default and checks every member. */
 #include "lib/core/numerics.h"
 
 #include <string.h>
 
 #include "lib/core/error.h"
+#include "lib/core/names.h"
 #include "lib/core/struct_size.h"
 #include "lib/job/params.h"
 #include "lib/sampling/schedule.h"
 
 static dit_status params_range(const char *name, int32_t value, int32_t low, int32_t high, dit_error *error) {
   if (value >= low && value <= high) return DIT_OK;
-  return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_params: %s is %d; it must be %d to %d", name, value, low, high);
+  return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_params: %s is %d; it must be from %d to %d", name, value, low, high);
 }
 
-/* Reals in thousandths, so that no locale writes them differently. */
+/* The bounds are integers, and the value is not printed, so that the message does not depend on the locale. NaN is
+ * refused. */
 static dit_status params_real(const char *name, float value, int32_t low, int32_t high, dit_error *error) {
   if (value >= (float)low && value <= (float)high) return DIT_OK;
   return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_params: %s must be a number from %d to %d", name, low, high);
 }
 
-/* Ranges that do not depend on the model. */
+/* What does not depend on the model. */
 static dit_status params_ranges(const dit_params *p, dit_error *error) {
   dit_status status = params_range("count", p->count, 0, 65536, error);
   if (!status) status = params_range("steps", p->steps, 0, DIT__MAX_STEPS, error);
-  if (!status) status = params_range("sampler", p->sampler, 0, DIT_SAMPLER_DPMPP, error);
-  if (!status) status = params_range("timestep_spacing", p->timestep_spacing, 0, DIT_SPACING_LINSPACE, error);
-  if (!status) status = params_range("generator", p->generator, 0, DIT_GENERATOR_PHILOX, error);
-  if (!status) status = params_range("variance_type", p->variance_type, 0, DIT_VARIANCE_LEARNED, error);
-  if (!status) status = params_range("clip_sample", p->clip_sample, 0, DIT_CLIP_MODEL_OUTPUT, error);
+  if (!status) status = dit__check_enum("dit_params", "sampler", DIT__ENUM_SAMPLER, p->sampler, error);
+  if (!status)
+    status = dit__check_enum("dit_params", "timestep_spacing", DIT__ENUM_SPACING, p->timestep_spacing, error);
+  if (!status) status = dit__check_enum("dit_params", "generator", DIT__ENUM_GENERATOR, p->generator, error);
+  if (!status) status = dit__check_enum("dit_params", "variance_type", DIT__ENUM_VARIANCE, p->variance_type, error);
+  if (!status) status = dit__check_enum("dit_params", "clip_sample", DIT__ENUM_CLIP, p->clip_sample, error);
   if (!status) status = params_range("cache_interval", p->cache_interval, 0, DIT__MAX_STEPS, error);
   if (!status) status = params_range("threads", p->threads, 0, 1024, error);
   if (!status) status = params_real("guidance_scale", p->guidance_scale, 0, 1000, error);
@@ -37,42 +40,46 @@ static dit_status params_ranges(const dit_params *p, dit_error *error) {
   if (!status) status = params_real("class_mix", p->class_mix, 0, 1, error);
   if (!status) status = params_real("strength", p->strength, 0, 1, error);
   if (!status && p->guidance_start > p->guidance_end)
-    status = dit__fail(error, DIT_ERROR_ARGUMENT, "dit_params: guidance_start lies behind guidance_end");
+    status = dit__fail(error, DIT_ERROR_ARGUMENT, "dit_params: guidance_start is greater than guidance_end");
   if (!status && (p->reserved != 0 || p->reserved2 != 0 || p->reserved3 != 0))
     status = dit__fail(error, DIT_ERROR_ARGUMENT, "dit_params: reserved members must be 0");
   return status;
 }
 
-/* Pixels that the transformer's patches and the autoencoder can make. */
+/* The size must be one that the transformer's patches and the autoencoder can make. */
 static dit_status params_size(const dit_model *model, dit_params *p, dit_error *error) {
   const int32_t factor = model->vae.levels ? model->vae.factor : 1, unit = factor * model->dit.patch;
-  const int32_t most = dit__max_side(factor) / unit * unit;
+  const int32_t limit = dit__max_side(factor) / unit * unit;
   if (!p->width) p->width = model->info.width;
   if (!p->height) p->height = model->info.height;
-  if (p->width >= unit && p->height >= unit && p->width <= most && p->height <= most && p->width % unit == 0 &&
+  if (p->width >= unit && p->height >= unit && p->width <= limit && p->height <= limit && p->width % unit == 0 &&
       p->height % unit == 0)
     return DIT_OK;
   return dit__fail(error, DIT_ERROR_ARGUMENT,
-                   "dit_params: %d x %d pixels; width and height must be multiples of %d, from %d to %d", p->width,
-                   p->height, unit, unit, most);
+                   "dit_params: width x height is %d x %d; width and height must be multiples of %d, from %d to %d",
+                   p->width, p->height, unit, unit, limit);
 }
 
-/* Start pictures, and what needs one. */
-static dit_status params_edit(const dit_model *model, dit_params *p, dit_error *error) {
+/* Starting from pictures. */
+static dit_status params_init_image(const dit_model *model, dit_params *p, dit_error *error) {
   if (p->init_image && !(model->vae.encoder && model->vae.decoder))
     return dit__fail(error, DIT_ERROR_UNSUPPORTED,
                      "dit_params: init_image needs a model with an encoder and a decoder");
-  if (!p->init_image && p->mask) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_params: mask without init_image");
+  if (!p->init_image && p->mask)
+    return dit__fail(error, DIT_ERROR_ARGUMENT,
+                     "dit_params: mask is given without init_image; it says what of init_image to keep");
   if (!p->init_image && p->strength != 0 && p->strength != 1)
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_params: strength without init_image");
+    return dit__fail(error, DIT_ERROR_ARGUMENT,
+                     "dit_params: strength is set without init_image; it says how far to depart from init_image");
   if (p->strength == 0) p->strength = 1;
   return DIT_OK;
 }
 
 static dit_status params_classes(const dit_model *model, const dit_params *p, dit_error *error) {
   dit_status status = DIT_OK;
-  if (p->classes_b && !p->classes) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_params: classes_b without classes");
-  if (!p->classes) return dit__check_class(model, "dit_params: classes", 0, -1, error);
+  if (p->classes_b && !p->classes)
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_params: classes_b is given without classes");
+  if (!p->classes) return dit__check_class(model, "dit_params: classes", 0, DIT_NO_CLASS, error);
   for (int32_t i = 0; i < p->count && !status; i++)
     status = dit__check_class(model, "dit_params: classes", i, p->classes[i], error);
   for (int32_t i = 0; p->classes_b && i < p->count && !status; i++)
@@ -80,31 +87,31 @@ static dit_status params_classes(const dit_model *model, const dit_params *p, di
   return status;
 }
 
-/* The model's spacing, as far as it is one for this sampler. */
+/* The spacing to take for 0. One of diffusers' that the model recommends holds for every sampler. An official one holds
+ * for the sampler that the model recommends, and DDIM's becomes EVEN where no integer stride exists. Otherwise it is
+ * the sampler's default. */
 static int32_t params_spacing(const dit_model *model, const dit_params *p) {
-  const int32_t models = model->info.timestep_spacing;
-  if (p->timestep_spacing || dit__timesteps_diffusers(models))
-    return p->timestep_spacing ? p->timestep_spacing : models;
-  if (p->sampler != model->info.sampler || !models)
+  const int32_t recommended = model->info.timestep_spacing;
+  if (dit__timesteps_diffusers(recommended)) return recommended;
+  if (!recommended || p->sampler != model->info.sampler)
     return dit__timesteps_default(&model->dit.diffusion, p->steps, 0, p->sampler);
-  if (models == DIT_SPACING_EVEN) return models;
-  return dit__timesteps_default(&model->dit.diffusion, p->steps, 0,
-                                DIT_SAMPLER_DDIM); /* its stride, where there is one */
+  if (recommended == DIT_SPACING_EVEN) return recommended;
+  return dit__timesteps_default(&model->dit.diffusion, p->steps, 0, DIT_SAMPLER_DDIM);
 }
 
-/* Fills in the sampler's part. */
 static dit_status params_sampler(const dit_model *model, dit_params *p, dit_error *error) {
   const dit_info *info = &model->info;
   if (!p->steps) p->steps = info->steps;
   if (!p->sampler) p->sampler = info->sampler;
-  p->timestep_spacing = params_spacing(model, p);
+  if (!p->timestep_spacing) p->timestep_spacing = params_spacing(model, p);
   if (!p->generator) p->generator = DIT_GENERATOR_DIT;
   if (!p->variance_type) p->variance_type = info->variance_type;
   if (!p->clip_sample) p->clip_sample = info->clip_sample;
   if ((p->variance_type == DIT_VARIANCE_LEARNED_RANGE || p->variance_type == DIT_VARIANCE_LEARNED) &&
       !info->learned_sigma)
-    return dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_params: variance_type is %s, but the model does not predict it",
-                     p->variance_type == DIT_VARIANCE_LEARNED_RANGE ? "LEARNED_RANGE" : "LEARNED");
+    return dit__fail(error, DIT_ERROR_UNSUPPORTED,
+                     "dit_params: variance_type is %s, but the model does not predict a variance",
+                     dit__name(DIT__ENUM_VARIANCE, p->variance_type));
   return DIT_OK;
 }
 
@@ -116,7 +123,7 @@ static dit_status params_guidance(const dit_model *model, dit_params *p, dit_err
   if (p->guidance_start == 0 && p->guidance_end == 0) p->guidance_end = 1;
   if (p->guidance_scale != 1 && model->dit.null_class < 0)
     return dit__fail(error, DIT_ERROR_UNSUPPORTED,
-                     "dit_params: guidance_scale needs a null class, and the model was trained without; use 1");
+                     "dit_params: guidance_scale must be 1, for the model was trained without a null class");
   return params_range("guidance_channels", p->guidance_channels, 1, info->latent_channels, error);
 }
 
@@ -125,7 +132,8 @@ dit_status dit__params_resolve(const dit_model *model, const dit_params *params,
   dit_status status = dit__struct_read(&p, sizeof p, params, "dit_params", error);
   if (status) return status;
   if (!model->dit.present)
-    return dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_params: the model has no transformer, so it cannot sample");
+    return dit__fail(error, DIT_ERROR_UNSUPPORTED,
+                     "dit_params: the model has no transformer, so it cannot make pictures");
   status = params_ranges(&p, error);
   if (status) return status;
   if (!p.count) p.count = 1;
@@ -134,7 +142,7 @@ dit_status dit__params_resolve(const dit_model *model, const dit_params *params,
   if (!status) status = params_classes(model, &p, error);
   if (!status) status = params_sampler(model, &p, error);
   if (!status) status = params_guidance(model, &p, error);
-  if (!status) status = params_edit(model, &p, error);
+  if (!status) status = params_init_image(model, &p, error);
   if (status) return status;
   p.threads = p.threads && p.threads < model->options.threads ? p.threads : model->options.threads;
   const int32_t count =

@@ -4,7 +4,8 @@
 
 #include "lib/model/model.h"
 
-/* Fills in every default for `model` and checks every member. */
+/* Fills in every default for `model` and checks every member; pointers are passed through. params may be NULL, and may
+ * be `out`. Errors: ARGUMENT, UNSUPPORTED; `out` is left alone. */
 dit_status dit__params_resolve(const dit_model *model, const dit_params *params, dit_params *out, dit_error *error);
 
 #endif

@@ -1,4 +1,4 @@
-/* Pixels: from numbers to bytes, and from the model's own format to the host's. */
+/* Pixels: see pixels.h. */
 #include "lib/core/numerics.h"
 
 #include "lib/job/pixels.h"
@@ -19,6 +19,7 @@ int32_t dit__pixel_size(int32_t channels, int32_t format) {
   }
 }
 
+/* colour * alpha / 255, rounded. */
 static uint8_t pixel_times(uint8_t colour, uint8_t alpha) { return (uint8_t)((colour * alpha + 127) / 255); }
 
 void dit__pixel_convert(const uint8_t *from, int32_t channels, int32_t format, uint8_t *to) {

@@ -4,12 +4,14 @@
 
 #include "dit.h"
 
-uint8_t dit__pixel_byte(float x); /* floor(127.5 x + 128), clamped to 0..255 */
+/* Returns floor(127.5 x + 128), clamped to 0..255; 0 for NaN. */
+uint8_t dit__pixel_byte(float x);
 
-/* Bytes of a pixel in a format (DIT_PIXELS_*) of a model with `channels` image channels; 0: there is no such format. */
+/* Returns the bytes of a pixel in `format` (DIT_PIXELS_*) for a model with `channels` image channels, or 0 if there is
+ * no such format. */
 int32_t dit__pixel_size(int32_t channels, int32_t format);
 
-/* Converts a pixel of `channels` bytes to `format`. */
+/* Converts a pixel of `channels` bytes, 3 (RGB) or 4 (RGBA with straight alpha), to `format`. */
 void dit__pixel_convert(const uint8_t *from, int32_t channels, int32_t format, uint8_t *to);
 
 #endif

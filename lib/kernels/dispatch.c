@@ -2,6 +2,7 @@
 #include "lib/core/numerics.h"
 
 #include "lib/core/cpu.h"
+#include "lib/core/names.h"
 #include "lib/kernels/common.h"
 
 int64_t dit__gemm_scratch(void) { return DIT__SLIVERS * DIT__MAX_MR * DIT__KC + DIT__MAX_NR; }
@@ -42,7 +43,7 @@ int32_t dit__kernels_get(int32_t isa, dit__kernels *table) {
   for (size_t i = 0, automatic = !isa; automatic && i < sizeof rising / sizeof *rising; i++)
     if (present >> rising[i] & 1) isa = rising[i];
   if (!isa) isa = DIT_ISA_SCALAR;
-  if (isa < 1 || isa > DIT_ISA_NEON_DOT || !(present >> isa & 1)) return 0;
+  if (!dit__name(DIT__ENUM_ISA, isa) || !(present >> isa & 1)) return 0;
   dit__kernels_scalar(table);
 #if DIT__ARM64
   if (isa != DIT_ISA_SCALAR) dit__kernels_neon(table);

@@ -7,10 +7,14 @@
 dit_status dit__check_class(const dit_model *model, const char *what, int32_t index, int32_t class_id,
                             dit_error *error) {
   const dit__transformer *dit = &model->dit;
-  if (class_id == -1 && dit->null_class < 0)
+  if (class_id == DIT_UNKNOWN_CLASS)
+    return dit__fail(error, DIT_ERROR_ARGUMENT,
+                     "%s[%d] is -2: dit_model_find_class returns -2 for a name that the model does not have", what,
+                     index);
+  if (class_id == DIT_NO_CLASS && dit->null_class < 0)
     return dit__fail(error, DIT_ERROR_UNSUPPORTED, "%s[%d] is -1, but the model was trained without a null class", what,
                      index);
-  if (class_id < -1 || (class_id >= dit->classes && class_id != dit->null_class))
+  if (class_id < DIT_NO_CLASS || (class_id >= dit->classes && class_id != dit->null_class))
     return dit__fail(error, DIT_ERROR_ARGUMENT, "%s[%d] is %d; the model has classes 0 to %d, and -1 for none", what,
                      index, class_id, dit->classes - 1);
   return DIT_OK;

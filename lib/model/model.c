@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/core/error.h"
+#include "lib/core/names.h"
 #include "lib/core/struct_size.h"
 #include "lib/model/model.h"
 #include "lib/model/q4.h"
@@ -628,22 +629,20 @@ static void model_describe(model_loader *loader) {
 
 static dit_status model_options(dit_model *model, const dit_options *options, dit_error *error) {
   dit_options *o = &model->options;
-  const dit_status status = dit__struct_read(o, sizeof *o, options, "dit_options", error);
+  dit_status status = dit__struct_read(o, sizeof *o, options, "dit_options", error);
+  if (!status) status = dit__check_enum("dit_options", "isa", DIT__ENUM_ISA, o->isa, error);
+  if (!status) status = dit__check_enum("dit_options", "compute", DIT__ENUM_COMPUTE, o->compute, error);
+  if (!status) status = dit__check_enum("dit_options", "load", DIT__ENUM_LOAD, o->load, error);
   if (status) return status;
   if (o->threads < 0 || o->threads > 1024)
     return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_options: threads is %d; it must be 0 to 1024", o->threads);
-  if (o->isa < 0 || o->isa > DIT_ISA_NEON_DOT)
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_options: isa %d does not exist", o->isa);
-  if (o->compute < 0 || o->compute > DIT_COMPUTE_BF16)
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_options: compute %d does not exist", o->compute);
-  if (o->load < 0 || o->load > DIT_LOAD_READ)
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_options: load %d does not exist", o->load);
   if (o->reserved) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_options: reserved must be 0");
   if (!o->allocate != !o->release)
     return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_options: allocate and release must be given together");
   if (!dit__kernels_get(o->isa, &model->kernels))
-    return dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_options: this build or processor lacks instruction set %d",
-                     o->isa);
+    return dit__fail(error, DIT_ERROR_UNSUPPORTED,
+                     "dit_options: isa is %s, which this build or processor does not have",
+                     dit__name(DIT__ENUM_ISA, o->isa));
   if (o->compute == DIT_COMPUTE_BF16 && !model->kernels.bf16.nr)
     return dit__fail(error, DIT_ERROR_UNSUPPORTED,
                      "dit_options: this processor or instruction set does not multiply bf16; use f32 or int8");

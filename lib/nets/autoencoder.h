@@ -4,8 +4,9 @@
 
 #include "lib/ops/plan.h"
 
-/* Appends the decoding of one latent [C][height][width] * factor to image [image_channels][..][..], within `budget`
- * bytes of the arena if that can be done, else in as few as can be; the faster the better. SIZE_MAX: the fastest. */
+/* Appends the decoding of latent * factor, [C][height][width], to image [image_channels][height * scale factor][width *
+ * scale factor], in the fastest way that keeps the workspace within `budget` bytes, or else in the way that needs the
+ * fewest. SIZE_MAX: the fastest way of all. */
 void dit__plan_decode(dit__plan *plan, const dit__vae *vae, int32_t height, int32_t width, const float *latent,
                       double factor, size_t budget, float *image);
 

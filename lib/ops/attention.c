@@ -1,142 +1,146 @@
-/* Attention: cut into units and tasks. Heads go in groups whose keys and values are packed together, in units of their
- * own; a head that is too long goes in chunks of queries. */
+/* Attention: how it is cut into units and tasks. Heads go in groups whose keys and values are packed together, in units
+ * of their own; a head that is too long for a unit goes in chunks of queries. */
 #include "lib/core/numerics.h"
 
 #include <math.h>
 #include <string.h>
 
-#include "lib/ops/tiling.h"
+#include "lib/ops/op.h"
 
-enum { HEAD_QUERIES = 24 };     /* of a task, in multiples */
-enum { HEADS_BYTES = 8 << 20 }; /* of packed keys and values, aimed at */
+enum { TASK_QUERIES = 24 };     /* tasks have multiples of so many queries */
+enum { GROUP_BYTES = 8 << 20 }; /* of packed keys and values of a group, aimed at */
 
-typedef struct head_cut {
-  int64_t heads, queries, head_groups, pack_units, query_chunks; /* heads of a group, queries of a chunk */
-  size_t keys_bytes, values_bytes, task_bytes;
-} head_cut;
+/* ---- Tiling ---- */
 
-static head_cut attention_cut(const dit__engine *engine, const dit__op *op) {
-  const int64_t nr = engine->kernels->nr, all = (int64_t)op->samples * op->heads;
-  const double flops = 4.0 * op->tokens * op->tokens * op->dim, packing = 2.0 * FLOPS_PER_MOVE * op->tokens * op->dim;
-  head_cut cut;
-  cut.keys_bytes = align64((size_t)(ceil_div(op->tokens, nr) * nr * op->dim) * 4);
-  cut.values_bytes = align64((size_t)(ceil_div(op->dim, nr) * nr * op->tokens) * 4);
-  cut.task_bytes = align64((size_t)dit__attention_scratch(op->dim) * 4);
-  int64_t most =
-      min64((int64_t)(engine->unit_flops / flops), (int64_t)(HEADS_BYTES / (cut.keys_bytes + cut.values_bytes)));
-  most = max64(1, min64(most, all));
-  if (most > engine->threads) most = most / engine->threads * engine->threads;
-  cut.heads = most;
-  cut.head_groups = ceil_div(all, most);
-  cut.pack_units = max64(1, (int64_t)ceil(packing * (double)most / engine->unit_flops));
-  const int64_t queries = (int64_t)(engine->unit_flops / flops * op->tokens / (double)most);
-  cut.query_chunks = ceil_div(op->tokens, max64(1, min64(queries, op->tokens)));
-  cut.queries = ceil_div(op->tokens, cut.query_chunks);
-  cut.query_chunks = ceil_div(op->tokens, cut.queries);
-  return cut;
+/* Flops of packing a head's keys and values, and of one of its queries. */
+static double head_pack_flops(const dit__attention_op *op) { return 2.0 * FLOPS_PER_MOVE * op->keys * op->dim; }
+static double query_flops(const dit__attention_op *op) { return 4.0 * op->keys * op->dim; }
+
+void dit__attention_tile(const dit__engine *engine, dit__op *op) {
+  dit__attention_op *a = &op->attention;
+  dit__attention_tiling *t = &a->tiling;
+  const int64_t nr = engine->kernels->nr, all = (int64_t)a->samples * a->heads;
+  const double unit = engine->unit_flops, head_flops = query_flops(a) * a->queries;
+  t->keys_bytes = align64((size_t)(ceil_div(a->keys, nr) * nr * a->dim) * 4);
+  t->values_bytes = align64((size_t)(ceil_div(a->dim, nr) * nr * a->keys) * 4);
+  t->task_bytes = align64((size_t)dit__attention_scratch(a->dim) * 4);
+  int64_t heads = min64((int64_t)(unit / head_flops), (int64_t)(GROUP_BYTES / (t->keys_bytes + t->values_bytes)));
+  heads = max64(1, min64(heads, all));
+  if (heads > engine->threads) heads = heads / engine->threads * engine->threads;
+  t->heads = heads;
+  t->head_groups = ceil_div(all, heads);
+  t->pack_units = max64(1, (int64_t)ceil(head_pack_flops(a) * (double)heads / unit));
+  const int64_t queries = (int64_t)(unit / head_flops * a->queries / (double)heads);
+  t->query_chunks = ceil_div(a->queries, max64(1, min64(queries, a->queries)));
+  t->queries = ceil_div(a->queries, t->query_chunks);
+  t->query_chunks = ceil_div(a->queries, t->queries);
+  op->units = t->head_groups * (t->pack_units + t->query_chunks);
+  op->unit_flops = query_flops(a) * (double)t->heads * (double)t->queries;
+  op->useful_flops = query_flops(a) * a->queries * (double)all;
+  op->scratch_bytes = (size_t)t->heads * (t->keys_bytes + t->values_bytes) + (size_t)engine->threads * t->task_bytes;
 }
 
-int64_t dit__attention_units(const dit__engine *engine, const dit__op *op) {
-  const head_cut cut = attention_cut(engine, op);
-  return cut.head_groups * (cut.pack_units + cut.query_chunks);
-}
+/* ---- Running ---- */
 
-double dit__attention_unit_flops(const dit__engine *engine, const dit__op *op) {
-  const head_cut cut = attention_cut(engine, op);
-  return 4.0 * (double)cut.heads * (double)cut.queries * op->tokens * op->dim;
-}
-
-size_t dit__attention_bytes(const dit__engine *engine, const dit__op *op) {
-  const head_cut cut = attention_cut(engine, op);
-  return (size_t)cut.heads * (cut.keys_bytes + cut.values_bytes) + (size_t)engine->threads * cut.task_bytes;
-}
-
-typedef struct head_run {
+typedef struct attention_run {
   const dit__kernels *kernels;
-  const dit__op *op;
-  head_cut cut;
+  const dit__attention_op *op;
   uint8_t *packed, *scratch;
   int64_t head, heads, query, queries, pack_unit;
   int32_t tasks;
-} head_run;
+} attention_run;
 
-static const float *head_rows(const dit__op *op, int64_t head, int32_t part) {
-  const int64_t sample = head / op->heads, at = head % op->heads;
-  return op->x + sample * op->tokens * op->x_stride + ((int64_t)part * op->heads + at) * op->dim;
+/* Where the rows of a head begin, in an array whose samples have `rows` rows each. */
+static const float *head_rows(const dit__attention_op *op, const float *x, int64_t rows, ptrdiff_t stride,
+                              int64_t head) {
+  return x + head / op->heads * rows * stride + head % op->heads * op->dim;
 }
 
-/* Task i packs keys (even) or values (odd) of a head: this unit's share of the panels. */
-static void DIT_CALL head_pack_task(void *context, int32_t index) {
-  const head_run *run = (const head_run *)context;
-  const dit__op *op = run->op;
-  const int32_t units = (int32_t)run->cut.pack_units, unit = (int32_t)run->pack_unit, nr = run->kernels->nr;
-  int64_t first, count, begin, panels;
-  split_range(run->heads * 2, run->tasks, index, 1, &first, &count);
-  for (int64_t i = first; i < first + count; i++) {
-    uint8_t *keys = run->packed + (size_t)(i / 2) * (run->cut.keys_bytes + run->cut.values_bytes);
-    const float *rows = head_rows(op, run->head + i / 2, i % 2 ? 2 : 1);
-    split_range(i % 2 ? op->dim : op->tokens, units, unit, nr, &begin, &panels);
-    if (!panels) continue;
-    if (i % 2) {
-      float *to = (float *)(void *)(keys + run->cut.keys_bytes) + begin * op->tokens;
-      run->kernels->pack_columns(rows + begin, op->x_stride, op->tokens, (int32_t)panels, to);
-    } else {
-      const dit__weights as_weights = {
-          (const uint8_t *)rows, NULL, op->x_stride, DIT__F32, op->tokens, op->dim, 1, NULL};
-      float *to = (float *)(void *)keys + begin * op->dim;
-      run->kernels->pack(&as_weights, (int32_t)begin, (int32_t)panels, to);
-    }
-  }
+static uint8_t *packed_head(const attention_run *run, int64_t head) {
+  return run->packed + (size_t)head * (run->op->tiling.keys_bytes + run->op->tiling.values_bytes);
 }
 
-static void DIT_CALL head_task(void *context, int32_t index) {
-  const head_run *run = (const head_run *)context;
-  const dit__op *op = run->op;
+/* Packs this unit's share of a head's keys. */
+static void pack_keys(const attention_run *run, int64_t head) {
+  const dit__attention_op *op = run->op;
+  const float *rows = head_rows(op, op->k, op->keys, op->kv_stride, run->head + head);
+  const dit__weights as_weights = {.data = (const uint8_t *)rows,
+                                   .stride = op->kv_stride,
+                                   .type = DIT__F32,
+                                   .rows = op->keys,
+                                   .k = op->dim,
+                                   .taps = 1};
   int64_t first, count;
-  split_range(run->heads * run->queries, run->tasks, index, HEAD_QUERIES, &first, &count);
+  split_range(op->keys, (int32_t)op->tiling.pack_units, (int32_t)run->pack_unit, run->kernels->nr, &first, &count);
+  if (count)
+    run->kernels->pack(&as_weights, (int32_t)first, (int32_t)count,
+                       (float *)(void *)packed_head(run, head) + first * op->dim);
+}
+
+static void pack_values(const attention_run *run, int64_t head) {
+  const dit__attention_op *op = run->op;
+  const float *rows = head_rows(op, op->v, op->keys, op->kv_stride, run->head + head);
+  float *to = (float *)(void *)(packed_head(run, head) + op->tiling.keys_bytes);
+  int64_t first, count;
+  split_range(op->dim, (int32_t)op->tiling.pack_units, (int32_t)run->pack_unit, run->kernels->nr, &first, &count);
+  if (count) run->kernels->pack_columns(rows + first, op->kv_stride, op->keys, (int32_t)count, to + first * op->keys);
+}
+
+/* Items 2 i and 2 i + 1 are the keys and the values of head i. */
+static void DIT_CALL attention_pack_task(void *context, int32_t index) {
+  const attention_run *run = (const attention_run *)context;
+  int64_t first, count;
+  split_range(run->heads * 2, run->tasks, index, 1, &first, &count);
+  for (int64_t i = first; i < first + count; i++) (i % 2 ? pack_values : pack_keys)(run, i / 2);
+}
+
+static void DIT_CALL attention_task(void *context, int32_t index) {
+  const attention_run *run = (const attention_run *)context;
+  const dit__attention_op *op = run->op;
+  float *scratch = (float *)(void *)(run->scratch + (size_t)index * op->tiling.task_bytes);
+  int64_t first, count;
+  split_range(run->heads * run->queries, run->tasks, index, TASK_QUERIES, &first, &count);
   while (count > 0) {
     const int64_t head = first / run->queries, query = first % run->queries;
     const int64_t part = min64(count, run->queries - query);
-    const uint8_t *keys = run->packed + (size_t)head * (run->cut.keys_bytes + run->cut.values_bytes);
-    const int64_t sample = (run->head + head) / op->heads;
+    const uint8_t *packed = packed_head(run, head);
     dit__attention a;
-    a.tokens = op->tokens;
+    a.tokens = op->keys;
     a.dim = op->dim;
-    a.q = head_rows(op, run->head + head, 0);
-    a.q_stride = op->x_stride;
-    a.keys = (const float *)(const void *)keys;
-    a.values = (const float *)(const void *)(keys + run->cut.keys_bytes);
-    a.scale = op->factor;
-    a.out = op->out + sample * op->tokens * op->out_stride + (run->head + head) % op->heads * op->dim;
+    a.q = head_rows(op, op->q, op->queries, op->q_stride, run->head + head);
+    a.q_stride = op->q_stride;
+    a.keys = (const float *)(const void *)packed;
+    a.values = (const float *)(const void *)(packed + op->tiling.keys_bytes);
+    a.scale = op->scale;
+    a.out = (float *)(uintptr_t)head_rows(op, op->out, op->queries, op->out_stride, run->head + head);
     a.out_stride = op->out_stride;
-    run->kernels->attention(&a, (int32_t)(run->query + query), (int32_t)part,
-                            (float *)(void *)(run->scratch + (size_t)index * run->cut.task_bytes));
+    run->kernels->attention(&a, (int32_t)(run->query + query), (int32_t)part, scratch);
     first += part;
     count -= part;
   }
 }
 
 void dit__attention_unit(const dit__engine *engine, const dit__op *op, int64_t unit) {
-  head_run run;
+  const dit__attention_op *a = &op->attention;
+  const dit__attention_tiling *t = &a->tiling;
+  const int64_t each = t->pack_units + t->query_chunks, chunk = unit % each - t->pack_units;
+  attention_run run;
   memset(&run, 0, sizeof run);
   run.kernels = engine->kernels;
-  run.op = op;
-  run.cut = attention_cut(engine, op);
-  run.packed = engine->scratch;
-  run.scratch = engine->scratch + (size_t)run.cut.heads * (run.cut.keys_bytes + run.cut.values_bytes);
-  const int64_t each = run.cut.pack_units + run.cut.query_chunks, chunk = unit % each - run.cut.pack_units;
-  run.head = unit / each * run.cut.heads;
-  run.heads = min64(run.cut.heads, (int64_t)op->samples * op->heads - run.head);
+  run.op = a;
+  run.packed = op->scratch;
+  run.scratch = op->scratch + (size_t)t->heads * (t->keys_bytes + t->values_bytes);
+  run.head = unit / each * t->heads;
+  run.heads = min64(t->heads, (int64_t)a->samples * a->heads - run.head);
   if (chunk < 0) {
     run.pack_unit = unit % each;
-    run.tasks = task_count(engine, 2.0 * FLOPS_PER_MOVE * (double)run.heads * op->tokens * op->dim, run.heads * 2);
-    dit__parallel(engine, run.tasks, head_pack_task, &run);
+    run.tasks = task_count(engine, head_pack_flops(a) * (double)run.heads, run.heads * 2);
+    dit__parallel(engine, run.tasks, attention_pack_task, &run);
     return;
   }
-  run.query = chunk * run.cut.queries;
-  run.queries = min64(run.cut.queries, op->tokens - run.query);
-  if (run.queries <= 0) return;
-  const double flops = 4.0 * (double)run.heads * (double)run.queries * op->tokens * op->dim;
-  run.tasks = task_count(engine, flops, ceil_div(run.heads * run.queries, HEAD_QUERIES));
-  dit__parallel(engine, run.tasks, head_task, &run);
+  run.query = chunk * t->queries;
+  run.queries = min64(t->queries, a->queries - run.query);
+  const double flops = query_flops(a) * (double)run.heads * (double)run.queries;
+  run.tasks = task_count(engine, flops, ceil_div(run.heads * run.queries, TASK_QUERIES));
+  dit__parallel(engine, run.tasks, attention_task, &run);
 }

@@ -1,60 +1,51 @@
-/* How operations are cut into units and tasks: what plan.c shares with the files of single kinds of operations. */
-#ifndef DIT_CUT_H
-#define DIT_CUT_H
+/* How operations are cut into units: what `tile` stores, for the kinds that need more than a number of units. */
+#ifndef DIT_TILING_H
+#define DIT_TILING_H
 
-#include "lib/core/integers.h"
-#include "lib/ops/plan.h"
+#include <stddef.h>
+#include <stdint.h>
 
-enum { FLOPS_PER_MOVE = 16 }; /* what a number costs that is packed or gathered, in flops of a product */
-
-/* Tasks for `work` flops: not more than threads, and none smaller than what starting it costs. */
-static inline int32_t task_count(const dit__engine *engine, double work, int64_t most) {
-  const int64_t worth = (int64_t)(work / 1e6) + 1;
-  return (int32_t)max64(1, min64(min64(engine->threads, worth), most));
-}
-
-/* ---- product.c: DIT__PRODUCT, and what convolutions have of it ---- */
-
-int64_t dit__product_units(const dit__engine *engine, const dit__op *op);
-dit__unit dit__product_next(const dit__engine *engine, const dit__op *op, int64_t unit);
-size_t dit__product_bytes(const dit__engine *engine, const dit__op *op);
-void dit__product_unit(const dit__engine *engine, const dit__op *op, int64_t unit);
-
-/* Packs columns of a matrix as its products want them. rows: dit__rows_bytes for each thread; NULL if that is 0. */
-void dit__pack_matrix(const dit__engine *engine, const dit__matrix *matrix, int32_t column, int32_t columns, int32_t nr,
-                      size_t panel_bytes, uint8_t *panels, uint8_t *rows);
-
-/* A product whose panels are ready: `product` describes all of the chunk. */
-typedef struct dit__gemm_run {
-  const dit__kernels *kernels;
-  dit__qgemm product;           /* .to alone for f32 */
-  const dit__qgemm_kernel *dot; /* NULL: f32 */
-  const uint8_t *panels;
-  uint8_t *scratch; /* dit__gemm_task_bytes a task */
+/* A GEMM is cut into chunks of rows and of columns, a unit each, and units that pack. */
+typedef struct dit__gemm_tiling {
+  int32_t nr;            /* columns of a panel */
+  int32_t rows, columns; /* of a chunk */
+  int32_t row_chunks, column_chunks;
+  int32_t panels_per_take;         /* panels that a task takes from its queue, packs and multiplies; 0: no queues */
+  int32_t pack_rows, pack_columns; /* 1: units of their own pack rows (of each chunk), or columns */
   size_t panel_bytes;
-  int32_t nr, rows, columns, tasks;
-  int32_t by_columns; /* 1: each task takes some columns, 0: some rows */
-} dit__gemm_run;
+  size_t packed_bytes;                /* of packed rows (with queues) or columns (without) */
+  size_t panels_bytes, partial_bytes; /* of what a task takes; without queues, partial_bytes of a unit */
+  size_t q4_bytes;                    /* of a task's scratch for unpacked q4 rows */
+} dit__gemm_tiling;
 
-size_t dit__gemm_task_bytes(void);
-void dit__gemm_compute(const dit__engine *engine, dit__gemm_run *run, double k);
+/* Bands of output rows are gathered with their border before they are multiplied, in chunks of output channels; a row
+ * for which one panel is too much is cut along itself. */
+typedef struct dit__conv_gemm_tiling {
+  int32_t rows, bands;           /* output rows of a band */
+  int32_t across, across_chunks; /* pixels of a row at a time */
+  int32_t columns, column_chunks;
+  int32_t in_rows, in_width; /* gathered */
+  int32_t pack_units;        /* 1: the first unit packs all panels */
+  size_t panel_bytes, pack_bytes, band_bytes, partial_bytes;
+} dit__conv_gemm_tiling;
 
-/* ---- attention.c: DIT__ATTENTION ---- */
+/* Transformed tiles and transformed filters may both be larger than what they are made of. The smaller of the two stays
+ * whole, prepared in units of its own; the other is made chunk by chunk, and each chunk meets all of the first. */
+typedef struct dit__winograd_tiling {
+  int32_t across, tiles;             /* tiles of a row of tiles, and of the operation's rows */
+  int32_t chunk, chunks;             /* tiles of a chunk */
+  int32_t columns, column_chunks;    /* columns of a chunk */
+  int32_t tiles_stay, prepare_units; /* 1: the tiles stay; units that prepare what stays */
+  size_t panel_bytes, panels_bytes, tiles_bytes, task_bytes;
+} dit__winograd_tiling;
 
-int64_t dit__attention_units(const dit__engine *engine, const dit__op *op);
-double dit__attention_unit_flops(const dit__engine *engine, const dit__op *op); /* about, of a unit */
-size_t dit__attention_bytes(const dit__engine *engine, const dit__op *op);
-void dit__attention_unit(const dit__engine *engine, const dit__op *op, int64_t unit);
-
-/* ---- convolution.c, winograd.c: DIT__CONVOLUTION, each for its matrices ---- */
-
-int64_t dit__convolution_units(const dit__engine *engine, const dit__op *op);
-size_t dit__convolution_scratch(const dit__engine *engine, const dit__op *op);
-void dit__convolution_unit(const dit__engine *engine, const dit__op *op, int64_t unit);
-
-int64_t dit__winograd_units(const dit__engine *engine, const dit__op *op);
-double dit__winograd_unit_flops(const dit__engine *engine, const dit__op *op); /* about, of a unit */
-size_t dit__winograd_bytes(const dit__engine *engine, const dit__op *op);
-void dit__winograd_unit(const dit__engine *engine, const dit__op *op, int64_t unit);
+/* Heads go in groups whose keys and values are packed together, in units of their own; a head that is too long goes in
+ * chunks of queries. */
+typedef struct dit__attention_tiling {
+  int64_t heads, head_groups; /* heads of a group */
+  int64_t pack_units;         /* of a group */
+  int64_t queries, query_chunks;
+  size_t keys_bytes, values_bytes, task_bytes;
+} dit__attention_tiling;
 
 #endif

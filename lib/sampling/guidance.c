@@ -1,4 +1,4 @@
-/* Classifier-free guidance, in double. */
+/* Classifier-free guidance: see guidance.h. */
 #include "lib/core/numerics.h"
 
 #include "lib/sampling/guidance.h"

@@ -4,8 +4,8 @@
 
 #include <stdint.h>
 
-/* conditional = unconditional + scale * (conditional - unconditional) for n numbers (Ho & Salimans 2022, equation 6, with
- * scale = w + 1). */
+/* conditional = unconditional + scale * (conditional - unconditional), for n numbers (Ho & Salimans 2022, equation 6,
+ * with scale = w + 1). It is computed in double and rounded once. */
 void dit__guide(int64_t n, float scale, float *conditional, const float *unconditional);
 
 #endif

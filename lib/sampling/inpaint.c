@@ -1,4 +1,4 @@
-/* Start pictures and masks: from bytes to what the encoder takes, and back to bytes that keep what was to be kept. */
+/* Starting from pictures, and masks: see inpaint.h. */
 #include "lib/core/numerics.h"
 
 #include <math.h>
@@ -6,8 +6,6 @@
 
 #include "lib/sampling/inpaint.h"
 
-/* image [channels][area] = bytes [area][channels] / 127.5 - 1; colour is 0 where alpha is 0, for there it means
- * nothing. */
 void dit__inpaint_image(const uint8_t *bytes, int64_t area, int32_t channels, float *image) {
   for (int64_t i = 0; i < area; i++, bytes += channels)
     for (int32_t c = 0; c < channels; c++) {
@@ -16,7 +14,6 @@ void dit__inpaint_image(const uint8_t *bytes, int64_t area, int32_t channels, fl
     }
 }
 
-/* Mean of the mask over the pixels of each latent pixel, 0..1. */
 void dit__inpaint_weights(const uint8_t *mask, int32_t height, int32_t width, int32_t factor, float *weights) {
   for (int32_t y = 0; y < height; y++)
     for (int32_t x = 0; x < width; x++) {
@@ -27,36 +24,36 @@ void dit__inpaint_weights(const uint8_t *mask, int32_t height, int32_t width, in
     }
 }
 
-void dit__inpaint_noised(double alpha_cumprod, int64_t count, const float *clean, const float *noise, float *x) {
-  const double by_clean = sqrt(alpha_cumprod), by_noise = sqrt(1 - alpha_cumprod);
-  for (int64_t i = 0; i < count; i++) x[i] = (float)(by_clean * (double)clean[i] + by_noise * (double)noise[i]);
+void dit__inpaint_noised(double alpha_cumprod, int64_t count, const float *x0, const float *noise, float *x) {
+  const double by_x0 = sqrt(alpha_cumprod), by_noise = sqrt(1 - alpha_cumprod);
+  for (int64_t i = 0; i < count; i++) x[i] = (float)(by_x0 * (double)x0[i] + by_noise * (double)noise[i]);
 }
 
-void dit__inpaint_keep(double alpha_cumprod, int32_t channels, int64_t area, const float *weights, const float *clean,
+void dit__inpaint_keep(double alpha_cumprod, int32_t channels, int64_t area, const float *weights, const float *x0,
                        const float *noise, float *x) {
-  const double by_clean = sqrt(alpha_cumprod), by_noise = sqrt(1 - alpha_cumprod);
+  const double by_x0 = sqrt(alpha_cumprod), by_noise = sqrt(1 - alpha_cumprod);
   for (int64_t i = 0; i < channels * area; i++) {
-    const double weight = (double)weights[i % area], kept = by_clean * (double)clean[i] + by_noise * (double)noise[i];
+    const double weight = (double)weights[i % area], kept = by_x0 * (double)x0[i] + by_noise * (double)noise[i];
     if (weight < 1) x[i] = (float)(weight * (double)x[i] + (1 - weight) * kept);
   }
 }
 
-static uint8_t edit_nearer(uint8_t depth, uint8_t neighbour) {
+static uint8_t inpaint_nearer(uint8_t depth, uint8_t neighbour) {
   return neighbour + 1 < depth ? (uint8_t)(neighbour + 1) : depth;
 }
 
-/* Chessboard distances in two passes: from above and the left, then from below and the right. */
-void dit__inpaint_depths(const uint8_t *mask, int32_t height, int32_t width, int32_t most, uint8_t *depth) {
-  for (int64_t i = 0; i < (int64_t)height * width; i++) depth[i] = mask[i] ? (uint8_t)most : 0;
+/* The chessboard distance transform in two passes, one from the top left and one from the bottom right. */
+void dit__inpaint_depths(const uint8_t *mask, int32_t height, int32_t width, int32_t limit, uint8_t *depth) {
+  for (int64_t i = 0; i < (int64_t)height * width; i++) depth[i] = mask[i] ? (uint8_t)limit : 0;
   for (int32_t pass = 0; pass < 2; pass++)
     for (int32_t row = 0; row < height; row++) {
       const int32_t y = pass ? height - 1 - row : row, before = pass ? width : -width;
       uint8_t *line = depth + (int64_t)y * width;
       for (int32_t column = 0; column < width; column++) {
         const int32_t x = pass ? width - 1 - column : column, left = pass ? x + 1 : x - 1;
-        if (left >= 0 && left < width) line[x] = edit_nearer(line[x], line[left]);
+        if (left >= 0 && left < width) line[x] = inpaint_nearer(line[x], line[left]);
         for (int32_t i = x - 1; i <= x + 1 && row > 0; i++)
-          if (i >= 0 && i < width) line[x] = edit_nearer(line[x], line[i + before]);
+          if (i >= 0 && i < width) line[x] = inpaint_nearer(line[x], line[i + before]);
       }
     }
 }

@@ -1,18 +1,21 @@
-/* The numbers that belong to the timesteps that are taken.
+/* The coefficients of the timesteps that are taken.
  *
- * All in double, each operation rounded, in the order of the parentheses (products and sums without any run from left
- * to right), log that of math.c, sqrt IEEE's. T is the number of timesteps of the process.
+ * All is computed in double, and each operation is rounded, in the order of the parentheses; products and sums without
+ * parentheses run from left to right. log is that of core/elementary.c, sqrt is IEEE's. T is the number of timesteps of
+ * the process.
  *
  * Process  linear: beta(t) = first + t * step, step = (last - first) / (T - 1), but beta(T - 1) = last; scaled linear:
- *          r(t) so, between sqrt(first) and sqrt(last), and beta(t) = r(t) * r(t);
+ *          r(t) likewise, between sqrt(first) and sqrt(last), and beta(t) = r(t) * r(t);
  *          full(t) = full(t - 1) * (1 - beta(t)), full(-1) = 1.
- * Rows     i counts the kept timesteps t(i) upwards (spacing.c); the sampler takes them downwards, so row k has i =
- *          steps - 1 - k. Official spacings make of them a process of its own (official respace.py):
+ * Rows     i numbers the timesteps t(i) that are taken in ascending order (timesteps.c); the sampler takes them in
+ *          descending order, so row k has i = steps - 1 - k. a is alpha_cumprod, b is alpha_cumprod_prev.
+ *          Official spacings make the timesteps a process of their own (official respace.py):
  *              beta = 1 - full(t(i)) / full(t(i-1)), with 1 instead of full(t(-1))
- *              a(i) = a(i-1) * (1 - beta), a(-1) = 1 (alpha_cumprod); b = a(i-1) (alpha_cumprod_prev)
+ *              a(i) = a(i-1) * (1 - beta), a(-1) = 1; b = a(i-1)
  *          Those of diffusers do not (scheduling_ddim.py, scheduling_ddpm.py, scheduling_dpmsolver_multistep.py):
- *              a = full(t(i)); b = full(t(i-1)), with 1 instead of full(t(-1)); but with DDIM b = full(t(i) - trunc(T /
- *              steps)), and where there is no such timestep 1, or full(0) if the process does not end clean
+ *              a = full(t(i)); b = full(t(i-1)), with 1 instead of full(t(-1)); but for DDIM, which has a fixed stride,
+ *              b = full(t(i) - trunc(T / steps)), and where there is no such timestep b = 1, or full(0) if
+ *              set_alpha_to_one is 0
  *              beta = 1 - a / b
  *          Then, with rest = 1 - a:
  *          posterior_variance     = beta * (1 - b) / rest
@@ -28,45 +31,46 @@
 #include "lib/core/elementary.h"
 #include "lib/core/error.h"
 #include "lib/sampling/schedule.h"
+#include "lib/sampling/solvers.h"
 
 typedef struct schedule_tables {
   int32_t steps, diffusers;
-  int32_t kept[DIT__MAX_STEPS];   /* upwards, and so below */
-  int32_t before[DIT__MAX_STEPS]; /* the timestep of b; -1: none */
+  int32_t timestep[DIT__MAX_STEPS]; /* in ascending order, as all of these */
+  int32_t target[DIT__MAX_STEPS];   /* the timestep that b is of; -1: none, the picture itself */
   double a[DIT__MAX_STEPS], b[DIT__MAX_STEPS], beta[DIT__MAX_STEPS];
 } schedule_tables;
 
 /* ---- The process ---- */
 
-static double schedule_beta(const dit__diffusion *process, int32_t t) {
-  const double first = process->scaled ? sqrt(process->beta_start) : process->beta_start;
-  const double last = process->scaled ? sqrt(process->beta_end) : process->beta_end;
-  const double step = (last - first) / (process->timesteps - 1);
-  const double value = t == process->timesteps - 1 ? last : first + t * step;
-  return process->scaled ? value * value : value;
+static double schedule_beta(const dit__diffusion *diffusion, int32_t t) {
+  const double first = diffusion->scaled ? sqrt(diffusion->beta_start) : diffusion->beta_start;
+  const double last = diffusion->scaled ? sqrt(diffusion->beta_end) : diffusion->beta_end;
+  const double step = (last - first) / (diffusion->timesteps - 1);
+  const double value = t == diffusion->timesteps - 1 ? last : first + t * step;
+  return diffusion->scaled ? value * value : value;
 }
 
-dit_status dit__diffusion_check(const dit__diffusion *process, dit_error *error) {
+dit_status dit__diffusion_check(const dit__diffusion *diffusion, dit_error *error) {
   double full = 1;
-  if (!(process->beta_start >= 1e-8 && process->beta_start <= process->beta_end && process->beta_end <= 0.999))
+  if (!(diffusion->beta_start >= 1e-8 && diffusion->beta_start <= diffusion->beta_end && diffusion->beta_end <= 0.999))
     return dit__fail(error, DIT_ERROR_FORMAT,
                      "keys dit.beta_start and dit.beta_end: must rise, from at least 1e-8 to at most 0.999");
-  for (int32_t t = 0; t < process->timesteps; t++) full *= 1 - schedule_beta(process, t);
+  for (int32_t t = 0; t < diffusion->timesteps; t++) full *= 1 - schedule_beta(diffusion, t);
   if (!(full >= 1e-30))
     return dit__fail(error, DIT_ERROR_FORMAT,
                      "keys dit.beta_end and dit.timesteps: at the last of %d timesteps less than 1e-30 of the picture "
-                     "is left, which is no process that a model was trained with",
-                     (int)process->timesteps);
+                     "is left, so no model can have been trained with this process",
+                     (int)diffusion->timesteps);
   return DIT_OK;
 }
 
 /* ---- Rows ---- */
 
-static void schedule_official(const dit__diffusion *process, schedule_tables *tables) {
+static void schedule_official(const dit__diffusion *diffusion, schedule_tables *tables) {
   double full = 1, before = 1, product = 1;
-  for (int32_t t = 0, i = 0; t < process->timesteps && i < tables->steps; t++) {
-    full *= 1 - schedule_beta(process, t);
-    if (t != tables->kept[i]) continue;
+  for (int32_t t = 0, i = 0; t < diffusion->timesteps && i < tables->steps; t++) {
+    full *= 1 - schedule_beta(diffusion, t);
+    if (t != tables->timestep[i]) continue;
     tables->beta[i] = 1 - full / before;
     before = full;
     tables->b[i] = product;
@@ -75,21 +79,21 @@ static void schedule_official(const dit__diffusion *process, schedule_tables *ta
   }
 }
 
-static void schedule_of_diffusers(const dit__diffusion *process, int32_t sampler, schedule_tables *tables) {
-  const int32_t steps = tables->steps, ddim = sampler == DIT_SAMPLER_DDIM, jump = process->timesteps / steps;
+static void schedule_of_diffusers(const dit__diffusion *diffusion, int32_t fixed_stride, schedule_tables *tables) {
+  const int32_t steps = tables->steps, stride = diffusion->timesteps / steps;
   double full = 1;
   for (int32_t i = 0; i < steps; i++) {
-    tables->before[i] = ddim ? tables->kept[i] - jump : i > 0 ? tables->kept[i - 1] : -1;
-    if (ddim && tables->before[i] < 0 && !process->set_alpha_to_one) tables->before[i] = 0;
-    if (tables->before[i] < 0) tables->b[i] = 1;
+    tables->target[i] = fixed_stride ? tables->timestep[i] - stride : i > 0 ? tables->timestep[i - 1] : -1;
+    if (fixed_stride && tables->target[i] < 0 && !diffusion->set_alpha_to_one) tables->target[i] = 0;
+    if (tables->target[i] < 0) tables->b[i] = 1;
   }
-  for (int32_t t = 0, i = 0, k = 0; t < process->timesteps; t++) { /* both lists rise */
-    full *= 1 - schedule_beta(process, t);
-    while (k < steps && tables->before[k] <= t) {
-      if (tables->before[k] == t) tables->b[k] = full;
+  for (int32_t t = 0, i = 0, k = 0; t < diffusion->timesteps; t++) { /* both lists ascend */
+    full *= 1 - schedule_beta(diffusion, t);
+    while (k < steps && tables->target[k] <= t) {
+      if (tables->target[k] == t) tables->b[k] = full;
       k++;
     }
-    for (; i < steps && tables->kept[i] == t; i++) tables->a[i] = full;
+    for (; i < steps && tables->timestep[i] == t; i++) tables->a[i] = full;
   }
   for (int32_t i = 0; i < steps; i++) tables->beta[i] = 1 - tables->a[i] / tables->b[i];
 }
@@ -106,7 +110,7 @@ static double schedule_log_variance(const schedule_tables *tables, int32_t i) {
 
 static void schedule_row(const schedule_tables *tables, int32_t i, float eta, dit_schedule_row *row) {
   const double a = tables->a[i], b = tables->b[i], beta = tables->beta[i], rest = 1 - a;
-  row->timestep = tables->kept[i];
+  row->timestep = tables->timestep[i];
   row->alpha_cumprod = a;
   row->alpha_cumprod_prev = b;
   row->beta = beta;
@@ -117,22 +121,23 @@ static void schedule_row(const schedule_tables *tables, int32_t i, float eta, di
   row->ddim_sigma = eta * sqrt((1 - b) / rest) * sqrt(1 - a / b);
 }
 
-int32_t dit__schedule(const dit__diffusion *process, int32_t steps, int32_t spacing, int32_t sampler, float eta,
+int32_t dit__schedule(const dit__diffusion *diffusion, int32_t steps, int32_t spacing, int32_t sampler, float eta,
                       int32_t capacity, dit_schedule_row *rows, dit_error *error) {
   schedule_tables tables;
-  const dit_status status = dit__timesteps_check(process, steps, spacing, sampler, error);
+  const dit_status status = dit__timesteps_check(diffusion, steps, spacing, sampler, error);
   if (status) return status;
   if (!(eta >= 0 && eta <= 1))
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "eta %g: must be 0 (no noise) to 1 (as much as DDPM)", (double)eta);
+    return dit__fail(error, DIT_ERROR_ARGUMENT,
+                     "dit_params: eta must be a number from 0 (no noise) to 1 (as much noise as DDPM)");
   if (!capacity) return steps;
-  spacing = dit__timesteps_default(process, steps, spacing, sampler);
+  spacing = dit__timesteps_default(diffusion, steps, spacing, sampler);
   tables.steps = steps;
   tables.diffusers = dit__timesteps_diffusers(spacing);
-  dit__timesteps_list(process, steps, spacing, sampler, tables.kept);
+  dit__timesteps_list(diffusion, steps, spacing, sampler, tables.timestep);
   if (tables.diffusers)
-    schedule_of_diffusers(process, sampler, &tables);
+    schedule_of_diffusers(diffusion, dit__solver_get(sampler)->fixed_stride, &tables);
   else
-    schedule_official(process, &tables);
+    schedule_official(diffusion, &tables);
   for (int32_t k = 0; k < steps && k < capacity; k++) schedule_row(&tables, steps - 1 - k, eta, &rows[k]);
   return steps;
 }

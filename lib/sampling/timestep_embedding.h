@@ -6,8 +6,8 @@
 
 enum { DIT__TIMESTEP_CHANNELS = 256 };
 
-/* out [256]: cos(t f_j), then sin(t f_j), f_j = exp(-ln(10000) j / divisor), j = 0..127 (Peebles & Xie 2022, models.py,
- * TimestepEmbedder). divisor: 128, or 127 as diffusers has it (its downscale_freq_shift is 1). */
+/* Writes out [256]: cos(t f_j) for j = 0..127, then sin(t f_j), with f_j = exp(-ln(10000) j / divisor) (Peebles & Xie
+ * 2022, models.py, TimestepEmbedder). divisor is 128, or 127 for models of diffusers (downscale_freq_shift = 1). */
 void dit__timestep_embedding(double t, int32_t divisor, double *out);
 
 #endif

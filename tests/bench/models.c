@@ -65,7 +65,7 @@ static taken run(const dit_model *model, const dit_params *params, int warm) {
     for (int32_t i = 0; i < count; i++) {
       t.gflop += rows[i].gflop;
       all += rows[i].seconds;
-      if (!strcmp(rows[i].name, "products") || !strcmp(rows[i].name, "convolutions")) products += rows[i].seconds;
+      if (!strcmp(rows[i].name, "gemm") || strstr(rows[i].name, "convolution")) products += rows[i].seconds;
     }
     t.rest = 1 - products / all;
     dit_job_end(job);

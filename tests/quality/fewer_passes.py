@@ -85,7 +85,7 @@ def main():
     parser.add_argument("--model", default=sprites.model())
     parser.add_argument("--plot")
     a = parser.parse_args()
-    print("| | setting | time a picture | speed | distance | of the recommended | likeness |\n|---|---|---|---|---|---|---|")
+    print("| | setting | time per picture | speed | distance | relative distance | similarity |\n|---|---|---|---|---|---|---|")
     rows = measure(Model(a.model, "int8", threads=1), features.Distance(sprites.real(2048)), a.count)
     if a.plot:
         plot(a.plot, rows)

@@ -1,5 +1,5 @@
-/* Start pictures and masks: from PNG files to what the library takes. */
-#include "start.h"
+/* Init images and masks: from PNG files to the arrays of dit_params. */
+#include "init_image.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,8 @@
 #include "message.h"
 #include "png.h"
 
-/* From RGBA: the same; RGB, over black; or a mask, in which transparent pixels are kept. */
+/* Converts RGBA to 4 channels (a copy), to 3 (composed over black), or to 1: a mask of Rec. 601 luma, 0 where the
+ * picture is transparent. */
 static void convert(const uint8_t *rgba, size_t area, int32_t channels, uint8_t *to) {
   for (size_t i = 0; i < area; i++, rgba += 4, to += channels) {
     if (channels == 1)
@@ -19,7 +20,7 @@ static void convert(const uint8_t *rgba, size_t area, int32_t channels, uint8_t 
   }
 }
 
-/* One picture, repeated `count` times, and the hash of one. */
+/* Reads a picture into an array that repeats it `count` times. */
 static int read_one(const char *option, const char *path, int32_t count, int32_t width, int32_t height,
                     int32_t channels, uint8_t **out, uint64_t *hash) {
   png_file file;
@@ -27,35 +28,37 @@ static int read_one(const char *option, const char *path, int32_t count, int32_t
   int status = png_read(path, &file);
   if (status != EXIT_OK) return status;
   if (file.picture.width != width || file.picture.height != height) {
-    status =
-        fail(EXIT_USAGE, "%s %s: it has %d x %d pixels, but %d x %d are made; scale it, or see --width and --height",
-             option, path, file.picture.width, file.picture.height, width, height);
+    status = fail(EXIT_USAGE,
+                  "%s %s: has %d x %d pixels, but the pictures to make have %d x %d; resize it, or set --width and "
+                  "--height",
+                  option, path, file.picture.width, file.picture.height, width, height);
   } else if (size <= SIZE_MAX / (size_t)count) {
     *out = (uint8_t *)malloc(size * (size_t)count);
   }
   if (*out) {
     convert(file.picture.pixels, area, channels, *out);
     for (int32_t i = 1; i < count; i++) memcpy(*out + (size_t)i * size, *out, size);
-    *hash = hash_bytes(HASH_BEGIN, *out, size);
+    *hash = hash_bytes(HASH_INIT, *out, size);
   } else if (status == EXIT_OK) {
-    status = fail(EXIT_FAILED, "out of memory for %d start pictures", count);
+    status = fail(EXIT_FAILED, "%s %s: out of memory for %d copies", option, path, count);
   }
   png_free(&file);
   return status;
 }
 
-int start_read(start_pictures *s, const char *image, const char *mask, int32_t count, int32_t width, int32_t height,
-               int32_t channels) {
+int init_image_read(init_image *init, const char *image, const char *mask, int32_t count, int32_t width, int32_t height,
+                    int32_t channels) {
   int status = EXIT_OK;
-  memset(s, 0, sizeof *s);
-  if (image) status = read_one("-i", image, count, width, height, channels, &s->images, &s->image_hash);
-  if (mask && status == EXIT_OK) status = read_one("--mask", mask, count, width, height, 1, &s->masks, &s->mask_hash);
-  if (status != EXIT_OK) start_free(s);
+  memset(init, 0, sizeof *init);
+  if (image) status = read_one("-i", image, count, width, height, channels, &init->images, &init->image_hash);
+  if (mask && status == EXIT_OK)
+    status = read_one("--mask", mask, count, width, height, 1, &init->masks, &init->mask_hash);
+  if (status != EXIT_OK) init_image_free(init);
   return status;
 }
 
-void start_free(start_pictures *s) {
-  free(s->images);
-  free(s->masks);
-  memset(s, 0, sizeof *s);
+void init_image_free(init_image *init) {
+  free(init->images);
+  free(init->masks);
+  memset(init, 0, sizeof *init);
 }

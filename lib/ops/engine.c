@@ -1,8 +1,19 @@
-/* Tasks side by side: the host's parallel_for, OpenMP, or a loop. Each works in the library's floating-point mode. */
+/* How operations run: the engine of a model, and tasks side by side, by the host's parallel_for, by OpenMP, or in a loop.
+ * Each task works in the library's floating-point environment. */
 #include "lib/core/numerics.h"
 
+#include <string.h>
+
 #include "lib/core/fpenv.h"
-#include "lib/ops/plan.h"
+#include "lib/ops/engine.h"
+
+void dit__engine_open(dit__engine *engine, const dit_model *model, int32_t threads) {
+  memset(engine, 0, sizeof *engine);
+  engine->kernels = &model->kernels;
+  engine->hooks = &model->options;
+  engine->threads = threads > 0 && threads < model->options.threads ? threads : model->options.threads;
+  engine->unit_flops = model->unit_flops;
+}
 
 typedef struct parallel_run {
   void(DIT_CALL *task)(void *context, int32_t index);

@@ -1,0 +1,64 @@
+/* Modulation: what depends on timestep and class alone (Peebles & Xie 2022, section 3.2; formulas as in
+ * docs/numerics.md). */
+#include "lib/core/numerics.h"
+
+#include "lib/nets/conditioning.h"
+#include "lib/sampling/timestep_embedding.h"
+
+int64_t dit__modulation_size(const dit__transformer *dit) {
+  return (DIT__BLOCK_CHUNKS * (int64_t)dit->depth + DIT__FINAL_CHUNKS) * dit->hidden;
+}
+
+/* out [rows][..] = x [rows][k] * matrix, in f32. */
+static void plan_linear(dit__plan *plan, const dit__matrix *matrix, int32_t rows, const float *x, float *out,
+                        ptrdiff_t out_stride) {
+  dit__plan_add(plan, &(dit__op){.kind = DIT__OP_GEMM,
+                                 .gemm = {.matrix = matrix,
+                                          .rows = rows,
+                                          .epilogue = DIT__EPILOGUE_STORE,
+                                          .x = x,
+                                          .x_stride = matrix->weights.k,
+                                          .out = out,
+                                          .out_stride = out_stride,
+                                          .gate = {.rows_per_sample = rows}}});
+}
+
+/* embedded [steps][hidden] = mlp(sinusoidal embedding of each timestep). */
+static void plan_timesteps(dit__plan *plan, const dit__transformer *dit, const dit__modulation_request *request,
+                           float *embedded) {
+  const int32_t steps = request->steps;
+  const uint64_t size = (uint64_t)steps * (uint64_t)dit->hidden;
+  float *sinusoids = (float *)dit__plan_alloc(plan, (uint64_t)steps * DIT__TIMESTEP_CHANNELS, sizeof(float));
+  float *inner = (float *)dit__plan_alloc(plan, size, sizeof(float));
+  dit__plan_add(plan, &(dit__op){.kind = DIT__OP_TIMESTEPS,
+                                 .timesteps = {.count = steps,
+                                               .divisor = dit->diffusers ? 127 : 128,
+                                               .timesteps = request->timesteps,
+                                               .out = sinusoids}});
+  plan_linear(plan, &dit->t_mlp0, steps, sinusoids, inner, dit->hidden);
+  dit__plan_add(plan, &(dit__op){.kind = DIT__OP_ELEMENTWISE,
+                                 .elementwise = {.function = DIT__SILU, .count = (int64_t)size, .out = inner}});
+  plan_linear(plan, &dit->t_mlp2, steps, inner, embedded, dit->hidden);
+  dit__plan_free(plan, sinusoids);
+  dit__plan_free(plan, inner);
+}
+
+void dit__plan_modulation(dit__plan *plan, const dit__transformer *dit, const dit__modulation_request *request,
+                          float *modulation) {
+  const int32_t rows = request->paired ? request->steps : request->steps * request->conditions;
+  const int64_t hidden = dit->hidden, size = dit__modulation_size(dit), block = DIT__BLOCK_CHUNKS * hidden;
+  float *time = (float *)dit__plan_alloc(plan, (uint64_t)(request->steps * hidden), sizeof(float));
+  float *labels = (float *)dit__plan_alloc(plan, 2 * (uint64_t)hidden, sizeof(float));
+  float *condition = (float *)dit__plan_alloc(plan, (uint64_t)(rows * hidden), sizeof(float));
+  plan_timesteps(plan, dit, request, time);
+  dit__plan_add(
+      plan,
+      &(dit__op){.kind = DIT__OP_CONDITIONS,
+                 .conditions = {.dit = dit, .request = request, .time = time, .labels = labels, .out = condition}});
+  for (int32_t i = 0; i < dit->depth; i++)
+    plan_linear(plan, &dit->blocks[i].modulation, rows, condition, modulation + block * i, size);
+  plan_linear(plan, &dit->final_modulation, rows, condition, modulation + block * dit->depth, size);
+  dit__plan_free(plan, time);
+  dit__plan_free(plan, labels);
+  dit__plan_free(plan, condition);
+}

@@ -1,0 +1,43 @@
+/* Operations of a pass that blocks are made of. */
+#include "lib/core/numerics.h"
+
+#include "lib/nets/pass.h"
+
+dit__modulation dit__pass_modulation(const dit__pass *pass, int64_t chunk) {
+  dit__modulation modulation = pass->modulation;
+  modulation.vectors += chunk * pass->dit->hidden;
+  return modulation;
+}
+
+void dit__pass_norm(const dit__pass *pass, int64_t chunk, float eps) {
+  dit__plan_add(pass->plan, &(dit__op){.kind = DIT__OP_LAYER_NORM,
+                                       .layer_norm = {.rows = pass->rows,
+                                                      .width = pass->dit->hidden,
+                                                      .eps = eps,
+                                                      .x = pass->x,
+                                                      .out = pass->h,
+                                                      .modulation = dit__pass_modulation(pass, chunk)}});
+}
+
+void dit__pass_linear(const dit__pass *pass, const dit__matrix *matrix, const float *x, float *out,
+                      dit__epilogue epilogue, int64_t gate_chunk) {
+  const int32_t k = matrix->weights.k;
+  dit__quantized quantized = pass->quantized;
+  if (matrix->qgemm) {
+    quantized.stride = (ptrdiff_t)ceil_div(k, matrix->qgemm->group) * 4;
+    dit__plan_add(pass->plan, &(dit__op){.kind = DIT__OP_QUANTIZE,
+                                         .quantize = {.matrix = matrix, .rows = pass->rows, .x = x, .out = quantized}});
+  }
+  const int adds = epilogue == DIT__EPILOGUE_RESIDUAL || epilogue == DIT__EPILOGUE_GATED;
+  dit__plan_add(pass->plan, &(dit__op){.kind = DIT__OP_GEMM,
+                                       .gemm = {.matrix = matrix,
+                                                .rows = pass->rows,
+                                                .epilogue = epilogue,
+                                                .x = x,
+                                                .x_stride = k,
+                                                .quantized = quantized,
+                                                .out = out,
+                                                .out_stride = matrix->weights.rows,
+                                                .residual = adds ? out : NULL,
+                                                .gate = dit__pass_modulation(pass, gate_chunk)}});
+}

@@ -1,0 +1,29 @@
+/* A pass of a transformer while its plan is made, and the operations that blocks are made of. */
+#ifndef DIT_PASS_H
+#define DIT_PASS_H
+
+#include "lib/ops/plan.h"
+
+typedef struct dit__pass {
+  dit__plan *plan;
+  const dit__transformer *dit;
+  int32_t batch, tokens, rows; /* rows = batch * tokens */
+  dit__modulation modulation;  /* its vectors begin with the first chunk of the first block */
+  float *x;                    /* [rows][hidden]: the residual stream */
+  float *h;                    /* [rows][hidden] */
+  float *wide;                 /* [rows][the widest layer] */
+  dit__quantized quantized;    /* [rows][the widest layer] */
+} dit__pass;
+
+/* Vectors of the modulation from chunk number `chunk` on; chunks are `hidden` numbers long. */
+dit__modulation dit__pass_modulation(const dit__pass *pass, int64_t chunk);
+
+/* h = LayerNorm(x) * (1 + scale) + shift, with shift and scale the two chunks from `chunk` on. */
+void dit__pass_norm(const dit__pass *pass, int64_t chunk, float eps);
+
+/* out [rows][matrix rows] = epilogue(x * matrix), x packed; quantized first if the matrix has a qgemm. For gated and
+ * residual epilogues out is the residual as well. gate_chunk: the chunk of the gate, for a gated epilogue. */
+void dit__pass_linear(const dit__pass *pass, const dit__matrix *matrix, const float *x, float *out,
+                      dit__epilogue epilogue, int64_t gate_chunk);
+
+#endif
