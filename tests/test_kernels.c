@@ -1280,15 +1280,7 @@ static void test_round(int style) {
   test_channel_sums(style);
 }
 
-int main(int argc, char **argv) {
-  int large = 0;
-  for (int i = 1; i < argc; i++) {
-    if (!strcmp(argv[i], "--long")) large = 1;
-    if (!strcmp(argv[i], "--seed") && i + 1 < argc) state = strtoull(argv[++i], NULL, 10);
-  }
-  signal(SIGSEGV, touched_a_guard);
-  signal(SIGBUS, touched_a_guard);
-  find_tables();
+static void test_numbers(int large) {
   test_fma(large ? 1000000000 : 16000000);
   test_exp(large ? 100000000 : 2000000);
   test_activations(large ? 4000000 : 400000);
@@ -1296,11 +1288,31 @@ int main(int argc, char **argv) {
   test_convert_all(DIT__BF16);
   test_product_i8(PLAIN, 1);
   test_product_i8(PLAIN, 2);
-  for (int round = 0; round < (large ? 800 : 40); round++)
+}
+
+static void test_rounds(int rounds) {
+  for (int round = 0; round < rounds; round++)
     for (int style = 0; style < STYLES; style++) test_round(style);
   printf("  attention   largest error %.3g of the largest value\n", attention_worst.error);
   printf("  layer norm  largest relative error %.3g\n", norm_worst.error);
   CHECK(attention_worst.error < 1e-6, "attention: error %g with %g tokens", attention_worst.error, attention_worst.at);
   CHECK(norm_worst.error < 1e-6, "layer norm: error %g at width %g", norm_worst.error, norm_worst.at);
+}
+
+/* test_kernels [--long] [--seed N] [--part numbers|rounds]: with a part only that half, so that two can run side by side
+ * where it takes minutes. */
+int main(int argc, char **argv) {
+  int large = 0;
+  const char *part = "";
+  for (int i = 1; i < argc; i++) {
+    if (!strcmp(argv[i], "--long")) large = 1;
+    if (!strcmp(argv[i], "--seed") && i + 1 < argc) state = strtoull(argv[++i], NULL, 10);
+    if (!strcmp(argv[i], "--part") && i + 1 < argc) part = argv[++i];
+  }
+  signal(SIGSEGV, touched_a_guard);
+  signal(SIGBUS, touched_a_guard);
+  find_tables();
+  if (strcmp(part, "rounds")) test_numbers(large);
+  if (strcmp(part, "numbers")) test_rounds(large ? 800 : 40);
   return test_end("test_kernels");
 }
