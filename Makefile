@@ -1,9 +1,12 @@
 # libdit: make, make demo, make test, make abi, make bench, make single, make install, make clean.
 #
+#   V=1                 shows whole commands instead of a line for each folder; warnings are always shown
+#   -j1                 one command at a time; without -j, as many as there are processors
 #   CC=clang            another compiler
 #   CFLAGS="-O3"        other flags
 #   OPENMP=0            no OpenMP: one thread, or the host's own
-#   BUILD=dir           another place than build/
+#   BUILD=dir           another place than build/; make test BUILD=dir tests what is built there
+#   JOBS=1              how many tests run side by side; as many as there are processors
 #   PREFIX, DESTDIR     where to install
 #   BENCH=--full        what make bench measures; PYTHON=python3: one with numpy, for the quality of pictures
 
@@ -28,15 +31,38 @@ SONAME_FLAG := $(if $(filter Linux,$(shell uname -s)),-Wl$(COMMA)-soname$(COMMA)
 
 THREADS_FLAG := $(if $(findstring mingw,$(CC)),,-pthread)
 
+# ---- How make runs ----
+
+# Without -j, one command for each processor. A make above this one has decided already, and so has -j on the command
+# line, which GNU make 4 prefers by itself and 3.81 shows only to ps. `make clean all` must stay in order.
+ifeq ($(MAKELEVEL)$(filter clean,$(MAKECMDGOALS)),0)
+ASKED := $(shell echo "$$MAKEFLAGS") $(if $(filter 3.%,$(MAKE_VERSION)),$(shell ps -o args= -p $$PPID 2>/dev/null))
+ifeq ($(filter -j% --jobs%,$(ASKED)),)
+MAKEFLAGS += -j$(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+endif
+endif
+
+# $(call say,CC,lib/core) prints "CC lib/core" the first time, unless V=1 shows the commands or -s asks for silence.
+Q := $(if $(filter 1,$(V)),,@)
+SILENT := $(findstring s,$(firstword -$(MAKEFLAGS)))
+say = $(if $(Q),$(if $(SILENT)$(said-$1-$2),,$(eval said-$1-$2 := 1)$(info $1 $2)))
+# What is compiled together: a folder, or a file in the root.
+group = $(if $(findstring /,$<),$(patsubst %/,%,$(dir $<)),$<)
+
 # ---- What there is ----
 
-LIBRARY := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard *.c lib/*/*.c))
+# The kernels take longest and come first.
+KERNELS := $(wildcard lib/kernels/*.c)
+LIBRARY := $(patsubst %.c,$(BUILD)/obj/%.o,$(KERNELS) $(filter-out $(KERNELS),$(wildcard *.c lib/*/*.c)))
 CONVERT := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out %/main.c,$(wildcard weights/convert/*.c weights/convert/*/*.c)))
-CLI := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard examples/cli/*.c) examples/cli/lodepng/lodepng.c)
-PNG := $(BUILD)/obj/examples/cli/lodepng/lodepng.o
+PNG := $(BUILD)/obj/examples/cli/lodepng/lodepng.o $(BUILD)/obj/examples/cli/png_memory.o
+CLI := $(PNG) $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out %/png_memory.c,$(wildcard examples/cli/*.c)))
+SPRITES := $(BUILD)/obj/weights/sprites/sprites.o
 BENCH_OBJECTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/bench/*.c))
 TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
 SCRIPTS := $(wildcard tests/test_*.sh)
+FOLDERS := $(sort $(dir $(LIBRARY) $(CONVERT) $(CLI) $(SPRITES) $(BENCH_OBJECTS)) \
+  $(BUILD)/obj/examples/ $(BUILD)/obj/tests/ $(BUILD)/tests/)
 
 PROGRAMS := $(BUILD)/dit $(BUILD)/dit-convert $(BUILD)/minimal
 LIBRARIES := $(BUILD)/libdit.a $(BUILD)/libdit.so $(BUILD)/libdit_sprites.a
@@ -51,47 +77,57 @@ all: $(LIBRARIES) $(PROGRAMS)
 
 # Objects depend on this file, which changes with the compiler and its flags.
 $(BUILD)/flags: force
-	@mkdir -p $(BUILD)
+	@mkdir -p $(FOLDERS)
 	@echo '$(COMPILE) / $(LINK)' | cmp -s - $@ || echo '$(COMPILE) / $(LINK)' >$@
 
 $(BUILD)/obj/%.o: %.c $(BUILD)/flags
-	@mkdir -p $(@D)
-	$(COMPILE) $(OBJECT_FLAGS) -MMD -MP -c $< -o $@
+	$(call say,CC,$(group))
+	$(Q)$(COMPILE) $(OBJECT_FLAGS) $(DEFINES) -MMD -MP -c $< -o $@
 
 # The same objects serve the static and the shared library; only DIT_API is visible outside.
-$(LIBRARY) $(BUILD)/obj/weights/sprites/sprites.o: OBJECT_FLAGS := -fPIC -fvisibility=hidden
-$(BUILD)/obj/weights/sprites/sprites.o: weights/sprites/sprites.gguf
+$(LIBRARY) $(SPRITES): OBJECT_FLAGS := -fPIC -fvisibility=hidden
+$(SPRITES): weights/sprites/sprites.gguf
+$(BUILD)/obj/examples/cli/lodepng/lodepng.o: DEFINES := -DLODEPNG_NO_COMPILE_ALLOCATORS
+# What is no faster with -O2 is compiled faster with -O1, unless the flags were chosen by somebody.
+ifeq ($(origin CFLAGS),file)
+$(PNG) $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/*.c)): OBJECT_FLAGS := -O1
+endif
 
 define archive
-	rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,AR,$@)
+	$(Q)rm -f $@
+	$(Q)$(AR) rcs $@ $^
+endef
+
+define link
+	$(call say,LD,$1)
+	$(Q)$(LINK) $2 $^ $3 -lm -o $@
 endef
 
 $(BUILD)/libdit.a: $(LIBRARY)
 	$(archive)
-$(BUILD)/libdit_sprites.a: $(BUILD)/obj/weights/sprites/sprites.o
+$(BUILD)/libdit_sprites.a: $(SPRITES)
 	$(archive)
 $(BUILD)/libconvert.a: $(CONVERT)
 	$(archive)
 
 $(BUILD)/libdit.so: $(LIBRARY)
-	$(LINK) -shared $(SONAME_FLAG) $^ -lm -o $@
+	$(call link,$@,-shared $(SONAME_FLAG))
 
 $(BUILD)/dit: $(CLI) $(BUILD)/libdit_sprites.a $(BUILD)/libdit.a
-	$(LINK) $^ $(THREADS_FLAG) -lm -o $@
+	$(call link,$@,,$(THREADS_FLAG))
 $(BUILD)/dit-convert: $(BUILD)/obj/weights/convert/main.o $(BUILD)/libconvert.a $(BUILD)/libdit.a
-	$(LINK) $^ -lm -o $@
+	$(call link,$@)
 $(BUILD)/minimal: $(BUILD)/obj/examples/minimal.o $(BUILD)/libdit.a
-	$(LINK) $^ -lm -o $@
+	$(call link,$@)
 $(BUILD)/bench: $(BENCH_OBJECTS) $(BUILD)/libdit_sprites.a $(BUILD)/libconvert.a $(BUILD)/libdit.a
-	$(LINK) $^ -lm -o $@
+	$(call link,$@)
 $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/libdit_sprites.a $(BUILD)/libconvert.a $(BUILD)/libdit.a $(PNG)
-	@mkdir -p $(@D)
-	$(LINK) $^ $(THREADS_FLAG) -lm -o $@
+	$(call link,$(@D),,$(THREADS_FLAG))
 
 # ---- What people ask for ----
 
-demo: all
+demo: $(BUILD)/dit
 	@$(BUILD)/dit -c all -n 8 --scale 4 -o $(BUILD)/sprites.png
 	@echo
 	@echo "$(BUILD)/sprites.png is a sheet of sprites: a row for each class, a column for each seed."
@@ -112,23 +148,26 @@ bench: $(BUILD)/bench $(BUILD)/libdit.so $(BUILD)/dit-convert
 	else echo 'quality of pictures: skipped, $(PYTHON) has no numpy (install python3-numpy, or name another PYTHON=)'; fi
 
 single:
-	tools/single.sh dist/dit.h
+	$(call say,MAKE,dist/dit.h)
+	$(Q)tools/single.sh dist/dit.h
 
 install: all
-	$(INSTALL) -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/bin
-	$(INSTALL) -d $(DESTDIR)$(PREFIX)/share/man/man1
-	$(INSTALL) -m 644 dit.h weights/sprites/dit_sprites.h $(DESTDIR)$(PREFIX)/include
-	$(INSTALL) -m 644 $(BUILD)/libdit.a $(BUILD)/libdit_sprites.a $(DESTDIR)$(PREFIX)/lib
-	$(INSTALL) -m 755 $(BUILD)/libdit.so $(DESTDIR)$(PREFIX)/lib/libdit.so.$(VERSION)
-	ln -sf libdit.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/$(SONAME)
-	ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/libdit.so
-	$(INSTALL) -m 755 $(BUILD)/dit $(BUILD)/dit-convert $(DESTDIR)$(PREFIX)/bin
-	$(INSTALL) -m 644 docs/dit.1 $(DESTDIR)$(PREFIX)/share/man/man1
-	printf '%s\n' 'prefix=$(PREFIX)' 'Name: libdit' 'Description: Diffusion transformers as a C library' \
+	$(call say,INSTALL,$(DESTDIR)$(PREFIX))
+	$(Q)$(INSTALL) -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/bin
+	$(Q)$(INSTALL) -d $(DESTDIR)$(PREFIX)/share/man/man1
+	$(Q)$(INSTALL) -m 644 dit.h weights/sprites/dit_sprites.h $(DESTDIR)$(PREFIX)/include
+	$(Q)$(INSTALL) -m 644 $(BUILD)/libdit.a $(BUILD)/libdit_sprites.a $(DESTDIR)$(PREFIX)/lib
+	$(Q)$(INSTALL) -m 755 $(BUILD)/libdit.so $(DESTDIR)$(PREFIX)/lib/libdit.so.$(VERSION)
+	$(Q)ln -sf libdit.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/$(SONAME)
+	$(Q)ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/libdit.so
+	$(Q)$(INSTALL) -m 755 $(BUILD)/dit $(BUILD)/dit-convert $(DESTDIR)$(PREFIX)/bin
+	$(Q)$(INSTALL) -m 644 docs/dit.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	$(Q)printf '%s\n' 'prefix=$(PREFIX)' 'Name: libdit' 'Description: Diffusion transformers as a C library' \
 	  'Version: $(VERSION)' 'Cflags: -I$${prefix}/include' 'Libs: -L$${prefix}/lib -ldit' \
 	  'Libs.private: -lm $(OPENMP_FLAG)' >$(DESTDIR)$(PREFIX)/lib/pkgconfig/dit.pc
 
 clean:
-	rm -rf $(BUILD) dist
+	$(call say,REMOVE,$(BUILD))
+	$(Q)rm -rf $(BUILD) dist
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

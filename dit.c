@@ -9,6 +9,7 @@
 #include "lib/core/struct_size.h"
 #include "lib/job/call.h"
 #include "lib/model/model.h"
+#include "lib/model/open.h"
 
 uint32_t dit_version(void) { return DIT_VERSION; }
 
@@ -111,33 +112,33 @@ int32_t dit_model_find_class(const dit_model *model, const char *label) {
 
 /* ---- A pass of the transformer ---- */
 
-static dit_status denoise_check(const dit__denoise_call *call, dit_error *error) {
-  if (!call->model) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_denoise: model is NULL");
+static dit_status forward_check(const dit__forward_call *call, dit_error *error) {
+  if (!call->model) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_forward: model is NULL");
   const dit__transformer *dit = &call->model->dit;
-  if (!dit->present) return dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_denoise: the model has no transformer");
+  if (!dit->present) return dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_forward: the model has no transformer");
   const char *missing = !call->latent ? "latent" : !call->timesteps ? "timesteps" : !call->out ? "out" : NULL;
-  if (missing) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_denoise: %s is NULL", missing);
+  if (missing) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_forward: %s is NULL", missing);
   if (call->count < 1 || call->count > 65536)
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_denoise: count is %d; it must be from 1 to 65536", call->count);
-  dit_status status = dit__check_size(call->model, "dit_denoise", call->height, call->width, error);
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_forward: count is %d; it must be from 1 to 65536", call->count);
+  dit_status status = dit__check_size(call->model, "dit_forward", call->height, call->width, error);
   if (status) return status;
   if ((int64_t)call->count * (call->height / dit->patch) * (call->width / dit->patch) > 1 << 24)
     return dit__fail(error, DIT_ERROR_ARGUMENT,
-                     "dit_denoise: count is %d, which is too large for %d x %d latent pixels; make several calls",
+                     "dit_forward: count is %d, which is too large for %d x %d latent pixels; make several calls",
                      call->count, call->width, call->height);
   for (int32_t i = 0; i < call->count && !status; i++) {
     if (!(call->timesteps[i] >= 0 && call->timesteps[i] <= (float)dit->diffusion.timesteps))
-      return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_denoise: timesteps[%d] must be a number from 0 to %d", i,
+      return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_forward: timesteps[%d] must be a number from 0 to %d", i,
                        dit->diffusion.timesteps);
     const int32_t class_id = call->classes ? call->classes[i] : DIT_NO_CLASS;
-    status = dit__check_class(call->model, "dit_denoise: classes", i, class_id, error);
+    status = dit__check_class(call->model, "dit_forward: classes", i, class_id, error);
   }
   return status;
 }
 
-dit_status dit_denoise(const dit_model *model, int32_t count, int32_t height, int32_t width, const float *latent,
+dit_status dit_forward(const dit_model *model, int32_t count, int32_t height, int32_t width, const float *latent,
                        const float *timesteps, const int32_t *classes, float *out, dit_error *error) {
-  const dit__denoise_call call = {.model = model,
+  const dit__forward_call call = {.model = model,
                                   .count = count,
                                   .height = height,
                                   .width = width,
@@ -147,8 +148,8 @@ dit_status dit_denoise(const dit_model *model, int32_t count, int32_t height, in
                                   .out = out};
   dit__fpenv saved;
   dit__fpenv_enter(&saved);
-  dit_status status = denoise_check(&call, error);
-  if (!status) status = dit__denoise_call_run(&call, error);
+  dit_status status = forward_check(&call, error);
+  if (!status) status = dit__forward_call_run(&call, error);
   dit__fpenv_leave(&saved);
   return status;
 }

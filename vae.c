@@ -8,7 +8,7 @@
 
 /* Checks the arguments of a call, except the model, and runs it. */
 static dit_status vae_call(const dit__vae_call *call, const char *what, dit_error *error) {
-  const int32_t factor = call->model->vae.factor, unit = call->decode ? 1 : factor;
+  const int32_t factor = call->model->vae.scale_factor, unit = call->decode ? 1 : factor;
   const int32_t limit = call->decode ? dit__max_side(factor) / factor : DIT__MAX_SIDE;
   if (call->count < 1 || call->count > 65536)
     return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: count is %d; it must be from 1 to 65536", what, call->count);

@@ -1,10 +1,10 @@
-/* Prints the layout of the structs of dit.h, "STRUCT MEMBER OFFSET SIZE", and fails if a byte lies between two members
- * (where 64-bit members begin on multiples of 8 and pointers have 32 bits there are two such places; see abi.c). */
+/* Prints the layout of the structs of dit.h, "STRUCT MEMBER OFFSET SIZE", and fails if a byte lies between two members.
+ * (With pointers of 32 bits, and 64-bit members at multiples of 8, there are two such places; see lib/core/abi.c.) */
 #include <stdio.h>
 
 #include "dit.h"
 
-static size_t end; /* of the member before */
+static size_t end; /* where the member before ends */
 static int holes;
 
 static void member(const char *type, const char *name, size_t offset, size_t size) {

@@ -113,7 +113,7 @@ static void denoise(const char *name, const dit_model *model, int32_t height, in
   dit_model_info(model, &info);
   const size_t area = (size_t)height * (size_t)width, size = 3 * (size_t)info.out_channels * area;
   float *x = numbers(0, 7, 3 * (size_t)info.latent_channels * area), *out = (float *)malloc(size * sizeof(float));
-  check(dit_denoise(model, 3, height, width, x, times, classes, out, &error), name, &error);
+  check(dit_forward(model, 3, height, width, x, times, classes, out, &error), name, &error);
   say(name, "", out, size * sizeof(float));
   free(x);
   free(out);

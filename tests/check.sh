@@ -2,6 +2,8 @@
 set -u
 build=${BUILD:-build}
 case $build in /*) ;; *) build=$PWD/$build ;; esac
+# The system's own where there is one: what version managers put in front of it takes ten times as long to start.
+python=$(PATH=/usr/bin:$PATH command -v python3)
 passed=0 failed=0 skipped=0
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT

@@ -835,7 +835,7 @@ class Model:
         count, _, height, width = latent.shape
         out = np.empty((count, out_channels, height, width), F)
         times, classes = np.array(timesteps, F), np.array(classes, np.int32)
-        call("dit_denoise", self.model, count, height, width, pointer(latent), pointer(times), pointer(classes), pointer(out))
+        call("dit_forward", self.model, count, height, width, pointer(latent), pointer(times), pointer(classes), pointer(out))
         return out
 
     def decode(self, latent, channels, factor):

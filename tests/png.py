@@ -28,13 +28,19 @@ def decode(data):
     rows, above = [], bytearray(stride)
     for y in range(height):
         kind, row = raw[y * (stride + 1)], bytearray(raw[y * (stride + 1) + 1 : (y + 1) * (stride + 1)])
+        if kind == 2 and not any(row):  # as above: most rows of an enlarged picture
+            rows.append(above)
+            continue
         for x in range(stride):
             left = row[x - channels] if x >= channels else 0
             corner = above[x - channels] if x >= channels else 0
             if kind == 4:
-                guess = left + above[x] - corner
-                nearest = (abs(guess - left), 0, left), (abs(guess - above[x]), 1, above[x]), (abs(guess - corner), 2, corner)
-                row[x] = (row[x] + min(nearest)[2]) & 255
+                over = above[x]
+                to_left, to_over, to_corner = abs(over - corner), abs(left - corner), abs(left + over - 2 * corner)
+                nearest = over if to_over <= to_corner else corner
+                if to_left <= to_over and to_left <= to_corner:
+                    nearest = left
+                row[x] = (row[x] + nearest) & 255
             else:
                 row[x] = (row[x] + (0, left, above[x], (left + above[x]) // 2)[kind]) & 255
         rows.append(row)

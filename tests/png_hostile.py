@@ -102,12 +102,19 @@ def main():
     write(1, "cut", base[: len(base) // 2])
     write(1, "crc", base.replace(b"Steps\0", b"Stepz\0"))
     head = struct.pack(">IIBBBBB", 1 << 19, 1 << 19, 8, 6, 0, 0, 0)
-    write(1, "huge", png([(b"IHDR", head)] + parts[1:]))
+    write(3, "huge", png([(b"IHDR", head)] + parts[1:]))
     head = struct.pack(">IIBBBBB", 16000, 16000, 8, 6, 0, 0, 0)
-    write(1, "large-but-short", png([(b"IHDR", head)] + parts[1:]))
+    write(3, "large-but-short", png([(b"IHDR", head)] + parts[1:]))
     bomb = zlib.compress(b"\0" * (1 << 26), 9)
     write(1, "bomb", png([parts[0], (b"IDAT", bomb)] + [p for p in parts[1:] if p[0] != b"IDAT"]))
     write(1, "text-bomb", add((b"zTXt", b"Steps\0\0" + bomb)))
+    bits = struct.pack(">IIBBBBB", 32768, 16384, 1, 0, 0, 0, 0)
+    rows = zlib.compress(b"\0" * (4097 * 16384), 9)
+    write(3, "pixel-bomb", png([(b"IHDR", bits)] + [p for p in parts[1:] if p[0] != b"IDAT"][:-1] + [(b"IDAT", rows), (b"IEND", b"")]))
+    texts = zlib.compress(b"A" * ((1 << 20) - 64), 9)
+    write(1, "many-text-bombs", add(*[(b"zTXt", b"k%d\0\0" % i + texts) for i in range(2000)]))
+    write(3, "absurd-work", png([(t, {b"Width": b"Width\x004096", b"Height": b"Height\x004096", b"Steps": b"Steps\x00999"}.get(
+        b.split(b"\0")[0], b) if t == b"tEXt" else b) for t, b in parts]))
     write(0, "many-texts", add(*[text("K%d" % i, "v") for i in range(900)]))
 
 

@@ -7,18 +7,19 @@
 #include <string.h>
 
 #include "dit.h"
-#include "weights/convert/shape/gather.h"
+#include "weights/convert/shape/content.h"
+#include "weights/convert/write/write_model.h"
 
 /* Writes the model of one or two specifications (NULL: no second) to `path`; 1 if it worked. */
-static int synthetic_write(const char *path, const char *first, const char *second, const model_wishes *wishes) {
-  model m;
+static int synthetic_write(const char *path, const char *first, const char *second, const convert_options *options) {
+  model_content m;
   dit_error error = {0};
   memset(&m, 0, sizeof m);
-  dit_status status = model_add_synthetic(&m, first, &error);
-  if (!status && second) status = model_add_synthetic(&m, second, &error);
-  if (!status) status = model_write(&m, wishes, path, NULL, NULL, &error);
+  dit_status status = content_add_synthetic(&m, first, &error);
+  if (!status && second) status = content_add_synthetic(&m, second, &error);
+  if (!status) status = model_write(&m, options, path, NULL, NULL, &error);
   if (status) printf("  %s: %s\n", first, error.message);
-  model_free(&m);
+  content_free(&m);
   return !status;
 }
 
@@ -28,11 +29,11 @@ __attribute__((unused))
 #endif
 static int
 synthetic_file(const char *path, const char *first, const char *second, int type) {
-  model_wishes wishes;
-  memset(&wishes, 0, sizeof wishes);
-  wishes.type = type;
-  wishes.guidance = -1;
-  return synthetic_write(path, first, second, &wishes);
+  convert_options options;
+  memset(&options, 0, sizeof options);
+  options.type = type;
+  options.guidance = -1;
+  return synthetic_write(path, first, second, &options);
 }
 
 /* A path for a temporary file in the folder of $DIT_TMP, or /tmp. */

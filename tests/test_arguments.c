@@ -1,7 +1,7 @@
-/* Arguments: each of each public function wrong in turn, and structs of older and newer hosts.
+/* Arguments: each argument of each public function is wrong in turn, and structs come from older and newer hosts.
  *
- * It fails if a wrong argument is accepted, refused with another code or without its name, or changes an output; if a
- * struct is read or written beyond its struct_size; if a message is no sentence; or if NULL crashes. */
+ * The test fails if a wrong argument is accepted, is refused with another code or without its name, or changes an
+ * output; if a struct is read or written beyond its struct_size; if a message is not a sentence; or if NULL crashes. */
 #include <math.h>
 
 #include "tests/host.h"
@@ -79,7 +79,7 @@ static dit_status try_schedule(const dit_params *params, dit_error *error) {
   return status;
 }
 
-/* Sizes that a host may have been compiled with, up to larger ones whose end is zero. */
+/* The sizes that a host may have been compiled with, up to larger ones whose end is zero. */
 static void test_input_struct(const void *whole, size_t own, const char *name,
                               dit_status (*call)(const void *, dit_error *)) {
   dit_error error;
@@ -104,7 +104,7 @@ static void test_input_struct(const void *whole, size_t own, const char *name,
   }
   uint8_t *block = (uint8_t *)guarded(whole, own, own, 0);
   const uint32_t random[] = {0xffffffff, 0xa5a5a5a5, 0x7fff1234};
-  for (int i = 0; i < 3; i++) { /* never set */
+  for (int i = 0; i < 3; i++) { /* the host never set it */
     memcpy(block, &random[i], 4);
     memset(&error, 0, sizeof error);
     CHECK(call(block, &error) == DIT_ERROR_ARGUMENT && strstr(error.message, "struct_size"),
@@ -128,7 +128,7 @@ static dit_status fill_params(void *out) { return dit_params_resolve(tiny, NULL,
 static dit_job *progress_job;
 static dit_status fill_progress(void *out) { return dit_job_progress(progress_job, (dit_progress *)out); }
 
-/* Not a byte beyond struct_size; the same bytes at any size. */
+/* No byte is written beyond struct_size, and the others are the same at any size. */
 static void test_output_struct(size_t own, const char *name, dit_status (*fill)(void *)) {
   uint8_t *whole = (uint8_t *)calloc(1, own + 64);
   uint32_t struct_size = (uint32_t)own;
@@ -168,7 +168,7 @@ static void test_structs(void) {
   test_output_struct(sizeof(dit_params), "dit_params", fill_params);
   test_output_struct(sizeof(dit_progress), "dit_progress", fill_progress);
   dit_job_end(progress_job);
-  dit_params same = params; /* in place */
+  dit_params same = params; /* out may be params */
   CHECK(dit_params_resolve(tiny, &same, &same, NULL) == DIT_OK && same.steps == 4 && same.width == SIDE &&
             same.height == SIDE && same.count == 1 && same.sampler && same.timestep_spacing && same.generator &&
             same.variance_type && same.clip_sample && same.guidance_channels && same.threads &&
@@ -220,7 +220,7 @@ static void test_options(void) {
   o.isa = DIT_ISA_SCALAR;
   REFUSED(DIT_ERROR_UNSUPPORTED, "bf16", try_options(&o, &error));
   o = good;
-  o.compute = DIT_COMPUTE_INT8; /* of an f32 model */
+  o.compute = DIT_COMPUTE_INT8; /* the model is f32 */
   REFUSED(DIT_ERROR_UNSUPPORTED, "q8", try_options(&o, &error));
 #if defined(__x86_64__) || defined(__i386__)
   o = good;
@@ -265,7 +265,7 @@ static void test_open(void) {
     REFUSED(DIT_ERROR_IO, i == 1 ? "/no/such/file" : "", dit_model_open(absent[i], NULL, &opened, &error));
     CHECK(!opened, "a model after a failure");
   }
-  for (int shift = 0; shift < 6; shift++) { /* cut at every place of a character, whether the name is too long or not */
+  for (int shift = 0; shift < 6; shift++) { /* the message is cut at each byte of a character */
     char name[2048] = "aaaaaa";
     name[shift] = 0;
     while (strlen(name) < (shift % 2 ? 1200 : 230)) strcat(name, "\xe2\x82\xac");
@@ -346,7 +346,7 @@ static void test_params(void) {
   REFUSED(DIT_ERROR_ARGUMENT, "guidance_start", try_params(&p, &error));
   p = good;
   p.steps = 300;
-  p.timestep_spacing = DIT_SPACING_DDIM; /* no whole stride */
+  p.timestep_spacing = DIT_SPACING_DDIM; /* no integer stride exists */
   REFUSED(DIT_ERROR_ARGUMENT, "steps", try_params(&p, &error));
   p = good;
   p.classes = NULL;
@@ -425,9 +425,9 @@ static void test_jobs(void) {
   dit_job_cancel(NULL);
 }
 
-/* ---- Parts ---- */
+/* ---- Single passes ---- */
 
-static void test_denoise(void) {
+static void test_forward(void) {
   dit_error error;
   float x[2 * LATENT] = {0}, out[4 * LATENT], same[4 * LATENT], t[2] = {0, 999};
   int32_t classes[2] = {0, -1};
@@ -437,30 +437,30 @@ static void test_denoise(void) {
   static const float times[] = {-1, 1000.5f, NAN, INFINITY, -INFINITY};
   static const int32_t wrong[] = {-2, 7, INT32_MIN, INT32_MAX};
   for (int i = 0; i < 4; i++)
-    REFUSED(DIT_ERROR_ARGUMENT, "count", dit_denoise(tiny, counts[i], 8, 8, x, t, classes, out, &error));
+    REFUSED(DIT_ERROR_ARGUMENT, "count", dit_forward(tiny, counts[i], 8, 8, x, t, classes, out, &error));
   for (int i = 0; i < 5; i++) {
-    REFUSED(DIT_ERROR_ARGUMENT, "height", dit_denoise(tiny, 2, sides[i], 8, x, t, classes, out, &error));
-    REFUSED(DIT_ERROR_ARGUMENT, "width", dit_denoise(tiny, 2, 8, sides[i], x, t, classes, out, &error));
+    REFUSED(DIT_ERROR_ARGUMENT, "height", dit_forward(tiny, 2, sides[i], 8, x, t, classes, out, &error));
+    REFUSED(DIT_ERROR_ARGUMENT, "width", dit_forward(tiny, 2, 8, sides[i], x, t, classes, out, &error));
     t[1] = times[i];
-    REFUSED(DIT_ERROR_ARGUMENT, "timesteps[1]", dit_denoise(tiny, 2, 8, 8, x, t, classes, out, &error));
+    REFUSED(DIT_ERROR_ARGUMENT, "timesteps[1]", dit_forward(tiny, 2, 8, 8, x, t, classes, out, &error));
     t[1] = 999;
   }
   for (int i = 0; i < 4; i++) {
     classes[1] = wrong[i];
-    REFUSED(DIT_ERROR_ARGUMENT, "classes[1]", dit_denoise(tiny, 2, 8, 8, x, t, classes, out, &error));
+    REFUSED(DIT_ERROR_ARGUMENT, "classes[1]", dit_forward(tiny, 2, 8, 8, x, t, classes, out, &error));
   }
   classes[1] = dit_model_find_class(tiny, "red aple");
-  REFUSED(DIT_ERROR_ARGUMENT, "dit_denoise: classes[1] is -2: dit_model_find_class returns -2 for a name",
-          dit_denoise(tiny, 2, 8, 8, x, t, classes, out, &error));
+  REFUSED(DIT_ERROR_ARGUMENT, "dit_forward: classes[1] is -2: dit_model_find_class returns -2 for a name",
+          dit_forward(tiny, 2, 8, 8, x, t, classes, out, &error));
   classes[1] = -1;
-  REFUSED(DIT_ERROR_ARGUMENT, "count", dit_denoise(tiny, 65536, 1024, 1024, x, t, classes, out, &error));
-  REFUSED(DIT_ERROR_ARGUMENT, "model", dit_denoise(NULL, 2, 8, 8, x, t, classes, out, &error));
-  REFUSED(DIT_ERROR_ARGUMENT, "latent", dit_denoise(tiny, 2, 8, 8, NULL, t, classes, out, &error));
-  REFUSED(DIT_ERROR_ARGUMENT, "timesteps", dit_denoise(tiny, 2, 8, 8, x, NULL, classes, out, &error));
-  REFUSED(DIT_ERROR_ARGUMENT, "out", dit_denoise(tiny, 2, 8, 8, x, t, classes, NULL, &error));
-  CHECK(dit_denoise(tiny, 0, 8, 8, x, t, classes, out, NULL) == DIT_ERROR_ARGUMENT, "without a dit_error");
+  REFUSED(DIT_ERROR_ARGUMENT, "count", dit_forward(tiny, 65536, 1024, 1024, x, t, classes, out, &error));
+  REFUSED(DIT_ERROR_ARGUMENT, "model", dit_forward(NULL, 2, 8, 8, x, t, classes, out, &error));
+  REFUSED(DIT_ERROR_ARGUMENT, "latent", dit_forward(tiny, 2, 8, 8, NULL, t, classes, out, &error));
+  REFUSED(DIT_ERROR_ARGUMENT, "timesteps", dit_forward(tiny, 2, 8, 8, x, NULL, classes, out, &error));
+  REFUSED(DIT_ERROR_ARGUMENT, "out", dit_forward(tiny, 2, 8, 8, x, t, classes, NULL, &error));
+  CHECK(dit_forward(tiny, 0, 8, 8, x, t, classes, out, NULL) == DIT_ERROR_ARGUMENT, "without a dit_error");
   CHECK(!memcmp(out, same, sizeof out), "a refusal changes the output");
-  CHECK(dit_denoise(tiny, 2, 8, 8, x, t, NULL, out, &error) == DIT_OK, "classes NULL: %s", error.message);
+  CHECK(dit_forward(tiny, 2, 8, 8, x, t, NULL, out, &error) == DIT_OK, "classes NULL: %s", error.message);
 }
 
 static void test_autoencoder(void) {
@@ -545,7 +545,7 @@ static void test_schedule_and_rng(void) {
   dit_rng_close(NULL);
 }
 
-/* ---- Asking ---- */
+/* ---- Information ---- */
 
 static void test_asking(void) {
   dit_info info = {.struct_size = sizeof info};
@@ -586,8 +586,8 @@ static void test_asking(void) {
 
 static int write_model(void) {
   static const char *const labels[6] = {"Red Apple, pomme", "pear,poire", "fig, kiwi", "", "kiwi", "\xc3\xa9t\xc3\xa9"};
-  model m;
-  model_wishes wishes;
+  model_content m;
+  convert_options wishes;
   dit_error error = {0};
   memset(&m, 0, sizeof m);
   memset(&wishes, 0, sizeof wishes);
@@ -595,10 +595,10 @@ static int write_model(void) {
   wishes.guidance = -1;
   wishes.labels = labels;
   wishes.label_count = 6;
-  const int made = !model_add_synthetic(&m, "dit:hidden=48,depth=1,heads=2,patch=2,latent=8,in=4,classes=6", &error) &&
-                   !model_add_synthetic(&m, "vae:blocks=8+16,layers=1,groups=4,in=4,out=4,latent=4", &error) &&
+  const int made = !content_add_synthetic(&m, "dit:hidden=48,depth=1,heads=2,patch=2,latent=8,in=4,classes=6", &error) &&
+                   !content_add_synthetic(&m, "vae:blocks=8+16,layers=1,groups=4,in=4,out=4,latent=4", &error) &&
                    !model_write(&m, &wishes, path, NULL, NULL, &error);
-  model_free(&m);
+  content_free(&m);
   return CHECK(made, "%s", error.message);
 }
 
@@ -613,7 +613,7 @@ int main(void) {
     test_open();
     test_params();
     test_jobs();
-    test_denoise();
+    test_forward();
     test_autoencoder();
     test_schedule_and_rng();
     test_asking();

@@ -47,7 +47,7 @@ static picture make_picture(const dit_model *model, int32_t height, int32_t widt
   const dit__vae *vae = &model->vae;
   const int32_t numbers = vae->channels * height * width;
   picture p = {height, width, NULL, NULL, NULL, sizeof(float)};
-  p.size *= (size_t)(vae->image_channels * height * vae->factor * width * vae->factor);
+  p.size *= (size_t)(vae->image_channels * height * vae->scale_factor * width * vae->scale_factor);
   p.latent = (float *)malloc((size_t)numbers * sizeof(float));
   p.expected = (float *)malloc(p.size);
   p.image = (float *)malloc(p.size);

@@ -1,4 +1,4 @@
-/* What the converter reads (weights/convert/source.h), against files that PyTorch wrote (tests/golden/torch, with the
+/* What the converter reads (weights/convert/read), against files that PyTorch wrote (tests/golden/torch, with the
  * values as numpy has them) and against safetensors files written by hand.
  * Fails if a tensor is missing, surplus, or has another name, type, shape or bit; if the wrong dict of a training
  * checkpoint is taken; if a view, a shared storage or an unaligned file is read wrong; if a half-precision number is
@@ -12,9 +12,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/core/fp16.h"
 #include "weights/convert/read/fp16.h"
+#include "weights/convert/read/open.h"
 #include "weights/convert/read/safetensors.h"
-#include "weights/convert/read/checkpoint.h"
 #include "weights/convert/read/torch.h"
 
 #define GOLDEN "tests/golden/torch/"
@@ -33,7 +34,7 @@ static uint8_t *read_file(const char *path, size_t shift, size_t *size) {
   return bytes;
 }
 
-static uint64_t elements(const source_tensor *t) {
+static uint64_t elements(const checkpoint_tensor *t) {
   uint64_t count = 1;
   for (int i = 0; i < t->rank; i++) count *= t->shape[i];
   return count;
@@ -42,7 +43,7 @@ static uint64_t elements(const source_tensor *t) {
 /* ---- Files that PyTorch wrote ---- */
 
 /* Compares name, type and shape with a line of NAME.txt. */
-static void check_line(const char *file, const source_tensor *t, const char *line) {
+static void check_line(const char *file, const checkpoint_tensor *t, const char *line) {
   static const char *const types[] = {"?", "f32", "f16", "bf16", "f64"};
   char expected[300];
   int used = snprintf(expected, sizeof expected, "%s %s", t->name, types[t->type]);
@@ -53,15 +54,15 @@ static void check_line(const char *file, const source_tensor *t, const char *lin
 }
 
 /* All at once, and in pieces of 1, 2, 3 ... elements. */
-static void check_values(const char *file, const source_tensor *t, const uint8_t *expected) {
+static void check_values(const char *file, const checkpoint_tensor *t, const uint8_t *expected) {
   uint64_t count = elements(t);
   float *values = (float *)malloc((size_t)count * 4 + 4);
-  source_read(t, 0, count, values);
+  checkpoint_read(t, 0, count, values);
   CHECK(memcmp(values, expected, (size_t)count * 4) == 0, "%s: values of %s differ", file, t->name);
   memset(values, 0x55, (size_t)count * 4 + 4);
   for (uint64_t first = 0, part = 1; first < count; first += part++) {
     if (part > count - first) part = count - first;
-    source_read(t, first, part, values + first);
+    checkpoint_read(t, first, part, values + first);
   }
   CHECK(memcmp(values, expected, (size_t)count * 4) == 0, "%s: values of %s differ in pieces", file, t->name);
   uint32_t guard;
@@ -70,7 +71,7 @@ static void check_values(const char *file, const source_tensor *t, const uint8_t
   free(values);
 }
 
-static void check_tensors(const char *name, const source *s) {
+static void check_tensors(const char *name, const checkpoint *s) {
   char path[100], line[300];
   size_t size, at = 0, index = 0;
   snprintf(path, sizeof path, GOLDEN "%s.f32", name);
@@ -80,7 +81,7 @@ static void check_tensors(const char *name, const source *s) {
   while (list && values && fgets(line, sizeof line, list)) {
     line[strcspn(line, "\r\n")] = 0;
     if (!CHECK(index < s->count, "%s: %s is missing", name, line)) break;
-    const source_tensor *t = &s->tensors[index++];
+    const checkpoint_tensor *t = &s->tensors[index++];
     check_line(name, t, line);
     if (!CHECK(at + elements(t) * 4 <= size, "%s: %s is too large", name, line)) break;
     check_values(name, t, values + at);
@@ -114,15 +115,15 @@ static void test_torch(void) {
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     char path[100];
     dit_error error = {0, ""};
-    source *s;
+    checkpoint *s;
     snprintf(path, sizeof path, GOLDEN "%s.pt", cases[i][0]);
-    dit_status status = source_open(path, NULL, &s, &error);
+    dit_status status = checkpoint_open(path, NULL, &s, &error);
     if (!CHECK(status == DIT_OK, "%s: %s", path, error.message)) continue;
     CHECK(strcmp(s->kind, cases[i][1]) == 0 && !s->config, "%s: kind is '%s'", path, s->kind);
     check_tensors(cases[i][0], s);
-    source_close(s);
+    checkpoint_close(s);
   }
-  source_close(NULL);
+  checkpoint_close(NULL);
 }
 
 /* The mapping puts a file where it likes. */
@@ -130,7 +131,7 @@ static void test_alignment(void) {
   for (size_t shift = 1; shift < 8; shift++) {
     size_t size;
     uint8_t *bytes = read_file(GOLDEN "kinds.pt", shift, &size);
-    source s;
+    checkpoint s;
     memset(&s, 0, sizeof s);
     dit_error error = {0, ""};
     if (CHECK(bytes && torch_list(bytes + shift, size, "kinds", &s, &error) == DIT_OK, "%s", error.message)) {
@@ -158,7 +159,8 @@ static void test_half(void) {
   for (unsigned bits = 0; bits < 0x7c00; bits++) {
     float low = (float)half_value(bits, 10, 15), high = (float)half_value(bits + 1, 10, 15), middle = (low + high) / 2;
     unsigned even = bits & 1 ? bits + 1 : bits;
-    wrong_half += half_to_float((uint16_t)bits) != low || half_to_float((uint16_t)(bits | 0x8000)) != -low;
+    wrong_half +=
+        dit__float_from_half((uint16_t)bits) != low || dit__float_from_half((uint16_t)(bits | 0x8000)) != -low;
     wrong_half += half_from_float(low) != bits || half_from_float(-low) != (bits | 0x8000);
     wrong_half += half_from_float(middle) != even || half_from_float(-middle) != (even | 0x8000);
     wrong_half +=
@@ -168,7 +170,7 @@ static void test_half(void) {
     double low = half_value(bits, 7, 127), high = half_value(bits + 1, 7, 127);
     float middle = (float)(low / 2 + high / 2);
     unsigned even = bits & 1 ? bits + 1 : bits;
-    wrong_bfloat += bfloat_to_float((uint16_t)bits) != (float)low;
+    wrong_bfloat += dit__float_from_bfloat((uint16_t)bits) != (float)low;
     wrong_bfloat += bfloat_from_float((float)low) != bits || bfloat_from_float((float)-low) != (bits | 0x8000);
     wrong_bfloat += bfloat_from_float(middle) != even || bfloat_from_float(-middle) != (even | 0x8000);
     wrong_bfloat += bfloat_from_float(nextafterf(middle, 0)) != bits;
@@ -176,11 +178,14 @@ static void test_half(void) {
   }
   CHECK(wrong_half == 0, "%d binary16 conversions are wrong", wrong_half);
   CHECK(wrong_bfloat == 0, "%d bfloat16 conversions are wrong", wrong_bfloat);
-  CHECK(isinf(half_to_float(0x7c00)) && half_to_float(0xfc00) < 0 && isinf(bfloat_to_float(0xff80)), "infinities");
+  CHECK(
+      isinf(dit__float_from_half(0x7c00)) && dit__float_from_half(0xfc00) < 0 && isinf(dit__float_from_bfloat(0xff80)),
+      "infinities");
   CHECK(half_from_float(INFINITY) == 0x7c00 && half_from_float(-3.4e38f) == 0xfc00, "beyond the largest half");
   CHECK(bfloat_from_float(INFINITY) == 0x7f80 && bfloat_from_float(-3.4e38f) == 0xff80, "beyond the largest bfloat");
-  CHECK(isnan(half_to_float(0x7c01)) && isnan(half_to_float(half_from_float(NAN))), "NaN as a half");
-  CHECK(isnan(bfloat_to_float(0x7f81)) && isnan(bfloat_to_float(bfloat_from_float(NAN))), "NaN as a bfloat");
+  CHECK(isnan(dit__float_from_half(0x7c01)) && isnan(dit__float_from_half(half_from_float(NAN))), "NaN as a half");
+  CHECK(isnan(dit__float_from_bfloat(0x7f81)) && isnan(dit__float_from_bfloat(bfloat_from_float(NAN))),
+        "NaN as a bfloat");
 }
 
 /* Conversions in blocks give what single ones give, for every half and the floats around its rounding. */
@@ -192,13 +197,13 @@ static void test_half_blocks(void) {
     for (unsigned i = 0; i < HALF_BLOCK; i++) bits[i] = (uint16_t)(first + i);
     half_block_to_float(bits, values);
     for (int i = 0; i < HALF_BLOCK; i++) {
-      float one = half_to_float(bits[i]);
+      float one = dit__float_from_half(bits[i]);
       wrong += memcmp(&one, &values[i], 4) != 0;
     }
     if ((first & 0x7c00) == 0x7c00) continue; /* infinities and NaN do not go back */
     for (int step = -2; step <= 2; step++) {
       for (int i = 0; i < HALF_BLOCK; i++) {
-        float low = half_to_float(bits[i]), high = half_to_float((uint16_t)(bits[i] + 1));
+        float low = dit__float_from_half(bits[i]), high = dit__float_from_half((uint16_t)(bits[i] + 1));
         float middle = isfinite(high) ? (low + high) / 2 : low < 0 ? -65520.0f : 65520.0f;
         moved[i] = step == -2 ? low : step == 2 ? low * 1.5f : step ? nextafterf(middle, step * 1e9f) : middle;
       }
@@ -208,7 +213,7 @@ static void test_half_blocks(void) {
       for (int i = 0; i < HALF_BLOCK; i++) wrong += back[i] != bfloat_from_float(moved[i]);
       float most = 0;
       for (int i = 0; i < HALF_BLOCK; i++) most = fmaxf(most, fabsf(moved[i]));
-      wrong += half_block_most(moved) != most;
+      wrong += half_block_max(moved) != most;
     }
   }
   CHECK(wrong == 0, "%d conversions in blocks are wrong", wrong);
@@ -229,7 +234,7 @@ static uint8_t *make_safetensors(const char *header, size_t data_size, size_t *s
 
 /* Lists the bytes; their tensors are read whole. 1 if that went well. */
 static int list_safetensors(const uint8_t *bytes, size_t size, dit_error *error, size_t *count) {
-  source s;
+  checkpoint s;
   memset(&s, 0, sizeof s);
   memset(error, 0, sizeof *error);
   dit_status status = safetensors_list(bytes, size, "file", &s, error);
@@ -237,7 +242,7 @@ static int list_safetensors(const uint8_t *bytes, size_t size, dit_error *error,
     uint64_t n = status ? 0 : elements(&s.tensors[i]);
     float *values = n < 1000 ? (float *)malloc((size_t)n * 4 + 4) : NULL;
     if (!status && CHECK(values != NULL, "%s of %llu elements", s.tensors[i].name, (unsigned long long)n)) {
-      source_read(&s.tensors[i], 0, n, values);
+      checkpoint_read(&s.tensors[i], 0, n, values);
     }
     free(values);
     free(s.tensors[i].name);
@@ -258,24 +263,24 @@ static void test_safetensors_values(void) {
       "\"bf\":{\"dtype\":\"BF16\",\"shape\":[2],\"data_offsets\":[10,14]},"
       "\"n\":{\"dtype\":\"I64\",\"shape\":[1],\"data_offsets\":[22,30]}}   ",
       30, &size);
-  source s;
+  checkpoint s;
   memset(&s, 0, sizeof s);
   dit_error error = {0, ""};
   float v[2];
   if (CHECK(safetensors_list(bytes, size, "file", &s, &error) == DIT_OK && s.count == 5, "%s", error.message)) {
-    const source_tensor *t = s.tensors;
-    CHECK(strcmp(t[0].name, "b") == 0 && t[0].type == SOURCE_F32 && t[0].rank == 2 && t[0].shape[0] == 2, "b");
-    source_read(&t[0], 0, 2, v);
+    const checkpoint_tensor *t = s.tensors;
+    CHECK(strcmp(t[0].name, "b") == 0 && t[0].type == CHECKPOINT_F32 && t[0].rank == 2 && t[0].shape[0] == 2, "b");
+    checkpoint_read(&t[0], 0, 2, v);
     CHECK(v[0] == 0x1.201e1cp-93f && v[1] == 0x1.282624p-85f, "b is %a %a", v[0],
           v[1]); /* bytes 0e 0f 10 11, 12 .. 15 */
-    CHECK(t[1].type == SOURCE_F64 && t[1].rank == 0, "a");
-    source_read(&t[1], 0, 1, v);
+    CHECK(t[1].type == CHECKPOINT_F64 && t[1].rank == 0, "a");
+    checkpoint_read(&t[1], 0, 1, v);
     CHECK(v[0] == 0, "a is %a", v[0]); /* 7.95e-275 is less than any float */
-    CHECK(t[2].type == SOURCE_F16 && elements(&t[2]) == 0, "e");
-    source_read(&t[3], 0, 1, v);
+    CHECK(t[2].type == CHECKPOINT_F16 && elements(&t[2]) == 0, "e");
+    checkpoint_read(&t[3], 0, 1, v);
     CHECK(v[0] == 0x1.42p-13f, "h is %a", v[0]); /* 0908 */
-    source_read(&t[4], 0, 2, v);
-    CHECK(t[4].type == SOURCE_BF16 && v[0] == 0x1.14p-105f && v[1] == 0x1.18p-101f, "bf is %a %a", v[0],
+    checkpoint_read(&t[4], 0, 2, v);
+    CHECK(t[4].type == CHECKPOINT_BF16 && v[0] == 0x1.14p-105f && v[1] == 0x1.18p-101f, "bf is %a %a", v[0],
           v[1]); /* 0b0a, 0d0c */
   }
   for (size_t i = 0; i < s.count; i++) free(s.tensors[i].name);
@@ -382,14 +387,14 @@ static void write_file(const char *name, const void *bytes, size_t size) {
 }
 
 static void refuse_path(const char *path, const char *fragment) {
-  source *s = (source *)1;
+  checkpoint *s = (checkpoint *)1;
   dit_error error = {0, ""};
-  dit_status status = source_open(path, NULL, &s, &error);
+  dit_status status = checkpoint_open(path, NULL, &s, &error);
   CHECK(status < 0 && s == NULL && status == error.status, "%s: status %d", path, status);
   CHECK(strncmp(error.message, path, strlen(path)) == 0 && strstr(error.message, fragment),
         "%s: message '%s', expected '%s'", path, error.message, fragment);
-  if (!status) source_close(s);
-  CHECK(source_open(path, NULL, &s, NULL) == status && s == NULL, "%s: without an error to fill", path);
+  if (!status) checkpoint_close(s);
+  CHECK(checkpoint_open(path, NULL, &s, NULL) == status && s == NULL, "%s: without an error to fill", path);
 }
 
 static void test_other_files(void) {
@@ -399,7 +404,7 @@ static void test_other_files(void) {
     const char *fragment;
   } cases[] = {
       {"", 0, "empty"},
-      {"x", 1, "no file that is known"},
+      {"x", 1, "a file of unknown format"},
       {"GGUF\3\0\0\0\0\0\0\0\0\0\0\0", 16, "cut short"},
       {"\37\213\10\0\0\0\0\0\0\3", 10, "gunzip"},
       {"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", 56, "git lfs pull"},
@@ -410,7 +415,7 @@ static void test_other_files(void) {
       {"[1]", 3, "JSON"},
       {"\200\2}q\0.", 6, "bare pickle"},
       {"PK\3\4", 4, "not complete"},
-      {"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 20, "no file that is known"},
+      {"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 20, "a file of unknown format"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     write_file("file", cases[i].bytes, cases[i].size);
@@ -437,15 +442,15 @@ static void copy_file(const char *from, const char *name) {
 #define VAE "tests/golden/checkpoints/vae_f16"
 
 static void test_folder(void) {
-  source *s;
+  checkpoint *s;
   dit_error error = {0, ""};
   static const char *const paths[] = {VAE, VAE "/"};
   for (int i = 0; i < 2; i++) {
-    if (!CHECK(source_open(paths[i], NULL, &s, &error) == DIT_OK, "%s", error.message)) continue;
+    if (!CHECK(checkpoint_open(paths[i], NULL, &s, &error) == DIT_OK, "%s", error.message)) continue;
     const json_value *width = json_member(s->config, "norm_num_groups");
     CHECK(width && width->number == 4, "config.json");
     CHECK(s->count > 50 && strcmp(s->kind, "diffusers folder (safetensors)") == 0, "%zu, %s", s->count, s->kind);
-    source_close(s);
+    checkpoint_close(s);
   }
 
   static const char config[] = "{\"_class_name\":\"AutoencoderKL\"}",
@@ -455,10 +460,10 @@ static void test_folder(void) {
   refuse_path(in_folder(""), "without diffusion_pytorch_model.safetensors");
 
   copy_file(GOLDEN "views.pt", "diffusion_pytorch_model.bin");
-  if (CHECK(source_open(in_folder(""), NULL, &s, &error) == DIT_OK, "%s", error.message)) {
+  if (CHECK(checkpoint_open(in_folder(""), NULL, &s, &error) == DIT_OK, "%s", error.message)) {
     CHECK(strcmp(s->kind, "diffusers folder (PyTorch zip checkpoint)") == 0 && s->config, "%s", s->kind);
     check_tensors("views", s);
-    source_close(s);
+    checkpoint_close(s);
   }
   write_file("config.json", "{\"a\":1,}", 8);
   refuse_path(in_folder(""), "config.json: not valid JSON");

@@ -254,8 +254,8 @@ run 0 -c potion,key -n 2 -S 7 -s 2 --scale 3 -o sheet.png
 check "the sheet says its classes" has 'Class.potion, key' sheet.png
 check "the sheet says its seeds" has 'Seed.7 to 8' sheet.png
 
-if have python3 && python3 -c 'import zlib' 2>/dev/null; then
-  png() { python3 "$root/tests/png.py" "$@"; }
+if [ -n "$python" ] && "$python" -c 'import zlib' 2>/dev/null; then
+  png() { "$python" "$root/tests/png.py" "$@"; }
   check "another decoder opens the sheet" png sheet.png >sheet.pam
   check "the sheet has 2 x 2 pictures, 3 times enlarged" has '^WIDTH 192$' sheet.pam
   check "the sheet has alpha" has '^DEPTH 4$' sheet.pam
@@ -282,7 +282,7 @@ if have python3 && python3 -c 'import zlib' 2>/dev/null; then
   # A PNG of ours with texts that lie; each file's name begins with the status it deserves.
   run 0 -q -c potion -s 1 -o base.png
   mkdir hostile
-  python3 "$root/tests/png_hostile.py" base.png hostile
+  "$python" "$root/tests/png_hostile.py" base.png hostile
   check "there are hostile files" [ "$(ls hostile | wc -l)" -gt 150 ]
   for file in hostile/*; do
     expected=${file#hostile/}
@@ -373,8 +373,8 @@ refused_here 2 'without a mask' --again edited.png -i one.png --mask one.png
 printf foobar >small.gguf # a test vector of FNV-1a's authors
 refused_here 3 'fnv1a64:85944171f73967e8' --again one.png -m small.gguf
 refused_here 2 'make have 32 x 32' -i sheet.png -o again.png
-if have python3 && python3 -c 'import zlib' 2>/dev/null; then
-  python3 - <<'END'
+if [ -n "$python" ] && "$python" -c 'import zlib' 2>/dev/null; then
+  "$python" - <<'END'
 import struct, zlib
 def png(name, kind, rows):
     def chunk(k, b): return struct.pack(">I", len(b)) + k + b + struct.pack(">I", zlib.crc32(k + b))
@@ -386,8 +386,8 @@ png("alpha.png", 6, [b"".join(bytes([255, 255, 255, 255 if x >= 16 else 0]) for 
 png("rgb.png", 2, [b"".join(bytes([x * 8, y * 8, 99]) for x in range(32)) for y in range(32)])
 END
   run 0 -c sword -i one.png --mask mask.png -s 3 -o masked.png
-  python3 "$root/tests/png.py" one.png 0 0 16 32 >old.pam
-  python3 "$root/tests/png.py" masked.png 0 0 16 32 >new.pam
+  "$python" "$root/tests/png.py" one.png 0 0 16 32 >old.pam
+  "$python" "$root/tests/png.py" masked.png 0 0 16 32 >new.pam
   check "what the mask keeps comes back" cmp -s old.pam new.pam
   check "what it does not is new" differ one.png masked.png
   again masked.png -i one.png --mask mask.png
@@ -396,12 +396,12 @@ END
   refused_here 2 'give it with --mask' --again masked.png -i one.png
   refused_here 3 'another mask' --again masked.png -i one.png --mask rgb.png
   run 0 -c sword -i rgb.png --mask mask.png -s 3 -o masked.png
-  python3 "$root/tests/png.py" masked.png 5 7 1 1 | tail -c 4 | od -An -tu1 | tr -s ' ' >pixel
+  "$python" "$root/tests/png.py" masked.png 5 7 1 1 | tail -c 4 | od -An -tu1 | tr -s ' ' >pixel
   check "RGB becomes opaque RGBA: $(cat pixel)" [ "$(cat pixel)" = " 40 56 99 255" ]
 
   # ---- For programs ----
   run 0 -c potion,key -n 2 -s 2 --json --profile -o sheet.png
-  check "--json: one object with its keys" python3 - <<'END'
+  check "--json: one object with its keys" "$python" - <<'END'
 import json
 o = json.load(open("out"))
 assert set(o) >= {"dit", "numerics", "model", "parameters", "files", "seconds", "memory", "profile"}, o
@@ -410,12 +410,12 @@ assert [r["label"] for r in o["parameters"]["rows"]] == ["potion", "key"], o
 assert o["seconds"]["make"] > 0 and o["memory"]["job"] > 0 and sum(r["gflop"] for r in o["profile"]) > 0.1, o
 END
   run 0 -c potion -n 2 -s 1 --json -q -o '%s.png'
-  check "--json: a file for each" python3 -c 'import json; assert json.load(open("out"))["files"] == ["0.png", "1.png"]'
+  check "--json: a file for each" "$python" -c 'import json; assert json.load(open("out"))["files"] == ["0.png", "1.png"]'
   check "--json -q: silent otherwise" [ ! -s err ]
   run 0 --memory --json
-  check "--memory --json" python3 -c 'import json; o = json.load(open("out")); assert o["memory"]["job"] > 0 and not o["files"]'
+  check "--memory --json" "$python" -c 'import json; o = json.load(open("out")); assert o["memory"]["job"] > 0 and not o["files"]'
   run 0 --info --json
-  check "--info --json" python3 -c 'import json; o = json.load(open("out")); assert o["model"]["name"] and len(o["classes"]) == 16'
+  check "--info --json" "$python" -c 'import json; o = json.load(open("out")); assert o["model"]["name"] and len(o["classes"]) == 16'
   run 2 --json -c nobody
   check "--json: nothing on the standard output after a mistake" [ ! -s out ]
 else

@@ -1,8 +1,8 @@
 /* The creative controls on the embedded model, with the pictures of docs/controls.md.
  *
- * It fails if a control at its neutral setting changes a bit, if a kept pixel changes or the border of a mask shows as
- * an edge, or if strength, mix, guidance, size or a preview do not do what the page says. With DIT_CONTROLS=FOLDER it
- * takes 20 steps and writes the pictures of the page there; without, ten and no file. */
+ * The test fails if a control at its neutral setting changes a bit; if a kept pixel changes, or the border of a mask
+ * shows as an edge; or if strength, class_mix, guidance_scale, size or previews do not do what the page says. With
+ * DIT_CONTROLS=FOLDER it takes 20 steps and writes the pictures of the page there; without, ten, and writes nothing. */
 #include <math.h>
 
 #include "examples/cli/lodepng/lodepng.h"
@@ -13,7 +13,7 @@ enum { SIDE = 32, PIXELS = SIDE * SIDE, PICTURE = PIXELS * 4, MOST = 8 };
 enum { POTION = 0, SWORD = 1, GEM = 3, MUSHROOM = 4, TREE = 6, HOUSE = 7, SLIME = 8, FISH = 9, APPLE = 14 };
 
 static const dit_model *sprites;
-static const char *folder; /* of the pictures, or NULL */
+static const char *folder; /* where the pictures go, or NULL */
 static int32_t steps;
 
 /* ---- Sheets ---- */
@@ -21,7 +21,7 @@ static int32_t steps;
 enum { SCALE = 4, GAP = 2 };
 
 typedef struct sheet {
-  int width, height; /* pixels of the sprites; SCALE times as many are written */
+  int width, height; /* before the sheet is enlarged SCALE times */
   uint8_t *rgb;
 } sheet;
 
@@ -31,7 +31,7 @@ static sheet sheet_new(int width, int height) {
   return s;
 }
 
-/* An RGBA picture over white, its upper left corner at (left, top). */
+/* Puts an RGBA picture over white, with its upper left corner at (left, top). */
 static void sheet_put(sheet *s, int left, int top, const uint8_t *pixels, int width, int height) {
   for (int y = 0; y < height; y++)
     for (int x = 0; x < width; x++) {
@@ -53,7 +53,7 @@ static void sheet_write(sheet *s, const char *name) {
   free(large);
 }
 
-/* Rows of pictures of the model's own size. */
+/* Writes rows of pictures of the model's own size. */
 static void sheet_rows(const char *name, const uint8_t *pixels, int columns, int rows) {
   if (!folder) return;
   sheet s = sheet_new(columns * (SIDE + GAP) - GAP, rows * (SIDE + GAP) - GAP);
@@ -76,14 +76,14 @@ static void make(const dit_params *p, uint8_t *pixels, size_t size) {
   CHECK(dit_generate(sprites, p, DIT_PIXELS_RGBA, pixels, size, &error) == DIT_OK, "%s", error.message);
 }
 
-/* Sum over the channels, with straight alpha taken off. */
+/* The sum of the differences of the channels, premultiplied by alpha. */
 static double colour_step(const uint8_t *a, const uint8_t *b) {
   double sum = fabs((double)a[3] - b[3]);
   for (int c = 0; c < 3; c++) sum += fabs((double)a[c] * a[3] - (double)b[c] * b[3]) / 255;
   return sum;
 }
 
-/* Mean over the pixels. */
+/* The mean over the pixels. */
 static double distance(const uint8_t *a, const uint8_t *b) {
   double sum = 0;
   for (int i = 0; i < PIXELS; i++) sum += colour_step(a + i * 4, b + i * 4);
@@ -95,7 +95,7 @@ static void fill(uint8_t *pixels, int x, int y, uint8_t r, uint8_t g, uint8_t b)
   memcpy(pixels + (y * SIDE + x) * 4, colour, 4);
 }
 
-/* As a child would draw it: a green flask with a brown cork. */
+/* A crude sketch: a green flask with a brown cork. */
 static void draw_sketch(uint8_t *pixels) {
   memset(pixels, 0, PICTURE);
   for (int y = 0; y < SIDE; y++)
@@ -133,7 +133,7 @@ static void test_strength(void) {
   sheet_rows("strength", all, 6, 1);
 }
 
-/* Mean step between neighbours of which one is repainted and the other kept. */
+/* The mean difference between neighbours of which one is repainted and the other kept. */
 static double border_step(const uint8_t *pixels, const uint8_t *mask) {
   double sum = 0;
   int count = 0;
@@ -147,8 +147,8 @@ static double border_step(const uint8_t *pixels, const uint8_t *mask) {
   return count ? sum / count : 0;
 }
 
-/* A seam would be a border with larger steps than the same places have in plain samples: at most this much. */
-static const double SEAM_MOST = 1.25;
+/* A seam shows as larger differences at the border than plain samples have there: this many times as large. */
+static const double MAX_SEAM = 1.25;
 
 static void test_mask(void) {
   enum { COUNT = 8 };
@@ -190,7 +190,7 @@ static void test_mask(void) {
   printf("  steps across the border of a mask: %.1f levels, %.1f in plain samples\n", with, without);
   CHECK(kept, "pixels whose mask is 0 are not those that went in");
   CHECK(changed > COUNT * PIXELS / 8, "only %d pixels are repainted", changed);
-  CHECK(with <= SEAM_MOST * without, "a seam: steps of %.1f levels, %.1f in plain samples", with, without);
+  CHECK(with <= MAX_SEAM * without, "a seam: steps of %.1f levels, %.1f in plain samples", with, without);
   sheet_rows("mask", all, COUNT, 3);
   memset(mask, 255, sizeof mask);
   p.count = 1;
@@ -243,11 +243,11 @@ static void test_guidance(void) {
     static uint8_t none[PICTURE];
     dit_params p = one_of(&classes[row], 9);
     p.guidance_scale = 5;
-    p.guidance_start = p.guidance_end = 1.0f / (float)steps; /* between the first step and the second */
+    p.guidance_start = p.guidance_end = 1.0f / (float)steps; /* the border between the first and the second step */
     make(&p, none, sizeof none);
     CHECK(!memcmp(none, first, PICTURE), "an interval without a step is not guidance 1");
   }
-  /* The sheet leaves the last one out: it is the third. */
+  /* The sheet leaves out the last one, which is equal to the third. */
   memmove(out + 6 * PICTURE, out + 7 * PICTURE, 6 * PICTURE);
   sheet_rows("guidance", out, 6, 2);
 }
@@ -256,7 +256,7 @@ static void test_channels(void) {
   enum { COUNT = 8 };
   static uint8_t out[2 * COUNT * PICTURE], own[COUNT * PICTURE];
   static const int32_t classes[COUNT] = {POTION, SWORD, GEM, MUSHROOM, TREE, HOUSE, SLIME, FISH};
-  static const int32_t channels[4] = {3, -1, 8, 0}; /* the last three are all, 0 because the file says so */
+  static const int32_t channels[4] = {3, -1, 8, 0}; /* the last three all mean 8; 0, because the file says so */
   for (int i = 0; i < 4; i++) {
     dit_params p = one_of(classes, 60);
     p.count = COUNT;
@@ -269,7 +269,7 @@ static void test_channels(void) {
   sheet_rows("channels", out, COUNT, 2);
 }
 
-/* Where a picture shows something: part of the pixels that are at least half opaque. */
+/* The part of the pixels that are at least half opaque. */
 static double covered(const uint8_t *pixels, int count) {
   int opaque = 0;
   for (int i = 0; i < count; i++) opaque += pixels[i * 4 + 3] > 127;
@@ -295,7 +295,7 @@ static void test_sizes(void) {
   free(s.rgb);
 }
 
-/* Previews are latent-sized; here each of their pixels is made as large as it is in the picture. */
+/* Previews have the size of latents; here each of their pixels is enlarged to what it covers in the picture. */
 static void test_previews(void) {
   enum { COUNT = 6, SMALL = 8, ROW = (COUNT + 1) * PICTURE };
   static const int32_t classes[2] = {HOUSE, SLIME}, percent[COUNT] = {2, 6, 12, 24, 50, 100};

@@ -1,9 +1,10 @@
 /* PyTorch's streams of normal numbers, against what torch.randn returned and against float64 (tests/golden/rng), and
- * what becomes of them in a job.
- * Fails if a number is off by 2e-6, for calls of fewer than 16 numbers, of 16 and more, of no multiple of 16, and for
- * mixed ones; if a seed's high bits count for TORCH or do not for PHILOX; if a job's noise is not that of a stream of
- * each picture alone, in any group, with start noise of the caller's, or from a start picture; or if the caller's
- * rounding mode reaches the numbers. */
+ * how a job uses them.
+ *
+ * The test fails if a number is off by 2e-6, in calls for fewer than 16 numbers, for 16 and more, for a number that is
+ * not a multiple of 16, and for a mixture of these; if the high half of a seed matters for TORCH, or does not for
+ * PHILOX; if a picture's noise in a job is not that of a stream of its own, in any batch, with the caller's start
+ * noise, or from a picture; or if the caller's rounding mode changes the numbers. */
 #include <fenv.h>
 #include <math.h>
 
@@ -18,7 +19,7 @@ typedef struct stream_case {
   const char *name;
   int32_t generator;
   uint64_t seed;
-  int32_t calls[4]; /* 0: no more */
+  int32_t calls[4]; /* ended by 0 */
 } stream_case;
 
 static const stream_case cases[] = {
@@ -73,8 +74,8 @@ static void test_streams(void) {
   printf("  largest difference: %.2g of float64, %.2g of what PyTorch returned\n", truth, torch);
 }
 
-/* The ten-thousandth word of mt19937 begun with 5489 is in the C++ standard ([rand.predef]): its 24 low bits are the
- * uniform number that makes, in a call for 10000, number 9999, with that in place 9991 of the same block. */
+/* The ten-thousandth word of mt19937 with the seed 5489 is in the C++ standard ([rand.predef]). Its low 24 bits are the
+ * second uniform number of the pair that makes numbers 9991 and 9999 of a call for 10000. */
 static void test_mt(void) {
   enum { COUNT = 10000 };
   float *numbers = (float *)malloc(COUNT * sizeof *numbers);
@@ -128,13 +129,13 @@ static void test_rounding(void) {
 
 /* ---- Jobs ---- */
 
-enum { COUNT = 3, STEPS = 4, LATENT = 3 * 5 * 5, SIDE = 10 }; /* LATENT is no multiple of 16 */
+enum { COUNT = 3, STEPS = 4, LATENT = 3 * 5 * 5, SIDE = 10 }; /* LATENT is not a multiple of 16 */
 
 typedef struct drawn {
   float noise[COUNT][LATENT], steps[STEPS][COUNT][LATENT];
 } drawn;
 
-/* What each picture's stream gives: the start, then steps from `first` on. */
+/* The numbers of each picture's stream: its start, then the steps from `first` on. */
 static int draw(int32_t generator, const uint64_t *seeds, int32_t first, drawn *d) {
   memset(d, 0, sizeof *d);
   for (int i = 0; i < COUNT; i++) {
@@ -165,7 +166,7 @@ static void compare(const dit_model *model, const dit_params *own, const dit_par
     CHECK(memcmp(ours, theirs, sizeof ours) == 0, "generator %d, %s: other latents", (int)own->generator, what);
 }
 
-static void test_jobs(const dit_model *model, const char *group) {
+static void test_jobs(const dit_model *model, const char *batches) {
   static const uint64_t seeds[COUNT] = {7, 4294967303u, 8};
   static const int32_t classes[COUNT] = {1, 1, -1};
   static uint8_t pictures[COUNT][SIDE][SIDE][3], masks[COUNT][SIDE][SIDE];
@@ -186,9 +187,9 @@ static void test_jobs(const dit_model *model, const char *group) {
     if (!draw(generator, seeds, 0, &d)) return;
     given.noise = d.noise[0];
     given.step_noise = d.steps[0][0];
-    snprintf(what, sizeof what, "%s", group);
+    snprintf(what, sizeof what, "%s", batches);
     compare(model, &own, &given, what);
-    mine = own; /* a start of the caller's does not move the rest */
+    mine = own; /* the caller's start noise does not shift the rest */
     mine.noise = d.noise[0];
     compare(model, &mine, &given, "start noise given");
     mine = own;
@@ -200,7 +201,7 @@ static void test_jobs(const dit_model *model, const char *group) {
   }
 }
 
-/* As many pictures as a batch of 64: each is the one that is made alone. */
+/* In a job of 64 pictures each is the one that is made alone. */
 static void test_batch(const dit_model *model) {
   enum { BATCH = 64 };
   for (int32_t generator = DIT_GENERATOR_DIT; dit_generator_name(generator); generator++) {
@@ -234,7 +235,7 @@ static void test_batch(const dit_model *model) {
   }
 }
 
-/* Groups of all pictures, and smaller ones with less memory. */
+/* A batch of all pictures, and smaller ones with less memory. */
 static void test_models(void) {
   char path[512];
   if (!CHECK(synthetic_file(synthetic_path(path, sizeof path, "generator"),
@@ -242,7 +243,7 @@ static void test_models(void) {
                             "vae:blocks=8+8,layers=1,groups=4,in=3,out=3,latent=3", DIT_TYPE_F32),
              "no model"))
     return;
-  size_t bytes = 0; /* for all in one group */
+  size_t bytes = 0; /* for all pictures in one batch */
   for (int small = 0; small < 2; small++) {
     dit_model *model;
     dit_error error = {0};
@@ -251,7 +252,7 @@ static void test_models(void) {
     const dit_params three = {.struct_size = sizeof three, .count = COUNT, .steps = STEPS};
     if (!small) CHECK(!dit_job_memory(model, &three, &bytes, NULL), "dit_job_memory");
     if (!small) test_batch(model);
-    test_jobs(model, small ? "smaller groups" : "one group");
+    test_jobs(model, small ? "smaller batches" : "one batch");
     dit_model_close(model);
   }
   remove(path);

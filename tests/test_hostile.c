@@ -291,6 +291,8 @@ static void test_key_values(const dit__gguf *file) {
       KEY_TEXT("dit.beta_schedule", "scaled_linear"),
       KEY_TEXT("dit.prediction_type", "epsilon"),
       KEY_TEXT("dit.variance", "fixed_small"),
+      KEY_TEXT("dit.variance", "learned_range"),
+      KEY_TEXT("dit.variance", "learned"),
       KEY_TEXT("dit.clip", "on"),
       KEY_INTEGER("dit.timesteps", 999),
       KEY_INTEGER("dit.steps_offset", 1),
@@ -475,7 +477,7 @@ static dit_status work_start(dit_model *model, dit_error *error) {
 
 static dit_status work_denoise(dit_model *model, dit_error *error) {
   float x[256] = {0}, t = 5, out[512];
-  return dit_denoise(model, 1, 8, 8, x, &t, NULL, out, error);
+  return dit_forward(model, 1, 8, 8, x, &t, NULL, out, error);
 }
 
 static dit_status work_decode(dit_model *model, dit_error *error) {
@@ -496,7 +498,7 @@ static dit_status work_generate(dit_model *model, dit_error *error) {
 
 static void test_no_memory(const uint8_t *bytes, size_t size, const char *kind) {
   static work *const works[] = {work_start, work_denoise, work_decode, work_encode, work_generate};
-  static const char *const names[] = {"dit_job_start", "dit_denoise", "dit_vae_decode", "dit_vae_encode",
+  static const char *const names[] = {"dit_job_start", "dit_forward", "dit_vae_decode", "dit_vae_encode",
                                       "dit_generate"};
   dit_options options = host_options(&hostile_host);
   dit_model *model = NULL;

@@ -1,5 +1,5 @@
 /* Checkpoints made to do harm, or damaged: attacks on the zip archive, on the pickle in it, and on the tensors it
- * describes (weights/convert/zip.h, pickle.h, torch.h).
+ * describes (weights/convert/read/zip.h, pickle.h, torch.h).
  * Fails if one of them is accepted, or refused without saying what is wrong; if a sound archive made here from the
  * formats' descriptions is refused; or if a cut or changed file does harm, which a sanitizer sees: every buffer has its
  * exact size on the heap, and whatever is accepted is read to its last element. */
@@ -52,17 +52,17 @@ static buffer read_file(const char *path) {
 static dit_status list(const uint8_t *bytes, size_t size, dit_error *error, size_t *count) {
   uint8_t *copy = (uint8_t *)malloc(size + !size);
   if (size) memcpy(copy, bytes, size);
-  source s;
+  checkpoint s;
   memset(&s, 0, sizeof s);
   memset(error, 0, sizeof *error);
   dit_status status = torch_list(copy, size, "file", &s, error);
   for (size_t i = 0; i < s.count; i++) {
-    const source_tensor *t = &s.tensors[i];
+    const checkpoint_tensor *t = &s.tensors[i];
     uint64_t n = 1;
     for (int k = 0; k < t->rank; k++) n *= t->shape[k];
     if (!status && CHECK(n <= size, "%s has %llu elements", t->name, (unsigned long long)n)) {
       float *values = (float *)malloc((size_t)n * 4 + 4);
-      source_read(t, 0, n, values);
+      checkpoint_read(t, 0, n, values);
       free(values);
     }
     free(t->name);
@@ -160,7 +160,7 @@ static buffer *finish(archive *a) {
 }
 
 /* A checkpoint with that pickle and a storage '0' of 24 bytes. */
-static buffer checkpoint(const buffer *pickled) {
+static buffer pack_checkpoint(const buffer *pickled) {
   static const uint8_t storage[24] = {0};
   archive a;
   memset(&a, 0, sizeof a);
@@ -171,7 +171,7 @@ static buffer checkpoint(const buffer *pickled) {
 }
 
 static void refuse_pickle(const buffer *pickled, dit_status status, const char *fragment) {
-  buffer b = checkpoint(pickled);
+  buffer b = pack_checkpoint(pickled);
   refuse(&b, status, fragment);
   free(b.bytes);
 }
@@ -236,7 +236,7 @@ static buffer one_tensor(const described *t) {
   text(&p, "w");
   tensor(&p, t);
   put(&p, "s.", 2);
-  buffer b = checkpoint(&p);
+  buffer b = pack_checkpoint(&p);
   free(p.bytes);
   return b;
 }
@@ -292,26 +292,26 @@ static void test_zip(void) {
   patch(central, 0, 20, 0x7fffffff, 4, FORMAT, "two sizes");
   patch(central, 0, 24, 0xffffffff, 4, FORMAT, "no 64-bit sizes");
   patch(central, 0, 28, 0xffff, 2, FORMAT, "cut off");
-  patch(central, 0, 34, 1, 2, FORMAT, "one part of several");
+  patch(central, 0, 34, 1, 2, FORMAT, "one part of a split archive");
   patch(central, 0, 42, 0x7fffffff, 4, FORMAT, "begins outside");
   patch(central, 0, 46, 0, 1, FORMAT, "NUL in its name");
   patch(central, 0, 0, 0, 4, FORMAT, "fewer entries");
   patch(central, 1, 46, 'Z', 1, FORMAT, "another name");
-  patch(descriptor, 0, 4, 0, 4, FORMAT, "behind its data");
-  patch(descriptor, 0, 8, 0, 4, FORMAT, "behind its data");
-  patch(descriptor, 0, 0, 0, 4, FORMAT, "behind its data");
+  patch(descriptor, 0, 4, 0, 4, FORMAT, "after its data");
+  patch(descriptor, 0, 8, 0, 4, FORMAT, "after its data");
+  patch(descriptor, 0, 0, 0, 4, FORMAT, "after its data");
   patch(end, 0, 0, 0, 4, FORMAT, "not complete");
-  patch(end, 0, 4, 1, 2, FORMAT, "one part of several");
-  patch(end, 0, 8, 1, 2, FORMAT, "one part of several");
+  patch(end, 0, 4, 1, 2, FORMAT, "one part of a split archive");
+  patch(end, 0, 8, 1, 2, FORMAT, "one part of a split archive");
   patch(end, 0, 8, 0x00010001, 4, FORMAT, "end records differ");
   patch(end, 0, 16, 1, 4, FORMAT, "end records differ");
   patch(end, 0, 20, 1, 2, FORMAT, "not complete");
   patch(locator, 0, 8, UINT64_MAX, 8, FORMAT, "lies outside");
   patch(locator, 0, 8, 0, 8, FORMAT, "no zip64 end record");
-  patch(locator, 0, 16, 2, 4, FORMAT, "one part of several");
+  patch(locator, 0, 16, 2, 4, FORMAT, "one part of a split archive");
   patch(end64, 0, 4, UINT64_MAX, 8, FORMAT, "no zip64 end record");
-  patch(end64, 0, 16, 1, 4, FORMAT, "one part of several");
-  patch(end64, 0, 24, UINT64_MAX, 8, FORMAT, "one part of several");
+  patch(end64, 0, 16, 1, 4, FORMAT, "one part of a split archive");
+  patch(end64, 0, 24, UINT64_MAX, 8, FORMAT, "one part of a split archive");
   patch(end64, 0, 40, UINT64_MAX, 8, FORMAT, "end records differ");
   patch(end64, 0, 48, UINT64_MAX, 8, FORMAT, "end records differ");
 
@@ -376,7 +376,7 @@ static void test_archive(void) {
                                               NULL,
                                               "two checkpoints",
                                               "TorchScript",
-                                              "is there twice",
+                                              "occurs twice",
                                               "another name",
                                               "neither little nor big"};
     int unsupported = variant == 9;
@@ -400,21 +400,21 @@ static void test_archive(void) {
   free(nested.bytes);
   free(a.file.bytes);
 
-  buffer b = checkpoint(&p);
+  buffer b = pack_checkpoint(&p);
   b.bytes[30 + 10 + 4] ^= 1;
   refuse(&b, DIT_ERROR_FORMAT, "'x/data.pkl' is damaged (its CRC-32 is wrong)");
   free(b.bytes);
-  b = checkpoint(&p);
+  b = pack_checkpoint(&p);
   set_number(find_mark(&b, "PK\3\4", 2) + 8, 8, 2);
   set_number(find_mark(&b, "PK\1\2", 2) + 10, 8, 2);
   refuse(&b, DIT_ERROR_UNSUPPORTED, "'x/data/0' is compressed");
   free(b.bytes);
-  b = checkpoint(&p);
+  b = pack_checkpoint(&p);
   for (int i = 0; i < 8; i += 4) {
     set_number(find_mark(&b, "PK\3\4", 2) + 18 + i, 0x7fffffff, 4);
     set_number(find_mark(&b, "PK\1\2", 2) + 20 + i, 0x7fffffff, 4);
   }
-  refuse(&b, DIT_ERROR_FORMAT, "'x/data/0' ends outside of the file");
+  refuse(&b, DIT_ERROR_FORMAT, "'x/data/0' ends outside the file");
   free(b.bytes);
   free(p.bytes);
 }
@@ -462,9 +462,9 @@ static void test_pickle(void) {
       {P("\200\2Q."), DIT_ERROR_FORMAT, "empty stack"},
       {P("\200\2\223."), DIT_ERROR_FORMAT, "empty stack"},
       {P("\200\2s."), DIT_ERROR_FORMAT, "empty stack"},
-      {P("\200\2K\1K\2a."), DIT_ERROR_FORMAT, "appends to what is no list"},
-      {P("\200\2]K\1K\2s."), DIT_ERROR_FORMAT, "sets items of what is no dict"},
-      {P("\200\2K\1)R."), DIT_ERROR_FORMAT, "calls what is not a name"},
+      {P("\200\2K\1K\2a."), DIT_ERROR_FORMAT, "appends to a value that is not a list"},
+      {P("\200\2]K\1K\2s."), DIT_ERROR_FORMAT, "sets items of a value that is not a dict"},
+      {P("\200\2K\1)R."), DIT_ERROR_FORMAT, "calls a value that is not a name"},
       {P("\200\2ctorch\nSize\n]R."), DIT_ERROR_FORMAT, "arguments of a call"},
       {P("\200\2ccollections\nOrderedDict\n]\205R."), DIT_ERROR_FORMAT, "dict made from arguments"},
       {P("\200\2ctorch._utils\n_rebuild_tensor_v2\n)R}b."), DIT_ERROR_FORMAT, "gives a state"},
@@ -676,7 +676,7 @@ static void test_state_dict(void) {
     const char *names[2];
     const char *fragment;
   } cases[] = {
-      {{"a", "b"}, NULL},          {{"a", "a"}, "'a' is there twice"},   {{"a", ""}, "tensor 1 is not printable"},
+      {{"a", "b"}, NULL},          {{"a", "a"}, "'a' occurs twice"},     {{"a", ""}, "tensor 1 is not printable"},
       {{"a\nb", "c"}, "tensor 0"}, {{"a", "\33[2J"}, "tensor 1 is not"}, {{"a", "\377"}, "tensor 1 is not printable"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -689,7 +689,7 @@ static void test_state_dict(void) {
     text(&p, "steps");
     integer(&p, 7);
     put(&p, "u.", 2);
-    buffer b = checkpoint(&p);
+    buffer b = pack_checkpoint(&p);
     if (cases[i].fragment)
       refuse(&b, DIT_ERROR_FORMAT, cases[i].fragment);
     else

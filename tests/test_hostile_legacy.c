@@ -1,12 +1,12 @@
-/* Damaged and hostile checkpoints in PyTorch's format from before version 1.6 (weights/convert/legacy.h), and model
- * files that go into the converter (model_source.h). Fails if one of them is accepted or refused without saying what is
+/* Damaged and hostile checkpoints in PyTorch's format from before version 1.6 (weights/convert/read/legacy.h), and model
+ * files that go into the converter (model_file.h). Fails if one of them is accepted or refused without saying what is
  * wrong, if a sound file made here from the format's description is refused, or if reading one does harm, which a
  * sanitizer sees: every buffer has its exact size on the heap, and whatever is accepted is read to its last element. */
 #include "tests/test.h"
 
 #include "tests/synthetic.h"
 #include "weights/convert/read/legacy.h"
-#include "weights/convert/read/model_source.h"
+#include "weights/convert/read/model_file.h"
 #include "weights/convert/shape/names.h"
 
 #define GOLDEN "tests/golden/torch/"
@@ -39,7 +39,7 @@ static void put_integer(buffer *b, int64_t value) {
   put_number(b, (uint64_t)value, 8);
 }
 
-typedef dit_status reader(const uint8_t *bytes, size_t size, const char *what, source *s, dit_error *error);
+typedef dit_status reader(const uint8_t *bytes, size_t size, const char *what, checkpoint *s, dit_error *error);
 
 static float first_number; /* of the tensor that was listed last */
 
@@ -47,20 +47,20 @@ static float first_number; /* of the tensor that was listed last */
 static dit_status list(reader *read, const uint8_t *bytes, size_t size, dit_error *error, size_t *count) {
   uint8_t *copy = (uint8_t *)malloc(size + !size);
   char note[256];
-  source s;
+  checkpoint s;
   memset(&s, 0, sizeof s);
   memset(error, 0, sizeof *error);
   if (size) memcpy(copy, bytes, size);
   dit_status status = read(copy, size, "file", &s, error);
   CHECK(!status || strncmp(error->message, "file: ", 6) == 0, "'%s' does not name the file", error->message);
-  if (!status) status = names_unify(&s, note, sizeof note, error);
+  if (!status) status = names_canonicalize(&s, note, sizeof note, error);
   *count = s.count;
   for (size_t i = 0; i < s.count; i++) {
-    const source_tensor *t = &s.tensors[i];
-    uint64_t n = source_elements(t);
+    const checkpoint_tensor *t = &s.tensors[i];
+    uint64_t n = checkpoint_elements(t);
     if (!status && CHECK(n <= size, "%s has %llu elements", t->name, (unsigned long long)n)) {
       float *values = (float *)malloc((size_t)n * 4 + 4);
-      source_read(t, 0, n, values);
+      checkpoint_read(t, 0, n, values);
       first_number = n ? values[0] : 0;
       free(values);
     }
@@ -276,16 +276,16 @@ static void test_model_files(void) {
   CHECK(synthetic_file(synthetic_path(path, sizeof path, "model"), "dit:hidden=8,depth=1,heads=1,latent=2,classes=2",
                        NULL, DIT_TYPE_Q8),
         "no model file");
-  test_damage(model_source_list, path, 7);
+  test_damage(model_file_list, path, 7);
   uint8_t *bytes = load(path, &size);
   replace(bytes, size, "blocks.0.attn.qkv.weight.scale", "blocks.0.attn.qkv.weight.scala");
-  CHECK(list(model_source_list, bytes, size, &error, &count) == DIT_ERROR_FORMAT &&
+  CHECK(list(model_file_list, bytes, size, &error, &count) == DIT_ERROR_FORMAT &&
             strstr(error.message, "without its scales"),
         "int8 without scales: %s", error.message);
   bytes = load(path, &size);
   for (size_t i = 0; i + 23 <= size; i++) /* general.architecture: type string, length 3 */
     if (memcmp(bytes + i, "architecture\x08\0\0\0\x03", 17) == 0) memcpy(bytes + i + 24, "bert", 3);
-  CHECK(list(model_source_list, bytes, size, &error, &count) == DIT_ERROR_UNSUPPORTED &&
+  CHECK(list(model_file_list, bytes, size, &error, &count) == DIT_ERROR_UNSUPPORTED &&
             strstr(error.message, "another kind of model"),
         "another architecture: %s", error.message);
   remove(path);

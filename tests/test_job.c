@@ -1,8 +1,8 @@
 /* Jobs: what dit.h promises about memory, time, bits, order and state.
  *
- * It fails if a job allocates anything but its one block, if budgets, batches, groups, threads, hooks, instruction sets
- * or loads change a byte, if a step differs from the formulas (a sampler written here, over dit_denoise), or if
- * progress, cancelling, previews and pixel formats are not as described. */
+ * The test fails if a job allocates anything but its one block; if budgets, batches, windows, threads, hooks,
+ * instruction sets or loads change a byte; if a step differs from the formulas (a sampler written here, on
+ * dit_forward); or if progress, cancelling, previews and pixel formats are not as described. */
 #if !defined(_GNU_SOURCE)
 #define _GNU_SOURCE /* sigaction */
 #endif
@@ -71,9 +71,9 @@ static int generate(const dit_model *model, const dit_params *p, uint8_t *pixels
   return CHECK(status == DIT_OK, "dit_generate: %s", error.message);
 }
 
-static uint8_t expected[COUNT * PICTURE]; /* of base_params, by one thread in one go */
+static uint8_t expected[COUNT * PICTURE]; /* the pictures of base_params, made by one thread in one call */
 
-/* Bytes of base_params with a model of these options. */
+/* The bytes that a job of base_params takes with these options. */
 static void check_options(const dit_options *options, const char *what) {
   uint8_t pixels[COUNT * PICTURE];
   dit_model *model = open_tiny(options);
@@ -83,7 +83,7 @@ static void check_options(const dit_options *options, const char *what) {
   dit_model_close(model);
 }
 
-/* Steps a job to its end with a budget; the number of calls. */
+/* Advances a job to its end with a budget, and returns the number of calls. */
 static int finish(dit_job *job, int64_t microseconds) {
   int calls = 1;
   dit_error error = {0};
@@ -148,7 +148,7 @@ static void test_memory(void) {
   CHECK(h.count == 0 && h.wrong == 0, "%d blocks left, %d wrong calls", h.count, h.wrong);
 }
 
-/* Copies of all arrays: the caller's may change as soon as the job has started. */
+/* A job copies all arrays: the caller's may change as soon as it has started. */
 static void test_copies(const dit_model *model) {
   int32_t own[COUNT];
   uint64_t own_seeds[COUNT];
@@ -166,7 +166,7 @@ static void test_copies(const dit_model *model) {
   dit_job_end(job);
 }
 
-/* The least that a refusal names, and exactly that. */
+/* A refusal names the least memory that would do, exactly. */
 static void test_limit(void) {
   dit_options options = one_thread();
   dit_params p = base_params();
@@ -289,8 +289,8 @@ static void check_own_numbers(const dit_model *model, dit_params p, const uint8_
   free(pixels);
 }
 
-/* Many pictures: several groups, the last one smaller. */
-static void test_groups(const dit_model *model) {
+/* Many pictures: several batches, the last of which is smaller. */
+static void test_many(const dit_model *model) {
   enum { MANY = 131 };
   static uint8_t pixels[MANY * PICTURE];
   uint8_t one[PICTURE];
@@ -409,7 +409,7 @@ static void test_loads(void) {
   free(moved);
 }
 
-/* int8: the same promises for q8 weights. */
+/* The same promises hold for int8, with q8 weights. */
 static void test_q8(void) {
   char path[512];
   uint8_t truth[COUNT * PICTURE], pixels[COUNT * PICTURE];
@@ -442,7 +442,8 @@ static void test_q8(void) {
     options.isa = i >= 4 && i < 8 ? i - 3 : 0;
     options.memory_limit = i == 8 ? all * 3 / 4 : 0;
     options.compute = i == 9 ? DIT_COMPUTE_F32 : 0;
-    if (dit_model_open_memory(bytes, size, &options, &model, NULL)) continue; /* an instruction set that is not there */
+    if (dit_model_open_memory(bytes, size, &options, &model, NULL))
+      continue; /* this processor does not have the instruction set */
     generate(model, &p, pixels, sizeof pixels);
     CHECK(!memcmp(pixels, truth, sizeof truth) == (i != 9), "int8: threads %d, isa %d, limit %d, compute %d",
           options.threads, options.isa, (int)options.memory_limit, options.compute);
@@ -452,7 +453,7 @@ static void test_q8(void) {
   free(bytes);
 }
 
-/* ---- The sampler, against one written here ---- */
+/* ---- The sampler, compared with one that is written here ---- */
 
 typedef struct reference {
   int32_t steps, sampler, spacing, channels, variance, clip, condition;
@@ -502,7 +503,7 @@ static void reference_run(const dit_model *model, const reference *r, float *x) 
     const float times[2] = {(float)rows[k].timestep, (float)rows[k].timestep};
     memcpy(both, x, LATENT * sizeof(float));
     memcpy(both + LATENT, x, LATENT * sizeof(float));
-    CHECK(dit_denoise(model, 2, 8, 8, both, times, pair, out[0], NULL) == DIT_OK, "dit_denoise");
+    CHECK(dit_forward(model, 2, 8, 8, both, times, pair, out[0], NULL) == DIT_OK, "dit_forward");
     dit_rng_normal(rng, LATENT, z);
     for (int i = 0; i < LATENT; i++) {
       double eps = out[0][i];
@@ -553,10 +554,10 @@ static void test_sampler(const dit_model *model) {
     worst = fmax(worst, sqrt(off / size));
     CHECK(off <= 1e-10 * size, "case %d differs from the formulas by %.1e", (int)c, sqrt(off / size));
   }
-  printf("  jobs against a sampler over dit_denoise: %.1e at most\n", worst);
+  printf("  jobs against a sampler over dit_forward: %.1e at most\n", worst);
 }
 
-/* Final latents of picture 0 of two sets of parameters: 1 if all bytes are equal. */
+/* 1 if picture 0 has the same final latent with two sets of parameters. */
 static int same_latents(const dit_model *model, const dit_params *a, const dit_params *b) {
   const dit_params *both[2] = {a, b};
   float latent[2][LATENT];
@@ -634,7 +635,7 @@ static void test_meanings(const dit_model *model) {
   CHECK(same_latents(model, &p, &q) == 1, "seed is not seeds[0]");
 }
 
-/* ---- Start pictures and masks: the same promises ---- */
+/* ---- The same promises for pictures to start from, and masks ---- */
 
 static void test_edits(void) {
   static uint8_t start[COUNT * PICTURE], mask[COUNT * SIDE * SIDE], truth[COUNT * PICTURE], pixels[COUNT * PICTURE];
@@ -660,7 +661,7 @@ static void test_edits(void) {
           error.message);
     CHECK(h.calls == calls + 1 && h.last == all,
           "a job with a start picture: %zu bytes told, %zu asked for in %ld calls", all, h.last, h.calls - calls);
-    start[0] ^= 255; /* copied */
+    start[0] ^= 255; /* the job has a copy */
     finish(job, 0);
     start[0] ^= 255;
     CHECK(job_equals(job, truth, COUNT), "with a start picture a budget of 0 changes the pictures");
@@ -755,7 +756,7 @@ static void test_progress(const dit_model *model) {
   dit_job_end(job);
 }
 
-/* units_total is right for groups and windows of any size. */
+/* units_total is right for batches and windows of any size. */
 static void test_totals(void) {
   dit_options options = one_thread();
   dit_params p = base_params();
@@ -807,14 +808,14 @@ static void test_cancel(const dit_model *model) {
         "a cancelled job goes on");
     dit_job_end(job);
   }
-  for (int64_t at = 0; at < total; at += 7) { /* ended without a word */
+  for (int64_t at = 0; at < total; at += 7) { /* dit_job_end without dit_job_cancel */
     dit_job_start(model, &p, &job, NULL);
     for (int64_t i = 0; i < at; i++) dit_job_advance(job, 0, NULL);
     dit_job_end(job);
   }
 }
 
-/* A signal handler cancels: raised inside of a task, and by a timer at any moment. */
+/* A signal handler cancels a job, from inside of a task, and from a timer at any moment. */
 static dit_job *volatile signalled;
 
 static void cancel_handler(int number) {
@@ -822,7 +823,7 @@ static void cancel_handler(int number) {
   dit_job_cancel(signalled);
 }
 
-static int raise_in; /* tasks until the signal is raised */
+static int raise_in; /* how many tasks run before the signal is raised */
 
 static void DIT_CALL raise_parallel(void *user, int32_t count, void(DIT_CALL *task)(void *, int32_t), void *context) {
   (void)user;
@@ -843,7 +844,8 @@ static void test_signals(void) {
   sigaction(SIGALRM, &action, &before);
   options.parallel_for = raise_parallel;
   options.threads = 2;
-  CHECK(dit_sprites_open(&options, &model, NULL) == DIT_OK, "dit_sprites_open"); /* its tasks are worth two threads */
+  CHECK(dit_sprites_open(&options, &model, NULL) == DIT_OK,
+        "dit_sprites_open"); /* its tasks are large enough for two threads */
   for (int at = 0; at < 300; at += 13) {
     dit_progress progress = {.struct_size = sizeof progress};
     dit_job *job;
@@ -900,7 +902,7 @@ static void *race_generate(void *argument) {
   return NULL;
 }
 
-/* Other threads: progress and cancel race with advance; jobs of one model run side by side. */
+/* dit_job_progress and dit_job_cancel race with dit_job_advance; jobs of one model run at the same time. */
 static void test_races(void) {
   static racer racers[3];
   static host h;
@@ -938,7 +940,7 @@ static void test_interleaved(const dit_model *model) {
   dit_job *a, *b;
   dit_status sa = DIT_MORE, sb = DIT_MORE;
   CHECK(dit_job_start(model, &p, &a, NULL) == DIT_OK && dit_job_start(other, &p, &b, NULL) == DIT_OK, "dit_job_start");
-  dit_model_close(other); /* b keeps it */
+  dit_model_close(other); /* b keeps it alive */
   while (sa == DIT_MORE || sb == DIT_MORE) {
     sa = dit_job_advance(a, 0, NULL);
     sb = dit_job_advance(b, 50, NULL);
@@ -969,7 +971,7 @@ static void test_formats(const dit_model *model) {
           const uint8_t *from = native + (y * SIDE + x) * 4, *to = out + y * stride + x * size;
           const int multiply = format == DIT_PIXELS_RGB || format == DIT_PIXELS_RGBA_PREMULTIPLIED;
           for (int c = 0; c < 3; c++) {
-            const int exact = multiply ? from[c] * from[3] : from[c] * 255; /* times 255 */
+            const int exact = multiply ? from[c] * from[3] : from[c] * 255; /* 255 times the pixel */
             wrong += abs(to[format == DIT_PIXELS_BGRA ? 2 - c : c] * 255 - exact) > 127;
           }
           if (size == 4) wrong += to[3] != from[3];
@@ -998,7 +1000,7 @@ static void test_formats(const dit_model *model) {
   dit_job_end(job);
 }
 
-/* Models that lack a part. */
+/* Models without a transformer, decoder or encoder. */
 static void test_parts(void) {
   dit_options options = one_thread();
   dit_error error = {0};
@@ -1040,7 +1042,7 @@ static void test_parts(void) {
   p.variance_type = 0;
   CHECK(dit_job_start(model, &p, &job, &error) == DIT_ERROR_UNSUPPORTED && strstr(error.message, "transformer"),
         "a job without a transformer");
-  CHECK(dit_denoise(model, 1, 8, 8, latent, latent, NULL, latent, &error) == DIT_ERROR_UNSUPPORTED,
+  CHECK(dit_forward(model, 1, 8, 8, latent, latent, NULL, latent, &error) == DIT_ERROR_UNSUPPORTED,
         "a pass without a transformer");
   dit_model_info(model, &info);
   CHECK(!info.has_transformer && info.has_decoder && info.width == 0 && info.class_count == 0 &&
@@ -1052,17 +1054,17 @@ static void test_parts(void) {
 
 static void test_no_null_class(void) {
   char path[512];
-  model m;
-  model_wishes wishes;
+  model_content m;
+  convert_options wishes;
   dit_error error = {0};
   memset(&m, 0, sizeof m);
   memset(&wishes, 0, sizeof wishes);
   wishes.guidance = -1;
-  wishes.no_null_class = 1;
+  wishes.null_class = NULL_CLASS_ABSENT;
   synthetic_path(path, sizeof path, "no-null");
-  const int made = model_add_synthetic(&m, TINY_DIT, &error) == DIT_OK &&
+  const int made = content_add_synthetic(&m, TINY_DIT, &error) == DIT_OK &&
                    model_write(&m, &wishes, path, NULL, NULL, &error) == DIT_OK;
-  model_free(&m);
+  content_free(&m);
   if (!CHECK(made, "%s", error.message)) return;
   dit_options options = one_thread();
   dit_model *opened;
@@ -1085,13 +1087,13 @@ static void test_no_null_class(void) {
   CHECK(dit_job_start(opened, &p, &job, &error) == DIT_ERROR_UNSUPPORTED && strstr(error.message, "null class"),
         "no class without a null class");
   float x[LATENT] = {0}, t = 3, out[2 * LATENT];
-  CHECK(dit_denoise(opened, 1, 8, 8, x, &t, NULL, out, &error) == DIT_ERROR_UNSUPPORTED, "dit_denoise without a class");
+  CHECK(dit_forward(opened, 1, 8, 8, x, &t, NULL, out, &error) == DIT_ERROR_UNSUPPORTED, "dit_forward without a class");
   dit_model_close(opened);
 }
 
 /* ---- The sprites ---- */
 
-/* Other sizes than the model's own; each pixel of a size must be there. */
+/* Sizes other than the model's own: every pixel must be written. */
 static void test_sizes(const dit_model *model) {
   static const int32_t sizes[][2] = {{24, 40}, {40, 24}, {8, 8}, {64, 8}};
   dit_error error = {0};
@@ -1122,7 +1124,7 @@ static void test_sizes(const dit_model *model) {
 
 enum { OWN = 32, SMALL = 8 };
 
-/* Mean difference of a preview and a picture of the same seed, made small. */
+/* The mean difference between a preview and a picture that is scaled down to it. */
 static double preview_distance(const uint8_t *preview, const uint8_t *pixels) {
   double off = 0;
   for (int i = 0; i < SMALL * SMALL * 4; i++) {
@@ -1134,7 +1136,7 @@ static double preview_distance(const uint8_t *preview, const uint8_t *pixels) {
   return off;
 }
 
-/* A preview is nearer to its own picture than to another; it changes while the job works. */
+/* A preview is closer to its own picture than to another, and changes while the job works. */
 static void test_preview(const dit_model *model) {
   const int32_t two[2] = {1, 9};
   dit_params p = {
@@ -1146,7 +1148,7 @@ static void test_preview(const dit_model *model) {
   CHECK(dit_job_start(model, &p, &job, NULL) == DIT_OK, "dit_job_start");
   CHECK(dit_job_preview(job, 1, DIT_PIXELS_RGBA_PREMULTIPLIED, first, 0, NULL) == DIT_OK,
         "a preview of a job that has just started");
-  int even = 1; /* of nothing yet: one colour */
+  int even = 1; /* before the first step a preview has one colour */
   for (int k = 4; k < SMALL * SMALL * 4; k++) even &= first[k] == first[k % 4];
   CHECK(even, "the preview of a job that has just started shows something");
   do {
@@ -1178,7 +1180,7 @@ static void test_preview(const dit_model *model) {
   dit_job_end(job);
 }
 
-/* The embedded model is the one whose weights are packed, f16 and of other head sizes: one picture, few ways. */
+/* The embedded model has packed weights, in f16, and another head size: it makes one picture in a few ways. */
 static void test_sprites_bits(const dit_model *model) {
   static const int32_t isas[] = {DIT_ISA_SCALAR, DIT_ISA_AVX2, DIT_ISA_NEON};
   static uint8_t truth[32 * 32 * 4], pixels[32 * 32 * 4];
@@ -1200,7 +1202,7 @@ static void test_sprites_bits(const dit_model *model) {
   }
 }
 
-/* No job, however many pictures it has, takes long to start. */
+/* A job starts quickly, however many pictures it has. */
 static void test_start(void) {
   const dit_options options = one_thread();
   dit_model *model;
@@ -1239,7 +1241,7 @@ int main(void) {
   test_limit();
   test_budgets(tiny);
   test_batches(tiny);
-  test_groups(tiny);
+  test_many(tiny);
   check_own_numbers(tiny, p, expected);
   test_threads();
   test_isas();
@@ -1260,7 +1262,7 @@ int main(void) {
   dit_model_close(tiny);
   free(tiny_bytes);
   static host h;
-  options = host_options(&h); /* fresh memory is garbage */
+  options = host_options(&h); /* its allocate fills memory with garbage */
   options.threads = 1;
   if (CHECK(dit_sprites_open(&options, &sprites, NULL) == DIT_OK, "dit_sprites_open")) {
     test_sizes(sprites);

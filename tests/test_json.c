@@ -1,4 +1,4 @@
-/* The JSON reader of the converter (weights/convert/json.c).
+/* The JSON reader of the converter (weights/convert/read/json.c).
  * Fails if a text that RFC 8259 allows is refused or read as something else, if one that it does not allow is accepted,
  * or if nesting, duplicate keys, cut or damaged text get through or crash. Expected values are written by hand. */
 #include "tests/test.h"

@@ -12,7 +12,10 @@
 #include <math.h>
 
 #include "dit.h"
+#include "lib/model/metadata.h"
 #include "weights/convert/check.h"
+#include "weights/convert/read/open.h"
+#include "weights/convert/shape/content.h"
 #include "weights/convert/shape/imagenet.h"
 #include "weights/convert/shape/inputs.h"
 #include "weights/convert/shape/names.h"
@@ -55,7 +58,7 @@ static void clear(const char *name) {
 
 typedef struct saved {
   char name[200];
-  const source_tensor *from;
+  const checkpoint_tensor *from;
   float change; /* added to the first element */
 } saved;
 
@@ -64,8 +67,8 @@ static void save_tensors(const char *path, const saved *list, size_t count) {
   size_t used = 8, offset = 0;
   used += (size_t)sprintf(header + used, "{");
   for (size_t i = 0; i < count; i++) {
-    const source_tensor *t = list[i].from;
-    size_t bytes = 4 * (size_t)source_elements(t);
+    const checkpoint_tensor *t = list[i].from;
+    size_t bytes = 4 * (size_t)checkpoint_elements(t);
     used += (size_t)sprintf(header + used, "%s\"%s\":{\"dtype\":\"F32\",\"shape\":[", i ? "," : "", list[i].name);
     for (int k = 0; k < t->rank; k++) used += (size_t)sprintf(header + used, "%s%d", k ? "," : "", (int)t->shape[k]);
     used += (size_t)sprintf(header + used, "],\"data_offsets\":[%zu,%zu]}", offset, offset + bytes);
@@ -77,9 +80,9 @@ static void save_tensors(const char *path, const saved *list, size_t count) {
   FILE *f = fopen(path, "wb");
   CHECK(f && fwrite(header, 1, used, f) == used, "%s cannot be written", path);
   for (size_t i = 0; i < count && f; i++) {
-    uint64_t n = source_elements(list[i].from);
+    uint64_t n = checkpoint_elements(list[i].from);
     float *values = (float *)malloc((size_t)n * 4);
-    source_read(list[i].from, 0, n, values);
+    checkpoint_read(list[i].from, 0, n, values);
     values[0] += list[i].change;
     fwrite(values, 4, (size_t)n, f);
     free(values);
@@ -89,7 +92,7 @@ static void save_tensors(const char *path, const saved *list, size_t count) {
 }
 
 /* All tensors of a source, with `prefix` before their names. */
-static saved *all_of(const source *s, const char *prefix) {
+static saved *all_of(const checkpoint *s, const char *prefix) {
   saved *list = (saved *)calloc(2 * s->count + 1, sizeof *list); /* room for as many again */
   for (size_t i = 0; i < s->count; i++) {
     snprintf(list[i].name, sizeof list[i].name, "%s%s", prefix, s->tensors[i].name);
@@ -98,10 +101,10 @@ static saved *all_of(const source *s, const char *prefix) {
   return list;
 }
 
-static source *open_golden(const char *name) {
-  source *s = NULL;
+static checkpoint *open_golden(const char *name) {
+  checkpoint *s = NULL;
   dit_error error = {0, ""};
-  CHECK(source_open(name, NULL, &s, &error) == DIT_OK, "%s: %s", name, error.message);
+  CHECK(checkpoint_open(name, NULL, &s, &error) == DIT_OK, "%s: %s", name, error.message);
   return s;
 }
 
@@ -133,7 +136,7 @@ static void test_written(void) {
 
 static void test_prefixes(void) {
   static const char *const prefixes[] = {"module.", "_orig_mod.", "module._orig_mod.", "ema_model.module.", "net."};
-  source *s = open_golden(CHECKPOINTS "dit_f32.pt");
+  checkpoint *s = open_golden(CHECKPOINTS "dit_f32.pt");
   const char *file = in_folder("file.safetensors"), *a = in_folder("a.gguf"), *b = in_folder("b.gguf");
   CHECK(RUN(CHECKPOINTS "dit_f32.pt", "--heads", "2", "-o", b) == 0, "%s", output);
   for (size_t i = 0; s && i < sizeof prefixes / sizeof *prefixes; i++) {
@@ -165,7 +168,7 @@ static void test_prefixes(void) {
     refused("two models", RUN(file, "--heads", "2", "-o", a), "several models in one file");
     free(list);
   }
-  source_close(s);
+  checkpoint_close(s);
   clear("");
 }
 
@@ -229,7 +232,7 @@ static void test_transformer_folder(void) {
 
 /* Every block has its embedders: they must be equal; and q, k and v must fit together. */
 static void test_embedders(void) {
-  source *s = open_golden(CHECKPOINTS "dit_diffusers_f16.pt");
+  checkpoint *s = open_golden(CHECKPOINTS "dit_diffusers_f16.pt");
   const char *file = in_folder("file.safetensors"), *a = in_folder("a.gguf");
   saved *list = all_of(s, "");
   save_tensors(file, list, s->count);
@@ -254,14 +257,14 @@ static void test_embedders(void) {
   }
   CHECK(changed == 5, "%d embedders of block 1", changed);
   free(list);
-  source_close(s);
+  checkpoint_close(s);
   clear("");
 }
 
 /* ---- Shards and variants ---- */
 
 /* An index of the tensors of `s`; the first `split` are in `first`, the others in `second`. */
-static void save_index(const char *name, const source *s, size_t split, const char *first, const char *second) {
+static void save_index(const char *name, const checkpoint *s, size_t split, const char *first, const char *second) {
   char *text = (char *)malloc(300 * s->count + 100);
   size_t used = (size_t)sprintf(text, "{\"metadata\":{\"total_size\":1},\"weight_map\":{");
   for (size_t i = 0; i < s->count; i++)
@@ -284,7 +287,7 @@ static void test_shards(void) {
                                         "a//two.safetensors",
                                         "two.safetensors/"};
   static const char *const index = "v/diffusion_pytorch_model.safetensors.index.json";
-  source *s = open_golden(CHECKPOINTS "vae_f16");
+  checkpoint *s = open_golden(CHECKPOINTS "vae_f16");
   size_t split = s->count / 3;
   char v[128], a[128], b[128];
   snprintf(v, sizeof v, "%s", in_folder("v"));
@@ -325,13 +328,13 @@ static void test_shards(void) {
   save_index(index, s, s->count, "diffusion_pytorch_model.safetensors.index.json", "");
   refused("an index of itself", RUN(v, "-o", a), "JSON text");
   free(list);
-  source_close(s);
+  checkpoint_close(s);
   clear("");
 }
 
 static void test_variants(void) {
   char v[128], a[128], b[128];
-  source *s = open_golden(CHECKPOINTS "vae_f16");
+  checkpoint *s = open_golden(CHECKPOINTS "vae_f16");
   saved *list = all_of(s, "");
   snprintf(v, sizeof v, "%s", in_folder("v"));
   snprintf(a, sizeof a, "%s", in_folder("a.gguf"));
@@ -354,7 +357,7 @@ static void test_variants(void) {
   equal_files("a variant in shards", a, b);
   CHECK(RUN(v, "--variant", "../x", "-o", a) == 1 && strstr(output, "a word"), "%s", output);
   free(list);
-  source_close(s);
+  checkpoint_close(s);
   clear("");
 }
 
@@ -405,13 +408,14 @@ static void test_pipeline(void) {
   equal_files("the autoencoder alone", a, b);
 
   save_text("p/scheduler/scheduler_config.json", "{\"_class_name\":\"PNDMScheduler\"}");
-  refused("another scheduler", RUN(p, "-o", a), "scheduler_config.json: _class_name is PNDMScheduler");
+  refused("another scheduler", RUN(p, "-o", a),
+          "scheduler_config.json: unsupported value PNDMScheduler for _class_name");
   save_text("p/scheduler/scheduler_config.json", "{\"_class_name\":\"DDIMScheduler\"}");
 
   static const struct {
     const char *index, *words;
   } cases[] = {
-      {"{\"_class_name\":\"StableDiffusionPipeline\"}", "class StableDiffusionPipeline|vae folder alone"},
+      {"{\"_class_name\":\"StableDiffusionPipeline\"}", "class StableDiffusionPipeline|give its vae folder"},
       {"[]", "class ?"},
       {INDEX_HEAD ",\"id2label\":{\"0\":\"a\",\"1\":\"b\"}}", "2 labels for 3 classes"},
       {INDEX_HEAD ",\"id2label\":{\"0\":\"a\",\"x\":\"b\"}}", "id2label"},
@@ -456,7 +460,7 @@ static void test_schedulers(void) {
             "\"num_train_timesteps\":500,\"prediction_type\":\"epsilon\",\"thresholding\":false}",
        "ddim", "trailing", "scaled_linear", NULL, 0.00085, 0.012, 500, 1, 0, 0},
       {DDPM ",\"variance_type\":\"learned_range\",\"clip_sample\":false,\"timestep_spacing\":\"linspace\"}", "ddpm",
-       "linspace", "linear", "learned", 0.0001, 0.02, 1000, 0, 1, 0},
+       "linspace", "linear", "learned_range", 0.0001, 0.02, 1000, 0, 1, 0},
       {DDPM ",\"variance_type\":\"fixed_large\"}", "ddpm", "leading", "linear", "fixed_large", 0.0001, 0.02, 1000, 0, 1,
        1},
       {DDPM ",\"variance_type\":\"fixed_small_log\"}", "ddpm", "leading", "linear", "fixed_small", 0.0001, 0.02, 1000,
@@ -470,10 +474,11 @@ static void test_schedulers(void) {
     schedule s;
     dit_error error = {0, ""};
     if (!CHECK(!read_scheduler(cases[i].text, &s, &error), "%s: %s", cases[i].text, error.message)) continue;
-    CHECK(!strcmp(s.sampler, cases[i].sampler) && !strcmp(s.spacing, cases[i].spacing) &&
-              !strcmp(s.beta_schedule, cases[i].betas),
-          "%s: %s %s %s", cases[i].text, s.sampler, s.spacing, s.beta_schedule);
-    CHECK(!strcmp(s.variance ? s.variance : "", cases[i].variance ? cases[i].variance : ""), "%s: variance",
+    const char *betas = dit__beta_schedule_words[s.betas];
+    CHECK(!strcmp(dit_sampler_name(s.sampler), cases[i].sampler) &&
+              !strcmp(dit_spacing_name(s.spacing), cases[i].spacing) && !strcmp(betas, cases[i].betas),
+          "%s: %s %s %s", cases[i].text, dit_sampler_name(s.sampler), dit_spacing_name(s.spacing), betas);
+    CHECK(cases[i].variance ? !strcmp(dit_variance_name(s.variance), cases[i].variance) : !s.variance, "%s: variance",
           cases[i].text);
     CHECK(s.beta_start == cases[i].start && s.beta_end == cases[i].end && s.timesteps == cases[i].timesteps &&
               s.steps_offset == cases[i].offset && s.set_alpha_to_one == cases[i].alpha && s.clip == cases[i].clip,
@@ -486,34 +491,34 @@ static void test_schedulers_refused(void) {
   static const struct {
     const char *text, *words;
   } cases[] = {
-      {"{}", "_class_name is not there"},
-      {"{\"_class_name\":\"PNDMScheduler\"}", "_class_name is PNDMScheduler"},
+      {"{}", "_class_name is missing"},
+      {"{\"_class_name\":\"PNDMScheduler\"}", "unsupported value PNDMScheduler for _class_name"},
       {"{\"_class_name\":\"EulerDiscreteScheduler\\u001b\"}", "EulerDiscreteScheduler?"},
-      {DDIM ",\"prediction_type\":\"v_prediction\"}", "prediction_type is v_prediction"},
-      {DDIM ",\"prediction_type\":\"sample\"}", "prediction_type is sample"},
-      {DDIM ",\"beta_schedule\":\"squaredcos_cap_v2\"}", "beta_schedule is squaredcos_cap_v2"},
-      {DDPM ",\"beta_schedule\":\"sigmoid\"}", "beta_schedule is sigmoid"},
-      {DDIM ",\"beta_schedule\":3}", "beta_schedule is 3"},
-      {DDIM ",\"trained_betas\":[0.1,0.2]}", "trained_betas is a list"},
-      {DDIM ",\"thresholding\":true}", "thresholding is true"},
-      {DDIM ",\"rescale_betas_zero_snr\":true}", "rescale_betas_zero_snr is true"},
-      {DDIM ",\"clip_sample_range\":2.0}", "clip_sample_range is 2.0"},
-      {DDIM ",\"timestep_spacing\":\"other\"}", "timestep_spacing is other"},
-      {DDIM ",\"num_train_timesteps\":0}", "num_train_timesteps is 0"},
-      {DDIM ",\"num_train_timesteps\":1e9}", "num_train_timesteps is 1e9"},
-      {DDIM ",\"steps_offset\":-1}", "steps_offset is -1"},
-      {DDIM ",\"beta_start\":-0.1}", "beta_start is -0.1"},
-      {DDIM ",\"beta_end\":\"a\"}", "beta_end is a"},
-      {DDIM ",\"beta_end\":0.00005}", "beta_end is below beta_start"},
-      {DDIM ",\"num_train_timesteps\":10,\"steps_offset\":10}", "steps_offset is 10"},
-      {DDIM ",\"set_alpha_to_one\":1}", "set_alpha_to_one is 1"},
-      {DDPM ",\"variance_type\":\"learned\"}", "variance_type is learned"},
-      {DDPM ",\"variance_type\":\"fixed_large_log\"}", "variance_type is fixed_large_log"},
-      {DPM ",\"solver_order\":3}", "solver_order is 3"},
-      {DPM ",\"algorithm_type\":\"sde-dpmsolver++\"}", "algorithm_type is sde-dpmsolver++"},
-      {DPM ",\"use_karras_sigmas\":true}", "use_karras_sigmas is true"},
-      {DPM ",\"solver_type\":\"heun\"}", "solver_type is heun"},
-      {DPM ",\"lower_order_final\":false}", "lower_order_final is false"},
+      {DDIM ",\"prediction_type\":\"v_prediction\"}", "unsupported value v_prediction for prediction_type"},
+      {DDIM ",\"prediction_type\":\"sample\"}", "unsupported value sample for prediction_type"},
+      {DDIM ",\"beta_schedule\":\"squaredcos_cap_v2\"}", "unsupported value squaredcos_cap_v2 for beta_schedule"},
+      {DDPM ",\"beta_schedule\":\"sigmoid\"}", "unsupported value sigmoid for beta_schedule"},
+      {DDIM ",\"beta_schedule\":3}", "unsupported value 3 for beta_schedule"},
+      {DDIM ",\"trained_betas\":[0.1,0.2]}", "unsupported value a list for trained_betas"},
+      {DDIM ",\"thresholding\":true}", "unsupported value true for thresholding"},
+      {DDIM ",\"rescale_betas_zero_snr\":true}", "unsupported value true for rescale_betas_zero_snr"},
+      {DDIM ",\"clip_sample_range\":2.0}", "unsupported value 2.0 for clip_sample_range"},
+      {DDIM ",\"timestep_spacing\":\"other\"}", "unsupported value other for timestep_spacing"},
+      {DDIM ",\"num_train_timesteps\":0}", "unsupported value 0 for num_train_timesteps"},
+      {DDIM ",\"num_train_timesteps\":1e9}", "unsupported value 1e9 for num_train_timesteps"},
+      {DDIM ",\"steps_offset\":-1}", "unsupported value -1 for steps_offset"},
+      {DDIM ",\"beta_start\":-0.1}", "unsupported value -0.1 for beta_start"},
+      {DDIM ",\"beta_end\":\"a\"}", "unsupported value a for beta_end"},
+      {DDIM ",\"beta_end\":0.00005}", "unsupported value 0.00005 for beta_end (must be at least beta_start)"},
+      {DDIM ",\"num_train_timesteps\":10,\"steps_offset\":10}", "unsupported value 10 for steps_offset"},
+      {DDIM ",\"set_alpha_to_one\":1}", "unsupported value 1 for set_alpha_to_one"},
+      {DDPM ",\"variance_type\":\"learned\"}", "unsupported value learned for variance_type"},
+      {DDPM ",\"variance_type\":\"fixed_large_log\"}", "unsupported value fixed_large_log for variance_type"},
+      {DPM ",\"solver_order\":3}", "unsupported value 3 for solver_order"},
+      {DPM ",\"algorithm_type\":\"sde-dpmsolver++\"}", "unsupported value sde-dpmsolver++ for algorithm_type"},
+      {DPM ",\"use_karras_sigmas\":true}", "unsupported value true for use_karras_sigmas"},
+      {DPM ",\"solver_type\":\"heun\"}", "unsupported value heun for solver_type"},
+      {DPM ",\"lower_order_final\":false}", "unsupported value false for lower_order_final"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     schedule s;
@@ -550,6 +555,39 @@ static void test_rewriting(void) {
   save_text("none.txt", "\xef\xbb\xbf");
   refused("no labels", RUN(full, "--labels", in_folder("none.txt"), "-o", a), "holds no names");
   refused("labels", RUN(full, "--labels", in_folder("labels.txt"), "-o", a), "2 labels for 3 classes");
+  clear("");
+}
+
+/* A model file is written again only if the library opens it: with a changed byte of a tensor's name or of a key, it is
+ * refused, and the sentence names the tensor or the key. */
+static void test_damaged(void) {
+  static const struct {
+    const char *name;
+    int at;
+    char to;
+    const char *words;
+  } cases[] = {
+      {"blocks.0.mlp.fc1.weight", 7, '9', "blocks.0.mlp.fc1.weight is missing"},
+      {"vae.decoder.conv_out.bias", 20, 'B', "vae.decoder.conv_out.bias is missing"},
+      {"dit.hidden_size", 4, 'H', "dit.hidden_size is missing"},
+      {"general.architecture", 20 + 4 + 8, 'D', "another kind of model"},
+  };
+  char a[128], b[128];
+  size_t size;
+  snprintf(a, sizeof a, "%s", in_folder("a.gguf"));
+  snprintf(b, sizeof b, "%s", in_folder("b.gguf"));
+  CHECK(RUN("--synthetic", DIT_SPEC, "--synthetic", VAE_SPEC, "-o", a) == 0, "%s", output);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    uint8_t *bytes = load(a, &size), *at = bytes;
+    const size_t length = strlen(cases[i].name);
+    while (at < bytes + size - length && memcmp(at, cases[i].name, length)) at++;
+    at[cases[i].at] = (uint8_t)cases[i].to;
+    save(b, bytes, size);
+    free(bytes);
+    remove(in_folder("c.gguf"));
+    refused(cases[i].name, RUN(b, "--type", "q4", "-o", in_folder("c.gguf")), cases[i].words);
+    CHECK(access(in_folder("c.gguf"), F_OK) != 0, "%s: a file is left behind", cases[i].name);
+  }
   clear("");
 }
 
@@ -592,16 +630,16 @@ static void test_comparing(void) {
   snprintf(a, sizeof a, "%s", in_folder("a.gguf"));
   snprintf(b, sizeof b, "%s", in_folder("b.gguf"));
   snprintf(file, sizeof file, "%s", in_folder("file.safetensors"));
-  source *s = open_golden(CHECKPOINTS "dit_f32.pt");
+  checkpoint *s = open_golden(CHECKPOINTS "dit_f32.pt");
   saved *list = all_of(s, "");
   CHECK(RUN("--check", CHECKPOINTS "dit_f32.pt", CHECKPOINTS "dit_train_f16.pt") == 0, "%s", output);
   CHECK(strstr(output, "largest relative error") && !strstr(output, "all equal"), "%s", output);
   /* One element of a tensor of n, all others equal: the error is known. */
   size_t which = 1;
-  uint64_t n = source_elements(&s->tensors[which]);
+  uint64_t n = checkpoint_elements(&s->tensors[which]);
   float *values = (float *)malloc((size_t)n * 4);
   double sum = 0;
-  source_read(&s->tensors[which], 0, n, values);
+  checkpoint_read(&s->tensors[which], 0, n, values);
   for (uint64_t i = 0; i < n; i++) sum += (double)values[i] * values[i];
   list[which].change = 0.5f;
   double change = (double)(float)(values[0] + 0.5f) - (double)values[0];
@@ -619,7 +657,7 @@ static void test_comparing(void) {
   CHECK(RUN("--check", file) == 2 && RUN("--check", file, file, "-o", a) == 2, "wrong usage");
   free(values);
   free(list);
-  source_close(s);
+  checkpoint_close(s);
   clear("");
 }
 
@@ -628,16 +666,16 @@ static void test_comparing(void) {
 /* A file of the small transformer with `rows` labels and `channels` in the latent. */
 static void save_dit(const char *path, int classes, int channels) {
   char spec[128], full[128];
-  source *s;
+  checkpoint *s;
   dit_error error = {0, ""};
   snprintf(full, sizeof full, "%s", in_folder("full.gguf"));
   snprintf(spec, sizeof spec, "dit:hidden=16,depth=1,heads=2,latent=4,classes=%d,in=%d", classes, channels);
   CHECK(RUN("--synthetic", spec, "--type", "f32", "-o", full) == 0, "%s", output);
-  if (!CHECK(!source_open(full, NULL, &s, &error), "%s", error.message)) return;
+  if (!CHECK(!checkpoint_open(full, NULL, &s, &error), "%s", error.message)) return;
   saved *list = all_of(s, "");
   save_tensors(path, list, s->count);
   free(list);
-  source_close(s);
+  checkpoint_close(s);
 }
 
 static void test_questions(void) {
@@ -709,6 +747,7 @@ int main(int count, char **arguments) {
   test_variants();
   test_pipeline();
   test_rewriting();
+  test_damaged();
   test_overrides();
   test_comparing();
   test_questions();

@@ -1,9 +1,9 @@
-/* What the process really uses, as the kernel counts it (anonymous memory in /proc/self/smaps_rollup), against what
- * dit_info.memory and dit_job_memory told.
+/* The memory that the process really uses, as the kernel counts it (anonymous memory in /proc/self/smaps_rollup),
+ * compared with what dit_info.memory and dit_job_memory report.
  *
- * It fails if opening a model or running a job uses more than was told and a little for stacks, if something stays when
- * a job ends, if a job uses less than half of what it told, or if a long schedule needs more than a short one but for
- * its rows. */
+ * The test fails if opening a model or running a job uses more than was reported, and a little for stacks; if memory is
+ * still in use after a job has ended; if a job uses less than half of what it reported; or if a long schedule needs
+ * more than a short one, except for its rows. */
 #if defined(__linux__) && !defined(_GNU_SOURCE)
 #define _GNU_SOURCE
 #endif
@@ -24,14 +24,15 @@
 /* 256 tokens of 384; 64x64 pictures. */
 #define MID_DIT "dit:hidden=384,depth=4,heads=6,patch=2,latent=32,in=4,classes=10"
 #define MID_VAE "vae:blocks=32+64,layers=1,groups=8,in=3,out=3,latent=4"
-/* A step's modulation is as large as DiT-XL/2's (0.78 MB a condition; here 0.79), in a file of a twentieth. */
+/* Its modulation is as large as that of DiT-XL/2 (0.79 MB for each step and condition; there 0.78 MB), in a file of a
+ * twentieth of the size. */
 #define LONG_DIT "dit:hidden=64,depth=512,heads=1,patch=2,latent=32,in=4,classes=1000"
 
 #if MEASURED
-/* Stack, page rounding, what libc keeps. The OpenMP library has thread stacks and tables beside that. */
+/* For the stack, the rounding to pages, and what libc keeps; and for the stacks and tables of the OpenMP library. */
 static const long SLACK = 192 << 10, OPENMP_SLACK = 1024 << 10;
 
-/* Bytes; -1: not known. */
+/* In bytes; -1 if it is not known. */
 static long anonymous(void) {
   static char line[256];
   static char buffer[4096];
@@ -44,8 +45,8 @@ static long anonymous(void) {
   return kilobytes < 0 ? -1 : kilobytes << 10;
 }
 
-/* Straight from the system, so that nothing is kept back; what the library takes elsewhere shows as well. `user` counts
- * the blocks: each takes whole pages. */
+/* Allocates straight from the system, so that nothing is kept when it is released; what the library allocates elsewhere
+ * is counted as well. `user` counts the blocks, each of which takes whole pages. */
 static void *DIT_CALL map_allocate(void *user, size_t size, size_t alignment) {
   void *block = alignment <= 4096 ? mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) : NULL;
   ++*(long *)user;
@@ -133,7 +134,7 @@ static void test_jobs(void) {
 static void test_jobs(void) { SKIP("anonymous memory is not measured here (not Linux, or a sanitizer has its own)"); }
 #endif
 
-/* Modulation comes in windows: a schedule five times as long needs its rows, and nothing else. */
+/* Modulation is computed in windows: a schedule that is five times as long needs its rows, and nothing else. */
 static void test_windows(void) {
   const dit_options options = {.struct_size = sizeof options, .threads = 1};
   const int32_t class_id = 1, steps[3] = {50, 250, 1000};

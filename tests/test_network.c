@@ -1,4 +1,4 @@
-/* dit_denoise, dit_vae_decode and dit_vae_encode against the golden vectors (float64, by another program).
+/* dit_forward, dit_vae_decode and dit_vae_encode against the golden vectors (float64, by another program).
  *
  * It fails if any formula, layout or order of the transformer or the autoencoder is wrong, or if float32 loses more
  * than tests/marks.h allows. Cases whose arrays are not there are skipped: full-size ones want DIT_GOLDEN=FOLDER with
@@ -55,11 +55,11 @@ static void *array(const char *set, const char *name, const char *part, int as_f
 static int open_synthetic(const char *first, int type, int diffusers, dit_model **model) {
   char path[512];
   dit_error error = {0};
-  model_wishes wishes;
+  convert_options wishes;
   memset(&wishes, 0, sizeof wishes);
   wishes.type = type;
   wishes.guidance = -1;
-  wishes.forward = diffusers ? MODEL_FORWARD_DIFFUSERS : 0;
+  wishes.forward = diffusers ? FORWARD_DIFFUSERS : 0;
   *model = NULL;
   if (!synthetic_write(synthetic_path(path, sizeof path, "network"), first, NULL, &wishes)) return 0;
   const dit_status status = dit_model_open(path, NULL, model, &error);
@@ -102,7 +102,7 @@ static int pass_run(dit_model *model, const json_value *params, pass *p) {
   }
   if (number(params, "doubled_batch", 0))
     memcpy(p->x + count / 2 * channels * area, p->x, (size_t)(count / 2 * channels * area) * 4);
-  const dit_status status = dit_denoise(model, (int32_t)count, (int32_t)p->shape.size[2], (int32_t)p->shape.size[3],
+  const dit_status status = dit_forward(model, (int32_t)count, (int32_t)p->shape.size[2], (int32_t)p->shape.size[3],
                                         p->x, p->t, p->y, p->out, &error);
   free(t);
   free(y);

@@ -214,7 +214,7 @@ static void test_refused(void) {
 static void test_runs(int forward, const run *runs, size_t count) {
   dit_error error = {0};
   dit_model *model;
-  const model_wishes wishes = {.type = DIT_TYPE_F32, .guidance = -1, .forward = forward};
+  const convert_options wishes = {.type = DIT_TYPE_F32, .guidance = -1, .forward = forward};
   if (!CHECK(synthetic_write(model_path, TRANSFORMER, AUTOENCODER, &wishes), "no model")) return;
   if (!CHECK(dit_model_open(model_path, NULL, &model, &error) == DIT_OK, "%s", error.message)) return;
   for (size_t i = 0; i < count; i++) test_latents(model, &runs[i]);
@@ -224,7 +224,7 @@ static void test_runs(int forward, const run *runs, size_t count) {
 
 int main(void) {
   synthetic_path(model_path, sizeof model_path, "pipeline");
-  test_runs(MODEL_FORWARD_DIFFUSERS, &pipeline, 1);
+  test_runs(FORWARD_DIFFUSERS, &pipeline, 1);
   test_runs(0, official, sizeof official / sizeof *official);
   test_again();
   test_refused();

@@ -17,35 +17,36 @@
 
 static void test_values(void) {
   int wrong = 0;
-  for (int width = 4; width <= 6; width++)
-    for (int shape = 0; shape < DIT__Q4_CODEBOOKS; shape++)
-      for (int code = 0; code < 1 << width; code++) {
-        const double u = (2.0 * code + 1) / (1 << width) - 1, a = shape / 4.0;
-        const int32_t value = dit__q4_value(width, shape, code);
+  for (int bits = 4; bits <= 6; bits++)
+    for (int codebook = 0; codebook < DIT__Q4_CODEBOOKS; codebook++)
+      for (int code = 0; code < 1 << bits; code++) {
+        const double u = (2.0 * code + 1) / (1 << bits) - 1, a = codebook / 4.0;
+        const int32_t value = dit__q4_value(bits, codebook, code);
         wrong += fabs(value - 127 * ((1 - a) * u + a * u * u * u)) > 0.5 + 1e-9 || value < -127 || value > 127;
-        wrong += value != -dit__q4_value(width, shape, (1 << width) - 1 - code);
+        wrong += value != -dit__q4_value(bits, codebook, (1 << bits) - 1 - code);
       }
   CHECK(wrong == 0, "%d codes stand for other numbers", wrong);
-  for (int form = -128; form < 128; form++) {
-    const int width = form & 15, shape = form >> 4;
-    const int good = width == 8 ? shape == 0 : width >= 4 && width <= 6 && shape >= 0 && shape < DIT__Q4_CODEBOOKS;
-    CHECK(dit__q4_bits((int8_t)form) == (good ? width : 0), "form %d", form);
+  for (int row_format = -128; row_format < 128; row_format++) {
+    const int bits = row_format & 15, codebook = row_format >> 4;
+    const int good =
+        bits == 8 ? codebook == 0 : bits >= 4 && bits <= 6 && codebook >= 0 && codebook < DIT__Q4_CODEBOOKS;
+    CHECK(dit__q4_bits((int8_t)row_format) == (good ? bits : 0), "row format %d", row_format);
   }
 }
 
-/* Rows of all forms, bit by bit. */
+/* Rows of all formats, bit by bit. */
 static void test_rows(void) {
   enum { K = 40, ROWS = 13 };
-  static uint16_t pairs[DIT__Q4_TABLE_SIZE];
+  static uint16_t decode_table[DIT__Q4_TABLE_SIZE];
   static uint8_t codes[ROWS * K];
-  int8_t forms[ROWS] = {8}, whole[ROWS * K];
-  uint32_t starts[ROWS + 1];
-  for (int i = 1; i < ROWS; i++) forms[i] = dit__q4_row_format(4 + i % 3, i / 3 % 4);
+  int8_t row_formats[ROWS] = {8}, whole[ROWS * K];
+  uint32_t row_offsets[ROWS + 1];
+  for (int i = 1; i < ROWS; i++) row_formats[i] = dit__q4_row_format(4 + i % 3, i / 3 % 4);
   for (size_t i = 0; i < sizeof codes; i++) codes[i] = (uint8_t)(i * i * 31 >> 2);
-  dit__q4_decode_table(pairs);
-  dit__q4_row_offsets(forms, ROWS, K, starts);
-  CHECK(dit__q4_sum_bits(forms, ROWS) * K / 8 == starts[ROWS], "%d bytes of rows", (int)starts[ROWS]);
-  const dit__q4 q4 = {forms, starts, pairs};
+  dit__q4_decode_table(decode_table);
+  dit__q4_row_offsets(row_formats, ROWS, K, row_offsets);
+  CHECK(dit__q4_sum_bits(row_formats, ROWS) * K / 8 == row_offsets[ROWS], "%d bytes of rows", (int)row_offsets[ROWS]);
+  const dit__q4 q4 = {row_formats, row_offsets, decode_table};
   const dit__weights w = {codes, NULL, K, DIT__Q4, ROWS, K, 1, &q4};
   dit__q4_rows(&w, 2, ROWS - 2, whole + 2 * K);
   dit__q4_rows(&w, 0, 2, whole);
@@ -53,10 +54,10 @@ static void test_rows(void) {
   size_t bit = 0;
   for (int row = 0; row < ROWS; row++)
     for (int i = 0; i < K; i++) {
-      const int width = dit__q4_bits(forms[row]);
+      const int bits = dit__q4_bits(row_formats[row]);
       int code = 0;
-      for (int b = 0; b < width; b++, bit++) code |= (codes[bit / 8] >> bit % 8 & 1) << b;
-      wrong += whole[row * K + i] != (width == 8 ? (int8_t)code : dit__q4_value(width, forms[row] >> 4, code));
+      for (int b = 0; b < bits; b++, bit++) code |= (codes[bit / 8] >> bit % 8 & 1) << b;
+      wrong += whole[row * K + i] != (bits == 8 ? (int8_t)code : dit__q4_value(bits, row_formats[row] >> 4, code));
     }
   CHECK(wrong == 0, "%d numbers are unpacked wrongly", wrong);
 }
@@ -74,20 +75,22 @@ static void test_rounding(void) {
   enum { K = 256, ROWS = 20, INPUTS = 200 };
   static float values[ROWS * K], scales[ROWS];
   static uint8_t codes[ROWS * K];
-  static int8_t forms[ROWS], whole[K];
-  static uint16_t pairs[DIT__Q4_TABLE_SIZE];
+  static int8_t row_formats[ROWS], whole[K];
+  static uint16_t decode_table[DIT__Q4_TABLE_SIZE];
   static double mean[K], x[K];
-  const char *name = "blocks.0.mlp.fc1.weight";
+  const dit__tensor matrix = {
+      .name = "blocks.0.mlp.fc1.weight", .rank = 2, .shape = {ROWS, K, 1, 1}, .part = DIT__PART_FC1};
+  const q4_rows rows = {0, ROWS, values, codes, row_formats, scales};
   double error[2] = {0, 0};
   dit_rng *rng;
   q4_encoder *encoder = NULL;
   dit_rng_open(0, 3, &rng, NULL);
-  dit__q4_decode_table(pairs);
+  dit__q4_decode_table(decode_table);
   CHECK(q4_encoder_open(&encoder, NULL) == DIT_OK, "q4_encoder_open");
   for (int i = 0; i < ROWS * K; i++) values[i] = (float)normal(rng);
   for (int i = 0; i < K; i++) mean[i] = normal(rng);
   for (int known = 0; known < 2; known++) {
-    uint32_t starts[ROWS + 1];
+    uint32_t row_offsets[ROWS + 1];
     size_t size = 0;
     q4_inputs in = {K, (float *)calloc(K * Q4_DIRECTIONS, sizeof(float)),
                     (float *)calloc(K * Q4_DIRECTIONS, sizeof(float))};
@@ -97,11 +100,10 @@ static void test_rounding(void) {
       in.p[i * Q4_DIRECTIONS] = (float)mean[i];
       in.gain[i * Q4_DIRECTIONS] = (float)(mean[i] / (1 + after));
     }
-    CHECK(q4_encode(encoder, name, &in, 4, values, 0, ROWS, ROWS, codes, &size, forms, scales, NULL) == DIT_OK &&
-              size == q4_bytes(name, ROWS, K, 4),
+    CHECK(q4_encode(encoder, &matrix, 4, &in, &rows, &size, NULL) == DIT_OK && size == q4_bytes(&matrix, 4),
           "q4_encode: %d bytes", (int)size);
-    dit__q4_row_offsets(forms, ROWS, K, starts);
-    const dit__q4 q4 = {forms, starts, pairs};
+    dit__q4_row_offsets(row_formats, ROWS, K, row_offsets);
+    const dit__q4 q4 = {row_formats, row_offsets, decode_table};
     const dit__weights w = {codes, NULL, K, DIT__Q4, ROWS, K, 1, &q4};
     for (int row = 0; row < ROWS; row++) {
       dit__q4_rows(&w, row, 1, whole);
@@ -166,12 +168,12 @@ static void test_files(void) {
   if (!CHECK(dit__gguf_open(bytes, size, NULL, &file, &error) == DIT_OK, "%s", error.message)) return;
   const char *name = "blocks.1.attn.proj.weight";
   const dit__gguf_tensor *form = dit__gguf_find(file, "blocks.1.attn.proj.weight.form");
-  uint8_t *forms = bytes + (form->data - bytes);
-  attack(bytes, size, forms + 5, 7, "known forms");
-  attack(bytes, size, forms + 5, 0x48, "known forms");
-  attack(bytes, size, forms + 47, 0x85, "known forms");
-  attack(bytes, size, forms, 8, "need");                                         /* longer rows */
-  attack(bytes, size, forms, 4, "need");                                         /* shorter ones */
+  uint8_t *row_formats = bytes + (form->data - bytes);
+  attack(bytes, size, row_formats + 5, 7, "known row formats");
+  attack(bytes, size, row_formats + 5, 0x48, "known row formats");
+  attack(bytes, size, row_formats + 47, 0x85, "known row formats");
+  attack(bytes, size, row_formats, 8, "need");                                   /* longer rows */
+  attack(bytes, size, row_formats, 4, "need");                                   /* shorter ones */
   attack(bytes, size, find(bytes, size, "proj.weight.form") + 12, 'F', ".form"); /* its name: missing */
   attack(bytes, size, find(bytes, size, "proj.weight.scale") + 12, 'S', ".scale");
   uint8_t *entry = find(bytes, size, name) + strlen(name); /* rank 4, extent 8, type 4 bytes */
@@ -204,7 +206,7 @@ static float *pass(dit_model *model) {
   dit_rng_open(0, 5, &rng, NULL);
   dit_rng_normal(rng, (int64_t)in, x);
   dit_rng_close(rng);
-  CHECK(dit_denoise(model, 2, side, side, x, t, classes, y, NULL) == DIT_OK, "a pass failed");
+  CHECK(dit_forward(model, 2, side, side, x, t, classes, y, NULL) == DIT_OK, "a pass failed");
   free(x);
   dit_model_close(model);
   return y;

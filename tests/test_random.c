@@ -1,7 +1,8 @@
-/* Philox4x32-10 and the stream of normal numbers made from it.
- * Fails if a word differs from the published known answers, if a stream depends on how it is cut, if the numbers are
- * not standard normal and independent as far as a million of them show, if the caller's rounding mode reaches them, or
- * if their bits differ from those of the machine the constants were made on. */
+/* Philox4x32-10 and the stream of normal numbers that is made from it.
+ *
+ * The test fails if a word differs from the published known answers; if a stream depends on how it is divided into
+ * calls; if the numbers are not standard normal and independent, as far as a million of them show; if the caller's
+ * rounding mode changes them; or if their bits differ from those of the machine on which the constants were made. */
 #include <fenv.h>
 #include <math.h>
 #include <stdint.h>
@@ -26,7 +27,7 @@ static void test_known_answers(void) {
   }
 }
 
-/* The rule of the stream once more, from the words, with the C library's functions. */
+/* The definition of the stream again, from the words, with the C library's functions. */
 static void test_rule(void) {
   uint64_t seed = 0x0123456789abcdefu, block = 0x300000005u;
   uint32_t counter[4] = {5, 3, 0, 0}, key[2] = {0x89abcdef, 0x01234567}, words[4];
@@ -86,7 +87,7 @@ static void test_errors(void) {
   dit_rng_close(rng);
 }
 
-/* A caller that rounds upwards gets the same numbers, and his rounding back. */
+/* A caller that rounds upwards gets the same numbers, and keeps its rounding mode. */
 static void test_rounding(const float *whole, uint64_t seed) {
   float part[1000];
   dit_rng *rng;
@@ -125,7 +126,7 @@ static void test_moments(const float *x) {
   CHECK(fabs(kurtosis - 3) * root < 4 * sqrt(24), "kurtosis %g", kurtosis);
 }
 
-/* Kolmogorov and Smirnov's distance between the sorted numbers and the normal distribution. */
+/* The Kolmogorov-Smirnov distance between the sorted numbers and the normal distribution. */
 static void test_distribution(const float *sorted, const char *name) {
   double distance = 0;
   for (int i = 0; i < MANY; i++) {
@@ -164,7 +165,7 @@ static void test_independence(const float *x) {
   free(one);
 }
 
-/* FNV-1a over the bits of the numbers, each from its low byte up. */
+/* FNV-1a over the bits of the numbers, the low byte of each first. */
 static void test_bits(const float *x) {
   uint64_t hash = 0xCBF29CE484222325u;
   for (int i = 0; i < MANY; i++) {

@@ -1,8 +1,9 @@
-/* Steps of the samplers against trajectories made by another program in double (tests/golden/sampler; those of
- * DPM-Solver++ from the paper, tests/reference).
- * Fails if a trajectory is off by a relative L2 error of 1e-5 at any state kept, official or diffusers'; if DDIM with
- * eta 1 is not DDPM with the small fixed variance, or the first order of DPM-Solver++ not DDIM; if noise is read where
- * none is due; or if a number that is none reaches its neighbours. */
+/* The samplers' steps, compared with trajectories that another program made in double (tests/golden/sampler; those of
+ * DPM-Solver++ follow the paper, tests/reference).
+ *
+ * The test fails if a trajectory, official or diffusers', is off by a relative L2 error of 1e-5 at any recorded state;
+ * if DDIM with eta 1 is not DDPM with the small fixed variance, or a step of order 1 of DPM-Solver++ not DDIM's; if
+ * noise is read at a step that needs none; or if a NaN or an infinity changes other numbers. */
 #include <math.h>
 #include <stdint.h>
 
@@ -21,13 +22,13 @@ typedef struct trajectory {
   const char *name;
   int32_t steps, spacing, sampler, variance, clip;
   float eta;
-  double guidance; /* 0: none, not even a second pass */
-  int guided;      /* leading channels */
+  double guidance; /* scale; 0: without a second pass */
+  int guided;      /* leading channels that are guided */
   int32_t after[8];
   int32_t offset, not_clean, scaled; /* of the process */
 } trajectory;
 
-/* The stand-in for the network: eps and v of element i, j of channel c, for label y at timestep t. */
+/* A stand-in for the network: eps and v of element i, j of channel c, for label y at timestep t. */
 static double mock_eps(double x, double t, int c, int i, int j, int y) {
   return tanh(t / 300) * x + 0.25 * sin(0.013 * t + 0.5 * i - 0.25 * j + 0.4 * c + 0.8 * x) +
          0.03 * cos(0.9 * y + 0.3 * i + x);
@@ -60,8 +61,8 @@ static double relative_l2(const float *got, const double *wanted) {
   return sqrt(difference / size);
 }
 
-/* Whether step k reads noise: the last of the official code does not; of diffusers' DDPM the one at timestep 0, of its
- * DDIM the one after which nothing is left. */
+/* Whether step k reads noise. The official code reads none at the last step; diffusers' DDPM none at timestep 0, and
+ * its DDIM none at the step after which no noise is left. */
 static int32_t run_noisy(const trajectory *run, int32_t k) {
   const int32_t last = k + 1 == run->steps;
   if (run->sampler == DIT_SAMPLER_DPMPP) return 0;
@@ -69,19 +70,20 @@ static int32_t run_noisy(const trajectory *run, int32_t k) {
   return dit__timesteps_diffusers(run->spacing) ? rows[k].timestep > 0 : !last;
 }
 
-/* Runs all steps; the largest relative error at the states that `wanted` holds (NULL: none), the last state in x. */
+/* Runs all steps from x to the last state, in place, and returns the largest relative error at the recorded states.
+ * wanted may be NULL. */
 static double run_trajectory(const trajectory *run, const float *noise, const double *wanted, float *x) {
   float eps[NUMBERS], v[NUMBERS];
   double largest = 0;
   float clean[NUMBERS];
-  int state = 1; /* 0 is the start */
+  int state = 1; /* state 0 is the start */
   dit__diffusion process = dit__diffusion_default;
   process.offset = run->offset;
   process.set_alpha_to_one = !run->not_clean;
   if (run->scaled) process.scaled = 1, process.beta_start = 0.00085, process.beta_end = 0.012;
   int32_t steps = dit__schedule(&process, run->steps, run->spacing, run->sampler, run->eta, DIT__MAX_STEPS, rows, NULL);
   CHECK(steps == run->steps, "%s: %d steps", run->name, (int)steps);
-  for (int i = 0; i < NUMBERS; i++) clean[i] = (float)NAN; /* nobody may read it at the first step */
+  for (int i = 0; i < NUMBERS; i++) clean[i] = (float)NAN; /* the first step must not read it */
   dit__solver_step step = {.rows = rows,
                            .steps = steps,
                            .sampler = run->sampler,
@@ -195,7 +197,7 @@ static void test_trajectories(const float *start, const float *noise) {
   printf("  trajectories: largest relative L2 error %.2g (%s)\n", largest, where);
 }
 
-/* DDIM with eta 1 is DDPM with the small fixed variance (Song et al. 2020), here on the same noise. */
+/* With the same noise, DDIM with eta 1 is DDPM with the small fixed variance (Song et al. 2020). */
 static void test_ddim_is_ddpm(const float *start, const float *noise) {
   for (int32_t clip = DIT_CLIP_OFF; clip <= DIT_CLIP_ON; clip++) {
     trajectory ddpm = {"DDPM", 50, 1, 1, DIT_VARIANCE_FIXED_SMALL, clip, 0, 0, 0, AFTER_50, 0, 0, 0}, ddim = ddpm;
@@ -214,9 +216,9 @@ static void test_ddim_is_ddpm(const float *start, const float *noise) {
   }
 }
 
-/* ---- single steps ---- */
+/* ---- Single steps ---- */
 
-/* One step is a process of its own: x0 is the answer, whatever the sampler and variance. */
+/* A schedule of one step goes straight to x0, whatever the sampler and variance. */
 static void test_single_step(const float *start) {
   for (int32_t sampler = DIT_SAMPLER_DDPM; dit_sampler_name(sampler); sampler++) {
     for (int32_t variance = DIT_VARIANCE_LEARNED_RANGE; dit_variance_name(variance); variance++) {
@@ -237,14 +239,14 @@ static void test_single_step(const float *start) {
   }
 }
 
-/* Numbers that are none, and too large ones, pass through; their neighbours are not touched. */
+/* NaN, infinities and very large numbers pass through, and do not change the other numbers. */
 static void test_not_finite(void) {
   float bad[5] = {(float)NAN, (float)INFINITY, -(float)INFINITY, 3e38f, 0.25f};
   float held[5] = {0, 0, 0, 0, 0};
   dit__schedule(&dit__diffusion_default, 50, DIT_SPACING_EVEN, DIT_SAMPLER_DDPM, 1, DIT__MAX_STEPS, rows, NULL);
   for (int32_t sampler = DIT_SAMPLER_DDPM; dit_sampler_name(sampler); sampler++) {
     for (int32_t clip = 1; clip <= 2; clip++) {
-      for (int which = 0; which < 4; which++) { /* which of the inputs is bad */
+      for (int which = 0; which < 4; which++) { /* the input that is bad */
         float in[4][5], clean[4][5];
         for (int k = 0; k < 20; k++)
           in[k / 5][k % 5] = k / 5 == which ? bad[k % 5] : 0.25f, clean[k / 5][k % 5] = 0.25f;
@@ -259,7 +261,7 @@ static void test_not_finite(void) {
         for (int k = 0; k < 5; k++) held[k] = 0;
         dit__solver_take(&step, 5, clean[0], clean[1], clean[2], clean[3], held);
         CHECK(in[0][4] == clean[0][4], "input %d: a neighbour became %g", which, (double)in[0][4]);
-        /* DDIM has no use for v, DPM-Solver++ none for noise either. */
+        /* DDIM does not read v, and DPM-Solver++ neither v nor noise. */
         int ignored = (which == 2 && sampler != DIT_SAMPLER_DDPM) || (which == 3 && sampler == DIT_SAMPLER_DPMPP);
         CHECK(ignored || in[0][0] != in[0][0], "input %d: NaN became %g", which, (double)in[0][0]);
       }
@@ -267,7 +269,7 @@ static void test_not_finite(void) {
   }
 }
 
-/* One step from `first` on is of the first order, which is DDIM's (Lu et al. 2022, section 4.1). */
+/* The step at `first` is of order 1, which is DDIM's (Lu et al. 2022, section 4.1). */
 static void test_first_order(const float *start) {
   float x[NUMBERS], other[NUMBERS], eps[NUMBERS], clean[NUMBERS];
   dit__schedule(&dit__diffusion_default, 20, DIT_SPACING_LINSPACE, DIT_SAMPLER_DPMPP, 0, DIT__MAX_STEPS, rows, NULL);

@@ -1,7 +1,8 @@
-/* Schedules against tables made by another program in double (tests/golden).
- * Fails if a timestep differs at all, or a number of a schedule by 1e-12 of itself; if a specification that must be
- * refused is taken, or one of the 1000 numbers of steps does not work; or if the caller's rounding mode reaches the
- * numbers. */
+/* Schedules, compared with tables that another program made in double (tests/golden).
+ *
+ * The test fails if a timestep differs, or a coefficient by more than a relative 1e-12; if a request that must be
+ * refused is accepted, or one of 1 to 1000 steps does not work; or if the caller's rounding mode changes the numbers.
+ */
 #include <fenv.h>
 #include <math.h>
 #include <stdint.h>
@@ -15,9 +16,9 @@ enum { CLASSES = 2, CHANNELS = 4, ROWS = 4, COLUMNS = 5, NUMBERS = CLASSES * CHA
 
 static dit_schedule_row rows[DIT__MAX_STEPS], more[DIT__MAX_STEPS];
 
-/* ---- schedules ---- */
+/* ---- Schedules ---- */
 
-/* The largest relative error of one column of `rows` against a table whose index 0 is the last step. */
+/* The largest relative error of one column of `rows`, compared with a table whose index 0 is the last step. */
 static double compare_table(const char *schedule, const char *table, size_t offset, int32_t steps) {
   char name[128], path[512];
   npy_shape shape = {0};
@@ -76,7 +77,7 @@ static double compare_schedule(const dit__diffusion *process, const char *prefix
   }
   compare_timesteps(name, steps);
   for (size_t k = 0; k < sizeof tables / sizeof *tables; k++) {
-    if (steps == 1 && k == 5) continue; /* the official table is empty; ours is tested below */
+    if (steps == 1 && k == 5) continue; /* the official table is empty */
     largest = fmax(largest, compare_table(name, tables[k].name, tables[k].offset, steps));
   }
   for (int32_t i = 0; i < steps; i++) {
@@ -89,7 +90,7 @@ static double compare_schedule(const dit__diffusion *process, const char *prefix
 static void test_tables(void) {
   static const int32_t even[] = {1, 2, 3, 10, 20, 50, 100, 250, 1000}, strides[] = {10, 25, 50, 100, 250};
   double largest = 0;
-  const dit__diffusion short_one = {/* as the official rule has it */
+  const dit__diffusion short_one = {/* as the official rule scales them */
                                     .timesteps = 300,
                                     .beta_start = 0.0001 * 1000 / 300,
                                     .beta_end = 0.02 * 1000 / 300,
@@ -101,7 +102,7 @@ static void test_tables(void) {
   printf("  schedules: largest relative error %.2g\n", largest);
 }
 
-/* What holds for a schedule of any length. */
+/* Checks what holds for a schedule of any length. */
 static void check_any(int32_t steps, int32_t spacing) {
   int32_t count =
               dit__schedule(&dit__diffusion_default, steps, spacing, DIT_SAMPLER_DDIM, 1, DIT__MAX_STEPS, rows, NULL),
@@ -126,7 +127,7 @@ static void test_every_length(void) {
   int32_t strides = 0;
   for (int32_t steps = 1; steps <= 1000; steps++) {
     check_any(steps, DIT_SPACING_EVEN);
-    int32_t whole = 0; /* is there a stride? counted, not computed */
+    int32_t whole = 0; /* whether a stride exists, found by counting */
     for (int32_t stride = 1; stride < 1000; stride++) {
       int32_t kept = 0;
       for (int32_t t = 0; t < 1000; t += stride) kept++;
@@ -145,10 +146,10 @@ static void test_every_length(void) {
   }
   CHECK(dit__timesteps_default(&dit__diffusion_default, 50, DIT_SPACING_EVEN, DIT_SAMPLER_DDIM) == DIT_SPACING_EVEN,
         "a choice was overruled");
-  printf("  1000 even schedules, %d with a whole stride\n", (int)strides);
+  printf("  1000 even schedules, %d with an integer stride\n", (int)strides);
 }
 
-/* FNV-1a over the timesteps of all schedules of a spacing, upwards, two bytes each, the low one first. */
+/* FNV-1a over the timesteps of all schedules of a spacing, in ascending order, two bytes each, the low one first. */
 static uint64_t hash_timesteps(int32_t spacing, int32_t sampler) {
   uint64_t hash = 0xCBF29CE484222325u;
   for (int32_t steps = 1; steps <= 1000; steps++) {
@@ -202,7 +203,7 @@ static void compare_list(const char *name, int32_t steps, int32_t spacing, int32
   free(wanted);
 }
 
-/* diffusers' lists, the offset included. */
+/* The lists of diffusers' schedulers, with and without an offset. */
 static void test_lists_of_diffusers(void) {
   static const int32_t steps[] = {10, 20, 50, 250};
   for (int i = 0; i < 4; i++) {
@@ -263,7 +264,7 @@ static void test_refused(void) {
 
 /* ---- dit_schedule ---- */
 
-/* dit_params of a caller with members this library does not know. */
+/* dit_params of a caller whose version has members that this library lacks. */
 typedef struct later_params {
   dit_params known;
   int64_t unknown;
@@ -297,7 +298,7 @@ static void test_public(void) {
   CHECK(strstr(error.message, "struct_size") != NULL && count == -7, "message \"%s\", count %d", error.message,
         (int)count);
 
-  /* An older caller's struct ends before `steps`; a newer one's must be zero behind ours. */
+  /* An older caller's struct ends before `steps`; a newer caller's must be zero behind the end of ours. */
   dit_params old = {.struct_size = offsetof(dit_params, steps), .steps = 10};
   CHECK(dit_schedule(&old, 0, NULL, &count, NULL) == DIT_OK && count == 250, "an older struct: %d rows", (int)count);
   later_params later;
@@ -309,7 +310,7 @@ static void test_public(void) {
   CHECK(dit_schedule(&later.known, 0, NULL, &count, NULL) == DIT_ERROR_UNSUPPORTED, "an unknown member is set");
 }
 
-/* A caller that rounds upwards gets the same numbers, and his rounding back. */
+/* A caller that rounds upwards gets the same numbers, and keeps its rounding mode. */
 static void test_rounding(void) {
   dit_params params = {.struct_size = sizeof params, .steps = 250, .eta = 0.3f};
   int32_t count;
@@ -321,7 +322,8 @@ static void test_rounding(void) {
   dit_status status = dit_schedule(&params, 1000, more, &count, NULL);
   int mode = fegetround();
   fesetround(FE_TONEAREST);
-  CHECK(status == DIT_OK && memcmp(rows, more, 250 * sizeof *rows) == 0, "the caller's rounding reached the schedule");
+  CHECK(status == DIT_OK && memcmp(rows, more, 250 * sizeof *rows) == 0,
+        "the caller's rounding mode changed the schedule");
   CHECK(mode == FE_UPWARD, "dit_schedule left rounding mode %d", mode);
 }
 

@@ -17,7 +17,7 @@ static float latent[IN], right[OUT], got[OUT];
 static dit_status pass(const dit_model *model, float *out) {
   static const float t[SAMPLES] = {999, 700, 500, 300, 200, 100, 50, 20, 0};
   static const int32_t classes[SAMPLES] = {0, 1, 2, 3, 4, 5, 6, 7, -1};
-  return dit_denoise(model, SAMPLES, SIDE, SIDE, latent, t, classes, out, NULL);
+  return dit_forward(model, SAMPLES, SIDE, SIDE, latent, t, classes, out, NULL);
 }
 
 static void forget(dit__matrix *matrix) {

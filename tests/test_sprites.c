@@ -57,9 +57,9 @@ static void test_pass(const dit_model *model) {
     classes[1][i] = (int32_t)y[i] == 16 ? -1 : (int32_t)y[i];
   }
   for (int i = 0; i < 2; i++)
-    CHECK(dit_denoise(model, COUNT, 8, 8, x, t, classes[i], out[i], &error) == DIT_OK, "dit_denoise: %s",
+    CHECK(dit_forward(model, COUNT, 8, 8, x, t, classes[i], out[i], &error) == DIT_OK, "dit_forward: %s",
           error.message);
-  compare("dit_denoise", out[0], truth, COUNT * 2 * LATENT, MARK_TRANSFORMER);
+  compare("dit_forward", out[0], truth, COUNT * 2 * LATENT, MARK_TRANSFORMER);
   CHECK(!memcmp(out[0], out[1], sizeof out[0]), "class 16 and class -1 differ");
   free(x);
   free(t);

@@ -24,6 +24,15 @@ if have tmux && tmux -L "dit$$" -f /dev/null new-session -d -x 80 -y 24 -s t "en
       sleep 0.1
     done
   }
+  # wait_for_change FILE: until the screen is not the file, 15 s at most.
+  wait_for_change() {
+    tries=0
+    until screen && differ "$1" screen; do
+      tries=$((tries + 1))
+      [ "$tries" -lt 150 ] || return 1
+      sleep 0.1
+    done
+  }
   # type COMMAND: clears the screen and runs it; "end STATUS" appears behind it.
   type() { mux send-keys -t t "clear; $*; echo end \$?" Enter; }
 
@@ -48,9 +57,7 @@ if have tmux && tmux -L "dit$$" -f /dev/null new-session -d -x 80 -y 24 -s t "en
   screen
   check "--preview: 16 lines of picture" [ "$(grep -n '^step' screen | cut -d: -f1)" = 17 ]
   cp screen early
-  sleep 0.7
-  screen
-  check "--preview: redrawn in place" differ early screen
+  check "--preview: redrawn in place" wait_for_change early
   check "--preview: still one progress line" [ "$(grep -c '^step' screen)" -le 1 ]
   [ "${1:-}" != keep ] || { wait_for '^step [1-9][0-9][0-9]' && sed 's/ *$//' screen >"$root/docs/terminal.txt"; }
   mux send-keys -t t C-c
@@ -82,11 +89,11 @@ else
   skip "no tmux: dit is not seen in a real terminal"
 fi
 
-if have python3 && python3 -c 'import pty, zlib' 2>/dev/null; then
+if [ -n "$python" ] && "$python" -c 'import pty, zlib' 2>/dev/null; then
   "$dit" -q -c potion,key -n 2 -s 4 -o sheet.png
   for kind in kitty iterm sixel; do
     check "--show: what $kind gets is the picture" env PYTHONPATH="$root/tests" PYTHONDONTWRITEBYTECODE=1 \
-      python3 "$root/tests/terminal.py" $kind sheet.png "$dit" -q -c potion,key -n 2 -s 4 --show -o other.png
+      "$python" "$root/tests/terminal.py" $kind sheet.png "$dit" -q -c potion,key -n 2 -s 4 --show -o other.png
   done
 else
   skip "no python3 with pty and zlib: what other terminals get is not decoded"

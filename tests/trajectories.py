@@ -281,7 +281,7 @@ def check_sizes(path, model, network, file):
         times = np.linspace(0, 999, count).astype(np.float32)
         labels = np.arange(count, dtype=np.int32) % (network.config.classes + 1)
         out = np.empty((count, network.config.out_channels, height, width), np.float32)
-        call("dit_denoise", model, count, height, width, pointer(x), pointer(times), pointer(labels), pointer(out))
+        call("dit_forward", model, count, height, width, pointer(x), pointer(times), pointer(labels), pointer(out))
         ask = lambda: [dit.forward(network.config, network.weights, x, times, labels, torch.float64, network.flavour).numpy()]
         compare(["%d latents of %d x %d" % (count, height, width)], [out], ask, 1e-5)
 

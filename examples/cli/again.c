@@ -22,7 +22,8 @@ static int check_options(const again *a, const cli_options *o) {
 int again_read(again *a, cli_options *o) {
   memset(a, 0, sizeof *a);
   a->path = o->again;
-  int status = png_read(o->again, &a->file);
+  int status = png_open(o->again, &a->file);
+  if (status == EXIT_OK) status = png_read_texts(o->again, &a->file);
   if (status == EXIT_OK) status = texts_read(o->again, &a->file, &a->original);
   if (status == EXIT_OK) status = check_options(a, o);
   if (status != EXIT_OK) return again_free(a), status;
@@ -69,10 +70,16 @@ int again_check_inputs(const again *a, uint64_t init_image_hash, uint64_t mask_h
   return status;
 }
 
+int again_check_size(again *a, int32_t width, int32_t height) {
+  if (a->file.width == (uint32_t)width && a->file.height == (uint32_t)height) return png_decode(a->path, &a->file);
+  return fail(EXIT_DIFFERS, "%s: has %u x %u pixels, but its text gives %d x %d; the file was changed", a->path,
+              a->file.width, a->file.height, width, height);
+}
+
 int again_check_pixels(const again *a, const sheet *made) {
   const sheet *old = &a->file.picture;
+  int same = 1;
   size_t area = (size_t)made->width * (size_t)made->height, channels = (size_t)made->channels;
-  int same = old->width == made->width && old->height == made->height;
   for (size_t i = 0; i < area && same; i++) {
     same = memcmp(old->pixels + 4 * i, made->pixels + channels * i, channels) == 0;
     if (channels == 3) same &= old->pixels[4 * i + 3] == 255;

@@ -25,16 +25,17 @@ static int read_one(const char *option, const char *path, int32_t count, int32_t
                     int32_t channels, uint8_t **out, uint64_t *hash) {
   png_file file;
   size_t area = (size_t)width * (size_t)height, size = area * (size_t)channels;
-  int status = png_read(path, &file);
+  int status = png_open(path, &file);
   if (status != EXIT_OK) return status;
-  if (file.picture.width != width || file.picture.height != height) {
+  if (file.width != (uint32_t)width || file.height != (uint32_t)height) {
     status = fail(EXIT_USAGE,
-                  "%s %s: has %d x %d pixels, but the pictures to make have %d x %d; resize it, or set --width and "
+                  "%s %s: has %u x %u pixels, but the pictures to make have %d x %d; resize it, or set --width and "
                   "--height",
-                  option, path, file.picture.width, file.picture.height, width, height);
-  } else if (size <= SIZE_MAX / (size_t)count) {
-    *out = (uint8_t *)malloc(size * (size_t)count);
+                  option, path, file.width, file.height, width, height);
+  } else {
+    status = png_decode(path, &file);
   }
+  if (status == EXIT_OK && size <= SIZE_MAX / (size_t)count) *out = (uint8_t *)malloc(size * (size_t)count);
   if (*out) {
     convert(file.picture.pixels, area, channels, *out);
     for (int32_t i = 1; i < count; i++) memcpy(*out + (size_t)i * size, *out, size);

@@ -1,5 +1,8 @@
 /* Ctrl-C and other signals that end a program. A signal handler gets no pointer, so it needs the two variables below,
  * the only global ones of the program. */
+#if !defined(_WIN32) && !defined(_POSIX_C_SOURCE)
+#define _POSIX_C_SOURCE 200809L /* sigaction */
+#endif
 #include "interrupt.h"
 
 #include <signal.h>
@@ -9,15 +12,24 @@ static volatile sig_atomic_t caught; /* the number of the signal; 0: none */
 static dit_job *volatile watched;
 
 static void handle(int number) {
-  signal(number, handle); /* some systems reset the handler */
+#ifdef _WIN32
+  signal(number, handle); /* Windows resets the handler */
+#endif
   caught = number;
   dit_job *job = watched;
   if (job) dit_job_cancel(job);
 }
 
-/* A signal that was ignored when the program started, as under nohup, stays ignored. */
+/* A signal that was ignored when the program started, as under nohup, stays ignored. Calls that wait, such as opening or
+ * reading a pipe, are not restarted after a signal, so that the program can end. */
 static void catch_signal(int number) {
+#ifdef _WIN32
   if (signal(number, handle) == SIG_IGN) signal(number, SIG_IGN);
+#else
+  struct sigaction action = {.sa_handler = handle}, before;
+  sigemptyset(&action.sa_mask);
+  if (sigaction(number, NULL, &before) == 0 && before.sa_handler != SIG_IGN) sigaction(number, &action, NULL);
+#endif
 }
 
 void interrupt_install(void) {

@@ -26,7 +26,7 @@ static int report_model(const dit_model *model, const dit_info *info, const cli_
   return EXIT_OK;
 }
 
-static int use_model(const dit_model *model, const cli_options *options, const again *again, double open_seconds) {
+static int use_model(const dit_model *model, const cli_options *options, again *again, double open_seconds) {
   dit_info info = {.struct_size = sizeof info};
   dit_model_info(model, &info);
   if (options->action != ACTION_MAKE) return report_model(model, &info, options);
@@ -38,7 +38,7 @@ static int use_model(const dit_model *model, const cli_options *options, const a
   return make_pictures(model, &info, options, again, open_seconds);
 }
 
-static int open_and_use(const cli_options *options, const again *again) {
+static int open_and_use(const cli_options *options, again *again) {
   dit_model *model = NULL;
   dit_error error = {0};
   double started = clock_seconds();
@@ -53,7 +53,7 @@ static int open_and_use(const cli_options *options, const again *again) {
   return status;
 }
 
-static int with_pool(cli_options *options, const again *again) {
+static int with_pool(cli_options *options, again *again) {
   if (!options->run.threads) options->run.threads = pool_processors();
   pool *p = pool_open(options->run.threads);
   if (p) options->run.user = p, options->run.parallel_for = pool_run;

@@ -7,6 +7,7 @@
 #include "describe.h"
 #include "interrupt.h"
 #include "json.h"
+#include "limits.h"
 #include "message.h"
 #include "output.h"
 #include "pattern.h"
@@ -20,12 +21,13 @@
 
 /* Microseconds between looks at signals and the progress, and between steps that a preview shows. */
 enum { SLICE_MICROSECONDS = 100000, PREVIEW_MICROSECONDS = 2000, MAX_PROFILE = 64 };
+enum { PROBE_SECONDS = 3 }; /* of work, after which it is known how long the rest takes */
 
 typedef struct making {
   const dit_model *model;
   const dit_info *info;
   const cli_options *options;
-  const again *again; /* NULL without --again */
+  again *again; /* NULL without --again */
   setup setup;
   int32_t columns, rows; /* of the sheet, in pictures */
   char **names;          /* [count]: with a pattern, the file of each picture; else NULL */
@@ -40,20 +42,26 @@ typedef struct making {
 
 /* ---- Output ---- */
 
+/* Makes the empty sheet. */
+static int lay_out(making *m) {
+  const cli_options *o = m->options;
+  const dit_params *p = &m->setup.params;
+  const int grid = o->program != PYTORCH_NONE, single = strchr(o->output, '%') != NULL;
+  const int32_t gap = grid && p->count > 1 && !single ? PYTORCH_GAP : 0;
+  m->columns = !grid ? m->setup.columns : p->count < PYTORCH_COLUMNS ? p->count : PYTORCH_COLUMNS;
+  m->rows = (p->count + m->columns - 1) / m->columns;
+  int status = sheet_create(&m->sheet, single ? 1 : m->columns, single ? 1 : m->rows, p->width, p->height,
+                            m->info->image_channels, o->scale, gap);
+  if (status != EXIT_OK || !m->again) return status;
+  return again_check_size(m->again, m->sheet.width, m->sheet.height);
+}
+
 static int prepare_output(making *m) {
   const cli_options *o = m->options;
   const dit_params *p = &m->setup.params;
-  int status = EXIT_OK, grid = o->program != PYTORCH_NONE;
-  m->columns = !grid ? m->setup.columns : p->count < PYTORCH_COLUMNS ? p->count : PYTORCH_COLUMNS;
-  m->rows = (p->count + m->columns - 1) / m->columns;
-  if (strchr(o->output, '%')) {
+  int status = EXIT_OK;
+  if (strchr(o->output, '%'))
     status = pattern_expand(o->output, m->model, p->count, m->setup.picture_classes, m->setup.picture_seeds, &m->names);
-    if (status == EXIT_OK)
-      status = sheet_create(&m->sheet, 1, 1, p->width, p->height, m->info->image_channels, o->scale, 0);
-  } else {
-    int32_t gap = grid && p->count > 1 ? PYTORCH_GAP : 0;
-    status = sheet_create(&m->sheet, m->columns, m->rows, p->width, p->height, m->info->image_channels, o->scale, gap);
-  }
   if (status == EXIT_OK) status = output_check(m->names ? m->names[0] : o->output);
   if (status != EXIT_OK) return status;
   m->pixels = (uint8_t *)malloc((size_t)p->width * (size_t)p->height * (size_t)m->sheet.channels);
@@ -163,7 +171,7 @@ static int advance(making *m, dit_job *job, progress *shown) {
   const int64_t microseconds = m->preview.shown ? PREVIEW_MICROSECONDS : SLICE_MICROSECONDS;
   dit_error error = {0};
   dit_status state = DIT_MORE;
-  int status = EXIT_OK;
+  int status = EXIT_OK, checked = 0;
   while (state == DIT_MORE && status == EXIT_OK) {
     dit_progress now = {.struct_size = sizeof now};
     state = dit_job_advance(job, microseconds, &error);
@@ -174,6 +182,10 @@ static int advance(making *m, dit_job *job, progress *shown) {
     }
     if (state >= 0) preview_update(&m->preview, job, m->saved, now.step);
     progress_show(shown, &now);
+    if (status == EXIT_OK && state == DIT_MORE && !checked && clock_seconds() - shown->started > PROBE_SECONDS) {
+      checked = 1;
+      status = limits_check_time(m->options->allow_long, now.microseconds_left, m->again ? 1 : m->setup.params.count);
+    }
   }
   if (state < 0 && state != DIT_CANCELLED) return fail(EXIT_FAILED, "%s", error.message);
   return status != EXIT_OK ? status : interrupt_status();
@@ -210,10 +222,12 @@ static int make_prepared(making *m) {
   return fail(status, "stopped; %d file%s written", files, files == 1 ? " was" : "s were");
 }
 
-int make_pictures(const dit_model *model, const dit_info *info, const cli_options *options, const again *again,
+int make_pictures(const dit_model *model, const dit_info *info, const cli_options *options, again *again,
                   double open_seconds) {
   making m = {.model = model, .info = info, .options = options, .again = again, .open_seconds = open_seconds};
-  int status = setup_job(&m.setup, model, info, options, again);
+  int status = setup_params(&m.setup, model, info, options, again);
+  if (status == EXIT_OK) status = lay_out(&m);
+  if (status == EXIT_OK) status = setup_job(&m.setup, model, info, options, again);
   if (status == EXIT_OK) status = options->memory ? report_memory(&m) : make_prepared(&m);
   pattern_free(m.names, m.setup.params.count);
   setup_free(&m.setup);

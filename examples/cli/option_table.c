@@ -61,6 +61,7 @@ const option_row option_table[OPTIONS] = {
     [OPTION_MEMORY] = FLAG(0, "memory", TOPIC_RUNNING, 0, "print the memory that this job needs, and exit"),
     [OPTION_MEMORY_LIMIT] =
         OPTION(0, "memory-limit", "MB", TOPIC_RUNNING, 0, "use at most this much: slower, the same pictures"),
+    [OPTION_LONG] = FLAG(0, "long", TOPIC_RUNNING, 0, "go ahead even if a picture takes more than an hour"),
     [OPTION_PROFILE] = FLAG(0, "profile", TOPIC_RUNNING, 0, "print where the time went"),
     [OPTION_THREADS] = OPTION(0, "threads", "N", TOPIC_RUNNING, 0, "threads (default: one per processor)"),
     [OPTION_ISA] = ENUM("isa", dit_isa_name, TOPIC_RUNNING, 0, "instruction set (default: the best)"),

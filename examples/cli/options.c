@@ -85,6 +85,7 @@ static int set_option(cli_options *o, int id, const char *option, const char *va
     case OPTION_SHOW: o->show = 1; return EXIT_OK;
     case OPTION_PREVIEW: o->preview = 1; return EXIT_OK;
     case OPTION_JSON: o->json = 1; return EXIT_OK;
+    case OPTION_LONG: o->allow_long = 1; return EXIT_OK;
     case OPTION_MEMORY: o->memory = 1; return EXIT_OK;
     case OPTION_MEMORY_LIMIT: return parse_megabytes(option, value, &o->run.memory_limit);
     case OPTION_PROFILE: o->profile = 1; return EXIT_OK;

@@ -20,7 +20,7 @@ typedef struct cli_options {
   const char *mix; /* its first mix_length bytes name class B */
   size_t mix_length;
   const char *topic; /* of the help */
-  int show, preview, json, memory, profile, fast;
+  int show, preview, json, memory, profile, fast, allow_long;
   int program;   /* PYTORCH_*: --reference or --diffusers */
   int32_t count; /* pictures of each class */
   int32_t scale;

@@ -8,10 +8,14 @@
 
 #include "lodepng/lodepng.h"
 #include "message.h"
+#include "png_memory.h"
 
-/* Limits of files that are read: pixels along one side, bytes of a text, number of texts, bytes. */
+/* Limits of files that are read: pixels along one side; bytes of a text, texts; bytes of LodePNG's memory beside what the
+ * pixels and the file's own size account for. */
 enum { MAX_SIDE = 1 << 20, MAX_TEXT = 1 << 20, MAX_TEXT_COUNT = 1000 };
-static const size_t MAX_FILE = (size_t)1 << 30, MAX_PIXEL_BYTES = (size_t)1 << 31;
+enum { MAX_HEADER_BYTES = 16 << 20, MAX_TEXT_BYTES = 48 << 20 };
+enum { TOO_MANY_TEXTS = -2 }; /* beside PNG_MEMORY_FAILED and LodePNG's errors, which are positive */
+static const size_t MAX_FILE = (size_t)1 << 30;
 
 /* A text chunk tEXt is in Latin-1 and an iTXt in UTF-8, which agree on printable ASCII. */
 static int is_ascii(const char *text) {
@@ -30,21 +34,42 @@ static unsigned add_texts(LodePNGInfo *info, const png_text *texts, int count) {
   return error;
 }
 
-int png_encode(const sheet *picture, const png_text *texts, int text_count, unsigned char **bytes, size_t *size) {
+/* What encoding and decoding work on, for png_memory_run. */
+typedef struct png_work {
   LodePNGState state;
-  lodepng_state_init(&state);
-  LodePNGColorType type = picture->channels == 4 ? LCT_RGBA : LCT_RGB;
-  state.encoder.auto_convert = 0; /* no palettes, so that all files of a model have one layout */
-  state.encoder.text_compression = 0;
-  state.info_raw.colortype = type;
-  state.info_png.color.colortype = type;
-  *bytes = NULL;
-  unsigned error = add_texts(&state.info_png, texts, text_count);
-  if (!error) {
-    error = lodepng_encode(bytes, size, picture->pixels, (unsigned)picture->width, (unsigned)picture->height, &state);
-  }
-  lodepng_state_cleanup(&state);
-  return error ? fail(EXIT_FAILED, "cannot encode the PNG: %s", lodepng_error_text(error)) : EXIT_OK;
+  const sheet *picture;
+  const png_text *texts;
+  int text_count;
+  png_file *file;
+  unsigned char *out;
+  unsigned width, height;
+  size_t size;
+} png_work;
+
+/* Returns an error of LodePNG, or 0. */
+static int encode_work(void *context) {
+  png_work *w = (png_work *)context;
+  LodePNGColorType type = w->picture->channels == 4 ? LCT_RGBA : LCT_RGB;
+  lodepng_state_init(&w->state);
+  w->state.encoder.auto_convert = 0; /* no palettes, so that all files of a model have one layout */
+  w->state.encoder.text_compression = 0;
+  w->state.info_raw.colortype = type;
+  w->state.info_png.color.colortype = type;
+  unsigned error = add_texts(&w->state.info_png, w->texts, w->text_count);
+  if (error) return (int)error;
+  return (int)lodepng_encode(&w->out, &w->size, w->picture->pixels, (unsigned)w->picture->width,
+                             (unsigned)w->picture->height, &w->state);
+}
+
+int png_encode(const sheet *picture, const png_text *texts, int text_count, unsigned char **bytes, size_t *size) {
+  png_work work = {.picture = picture, .texts = texts, .text_count = text_count};
+  int error = png_memory_run(SIZE_MAX, encode_work, &work);
+  *bytes = error ? NULL : (unsigned char *)malloc(work.size);
+  if (*bytes) memcpy(*bytes, work.out, *size = work.size);
+  png_memory_end();
+  if (*bytes) return EXIT_OK;
+  return fail(EXIT_FAILED, "cannot encode the PNG: %s",
+              error > 0 ? lodepng_error_text((unsigned)error) : "out of memory");
 }
 
 /* Returns the contents of a file, which the caller frees, or NULL after a message. */
@@ -78,12 +103,85 @@ static char *copy_text(const char *text) {
   return copy ? strcpy(copy, text) : NULL;
 }
 
+static int fail_to_decode(const char *path, int error) {
+  if (error == PNG_MEMORY_FAILED)
+    return fail(EXIT_FAILED, "%s: out of memory, or more than such a file should take", path);
+  return fail(EXIT_FAILED, "%s: not a PNG file, or a damaged one: %s", path, lodepng_error_text((unsigned)error));
+}
+
+/* ---- Reading ---- */
+
+static int inspect_work(void *context) {
+  png_work *w = (png_work *)context;
+  lodepng_state_init(&w->state);
+  return (int)lodepng_inspect(&w->width, &w->height, &w->state, w->file->bytes, w->file->size);
+}
+
+int png_open(const char *path, png_file *file) {
+  png_work work = {.file = file};
+  memset(file, 0, sizeof *file);
+  file->bytes = read_file(path, &file->size);
+  if (!file->bytes) return EXIT_FAILED;
+  int error = png_memory_run(MAX_HEADER_BYTES, inspect_work, &work);
+  png_memory_end();
+  file->width = work.width;
+  file->height = work.height;
+  int status = error ? fail_to_decode(path, error) : EXIT_OK;
+  if (status == EXIT_OK && (work.width > MAX_SIDE || work.height > MAX_SIDE))
+    status = fail(EXIT_FAILED, "%s: a picture of %u x %u pixels is too large", path, work.width, work.height);
+  if (status != EXIT_OK) png_free(file);
+  return status;
+}
+
+static int decode_work(void *context) {
+  png_work *w = (png_work *)context;
+  lodepng_state_init(&w->state);
+  w->state.info_raw.colortype = LCT_RGBA;
+  w->state.decoder.read_text_chunks = 0;
+  /* A row has a filter byte and up to 8 bytes per pixel; interlaced pictures have the rows of seven passes. */
+  w->state.decoder.zlibsettings.max_output_size = ((size_t)w->file->width * 8 + 8) * w->file->height + 64;
+  return (int)lodepng_decode(&w->out, &w->width, &w->height, &w->state, w->file->bytes, w->file->size);
+}
+
+int png_decode(const char *path, png_file *file) {
+  png_work work = {.file = file};
+  const size_t bytes = (size_t)file->width * file->height * 4;
+  /* The rows that are unpacked, of up to 8 bytes a pixel, while they grow; the pixels; and the file's data. */
+  const size_t limit = 4 * file->size + 12 * bytes + MAX_HEADER_BYTES;
+  int error = png_memory_run(limit, decode_work, &work);
+  if (!error) file->picture.pixels = (uint8_t *)malloc(bytes);
+  if (file->picture.pixels) {
+    memcpy(file->picture.pixels, work.out, bytes);
+    file->picture.width = (int32_t)file->width, file->picture.height = (int32_t)file->height;
+    file->picture.channels = 4;
+  }
+  png_memory_end();
+  return file->picture.pixels ? EXIT_OK : fail_to_decode(path, error ? error : PNG_MEMORY_FAILED);
+}
+
+/* Reads chunk after chunk, and stops at the first text too many. */
+static int texts_work(void *context) {
+  png_work *w = (png_work *)context;
+  const unsigned char *bytes = w->file->bytes, *end = bytes + w->file->size;
+  lodepng_state_init(&w->state);
+  w->state.decoder.max_text_size = MAX_TEXT;
+  unsigned error = lodepng_inspect(&w->width, &w->height, &w->state, bytes, w->file->size);
+  for (const unsigned char *chunk = bytes + 8; !error && end - chunk >= 12;) {
+    if (lodepng_chunk_type_equals(chunk, "IEND")) break;
+    const int text = lodepng_chunk_type_equals(chunk, "tEXt") || lodepng_chunk_type_equals(chunk, "zTXt") ||
+                     lodepng_chunk_type_equals(chunk, "iTXt");
+    if (text) error = lodepng_inspect_chunk(&w->state, (size_t)(chunk - bytes), bytes, w->file->size);
+    if (w->state.info_png.text_num + w->state.info_png.itext_num > MAX_TEXT_COUNT) return TOO_MANY_TEXTS;
+    chunk = lodepng_chunk_next_const(chunk, end);
+  }
+  return (int)error;
+}
+
 static int keep_texts(png_file *file, const LodePNGInfo *info) {
-  size_t count = info->text_num < MAX_TEXT_COUNT ? info->text_num : MAX_TEXT_COUNT;
-  file->keys = (char **)calloc(count + 1, sizeof *file->keys);
-  file->values = (char **)calloc(count + 1, sizeof *file->values);
+  file->keys = (char **)calloc(info->text_num + 1, sizeof *file->keys);
+  file->values = (char **)calloc(info->text_num + 1, sizeof *file->values);
   if (!file->keys || !file->values) return 0;
-  for (size_t i = 0; i < count; i++) {
+  for (size_t i = 0; i < info->text_num; i++) {
     if (!is_ascii(info->text_keys[i]) || !is_ascii(info->text_strings[i])) continue;
     int at = file->text_count++;
     file->keys[at] = copy_text(info->text_keys[i]);
@@ -93,41 +191,21 @@ static int keep_texts(png_file *file, const LodePNGInfo *info) {
   return 1;
 }
 
-static int decode(const char *path, const unsigned char *bytes, size_t size, png_file *file) {
-  LodePNGState state;
-  unsigned width = 0, height = 0;
-  lodepng_state_init(&state);
-  state.info_raw.colortype = LCT_RGBA;
-  state.decoder.max_text_size = MAX_TEXT;
-  unsigned error = lodepng_inspect(&width, &height, &state, bytes, size);
-  int large = width > MAX_SIDE || height > MAX_SIDE || (uint64_t)width * height * 4 > MAX_PIXEL_BYTES;
-  /* A row has a filter byte and up to 8 bytes per pixel; interlaced pictures have the rows of seven passes. */
-  state.decoder.zlibsettings.max_output_size = ((size_t)width * 8 + 8) * height + 64;
-  if (!error && !large) error = lodepng_decode(&file->picture.pixels, &width, &height, &state, bytes, size);
-  if (!error && !large) {
-    file->picture.width = (int32_t)width, file->picture.height = (int32_t)height, file->picture.channels = 4;
-    if (!keep_texts(file, &state.info_png)) error = 83; /* out of memory */
-  }
-  lodepng_state_cleanup(&state);
-  if (large) return fail(EXIT_FAILED, "%s: a picture of %u x %u pixels is too large", path, width, height);
-  return error ? fail(EXIT_FAILED, "%s: not a PNG file, or a damaged one: %s", path, lodepng_error_text(error))
-               : EXIT_OK;
-}
-
-int png_read(const char *path, png_file *file) {
-  size_t size;
-  memset(file, 0, sizeof *file);
-  unsigned char *bytes = read_file(path, &size);
-  int status = bytes ? decode(path, bytes, size, file) : EXIT_FAILED;
-  free(bytes);
-  if (status != EXIT_OK) png_free(file);
-  return status;
+int png_read_texts(const char *path, png_file *file) {
+  png_work work = {.file = file};
+  int error = png_memory_run(4 * file->size + MAX_TEXT_BYTES, texts_work, &work);
+  if (!error && !keep_texts(file, &work.state.info_png)) error = PNG_MEMORY_FAILED;
+  png_memory_end();
+  if (error == TOO_MANY_TEXTS)
+    return fail(EXIT_FAILED, "%s: has more than %d texts, so it is not a file of dit", path, MAX_TEXT_COUNT);
+  return error ? fail_to_decode(path, error) : EXIT_OK;
 }
 
 void png_free(png_file *file) {
   for (int i = 0; i < file->text_count; i++) free(file->keys[i]), free(file->values[i]);
   free(file->keys);
   free(file->values);
+  free(file->bytes);
   sheet_free(&file->picture);
   memset(file, 0, sizeof *file);
 }

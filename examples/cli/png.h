@@ -16,13 +16,24 @@ int png_encode(const sheet *picture, const png_text *texts, int text_count, unsi
 
 /* A PNG file that was read; it may come from anybody. */
 typedef struct png_file {
-  sheet picture; /* RGBA */
+  unsigned char *bytes; /* the file itself */
+  size_t size;
+  uint32_t width, height; /* as its header says */
+  sheet picture;          /* RGBA; empty before png_decode */
   int text_count;
-  char **keys, **values; /* [text_count]; only texts in ASCII */
+  char **keys, **values; /* [text_count]; only texts in ASCII; empty before png_read_texts */
 } png_file;
 
-/* Reads a file. Returns EXIT_OK and what png_free frees, or another exit status after a message. */
-int png_read(const char *path, png_file *file);
+/* Reads a file and the size in its header, and nothing else. Returns EXIT_OK and what png_free frees, or another exit
+ * status after a message; the functions below do the same. */
+int png_open(const char *path, png_file *file);
+
+/* Decodes the pixels. The caller has found width and height to be those that he wants: they decide what memory it
+ * takes. */
+int png_decode(const char *path, png_file *file);
+
+int png_read_texts(const char *path, png_file *file);
+
 void png_free(png_file *file);
 
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "hash.h"
+#include "limits.h"
 #include "message.h"
 #include "pytorch.h"
 
@@ -141,7 +142,7 @@ static int fill_record(setup *s, const dit_info *info, const cli_options *o, con
   return EXIT_OK;
 }
 
-int setup_job(setup *s, const dit_model *model, const dit_info *info, const cli_options *o, const again *again) {
+int setup_params(setup *s, const dit_model *model, const dit_info *info, const cli_options *o, const again *again) {
   dit_error error = {0};
   memset(s, 0, sizeof *s);
   int status = choose_classes(s, model, info, o, again);
@@ -152,10 +153,25 @@ int setup_job(setup *s, const dit_model *model, const dit_info *info, const cli_
   if (status == EXIT_OK && o->program && !again) status = pytorch_defaults(o->program, info, &s->params);
   if (status != EXIT_OK) return status;
   dit_status resolved = dit_params_resolve(model, &s->params, &s->params, &error);
-  if (resolved == DIT_OK && o->program && (status = draw_noise(s, info, o, again)) != EXIT_OK) return status;
-  if (resolved == DIT_OK) resolved = dit_job_memory(model, &s->params, &s->memory, &error);
-  if (resolved != DIT_OK) return fail(library_status(resolved), "%s", error.message);
-  return fill_record(s, info, o, again);
+  return resolved == DIT_OK ? EXIT_OK : fail(library_status(resolved), "%s", error.message);
+}
+
+/* Tells what a job with these parameters takes, and whether that may be. */
+static int find_memory(setup *s, const dit_model *model, int allow_long) {
+  dit_error error = {0};
+  dit_status told = dit_job_memory(model, &s->params, &s->memory, &error);
+  if (told != DIT_OK) return fail(library_status(told), "%s", error.message);
+  return limits_check_memory(allow_long, s->memory);
+}
+
+int setup_job(setup *s, const dit_model *model, const dit_info *info, const cli_options *o, const again *again) {
+  const int allow_long = o->allow_long || o->memory;
+  int status = find_memory(s, model, allow_long);
+  if (status == EXIT_OK && o->program) {
+    status = draw_noise(s, info, o, again);
+    if (status == EXIT_OK) status = find_memory(s, model, allow_long); /* the job copies the noise */
+  }
+  return status == EXIT_OK ? fill_record(s, info, o, again) : status;
 }
 
 void setup_free(setup *s) {

@@ -23,8 +23,12 @@ typedef struct setup {
   record made;       /* what the PNG will say; row_classes are those of `classes` */
 } setup;
 
-/* Prepares a job, and finds everything that can be wrong with it before the work begins. `again` is NULL without --again.
- * Returns EXIT_OK, or another exit status after a message; in either case setup_free must be called. */
+/* Finds the parameters of a job, and everything that can be wrong with them. `again` is NULL without --again. Returns
+ * EXIT_OK, or another exit status after a message; in either case setup_free must be called. */
+int setup_params(setup *s, const dit_model *model, const dit_info *info, const cli_options *options,
+                 const again *again);
+
+/* Prepares the rest: what memory the job takes, its noise, and the record of it. */
 int setup_job(setup *s, const dit_model *model, const dit_info *info, const cli_options *options, const again *again);
 void setup_free(setup *s);
 

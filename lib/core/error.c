@@ -5,17 +5,16 @@
 #include <stdio.h>
 
 #include "lib/core/error.h"
+#include "lib/core/utf8.h"
 
 /* Makes a message one line of UTF-8: control characters and malformed bytes become '?'. */
 static void error_clean(char *message) {
-  for (unsigned char *at = (unsigned char *)message; *at;) {
-    const int extra = *at < 0x80 ? 0 : *at < 0xc2 ? -1 : *at < 0xe0 ? 1 : *at < 0xf0 ? 2 : *at < 0xf5 ? 3 : -1;
-    int i = 1;
-    while (i <= extra && (at[i] & 0xc0) == 0x80) i++; /* ends at the terminator */
-    if (extra < 0 || i <= extra || *at < 0x20 || *at == 0x7f)
+  for (char *at = message; *at;) {
+    const size_t size = utf8_size(at, 4);
+    if (size == 0 || (unsigned char)*at < 0x20 || *at == 0x7f)
       *at++ = '?';
     else
-      at += i;
+      at += size;
   }
 }
 

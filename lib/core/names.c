@@ -66,3 +66,11 @@ dit_status dit__check_enum(const char *where, const char *member, dit__enum whic
   }
   return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: %s is %d; it must be one of %s", where, member, (int)value, choices);
 }
+
+void dit__name_list(dit__enum which, char *out, size_t size) {
+  size_t used = 0;
+  *out = 0;
+  for (int32_t value = 0; value < MAX_NAMES && used < size; value++)
+    if (enum_names[which][value])
+      used += (size_t)snprintf(out + used, size - used, "%s%s", used ? "|" : "", enum_names[which][value]);
+}

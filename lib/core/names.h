@@ -30,4 +30,7 @@ int32_t dit__name_find(dit__enum which, const char *name, size_t length);
  * "where: member is value", as in "dit_params: sampler is 9", and lists the values that there are. */
 dit_status dit__check_enum(const char *where, const char *member, dit__enum which, int32_t value, dit_error *error);
 
+/* Writes all names of an enum, in the order of their values: "f32|f16|bf16". */
+void dit__name_list(dit__enum which, char *out, size_t size);
+
 #endif

@@ -84,7 +84,7 @@ static dit_status posix_read(int descriptor, const char *path, const dit_options
 dit_status dit__file_open(const char *path, int32_t load, const dit_options *hooks, dit__file *file, dit_error *error) {
   memset(file, 0, sizeof *file);
   file->load = load;
-  int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+  int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not block before it is refused */
   if (descriptor < 0) return dit__fail(error, DIT_ERROR_IO, "%s: cannot be opened: %s", path, strerror(errno));
   struct stat about;
   dit_status status = DIT_OK;

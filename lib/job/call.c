@@ -9,15 +9,15 @@
 
 /* ---- The transformer ---- */
 
-typedef struct denoise_run {
-  const dit__denoise_call *call;
+typedef struct forward_run {
+  const dit__forward_call *call;
   dit__modulation_request modulation;
   int32_t *modulation_index;
-} denoise_run;
+} forward_run;
 
 /* The modulation of all samples, and then the pass, in one plan. */
-static void denoise_plan(dit__plan *plan, const denoise_run *run) {
-  const dit__denoise_call *call = run->call;
+static void forward_plan(dit__plan *plan, const forward_run *run) {
+  const dit__forward_call *call = run->call;
   const dit__transformer *dit = &call->model->dit;
   const uint64_t size = (uint64_t)dit__modulation_size(dit);
   float *modulation = (float *)dit__plan_alloc(plan, size * (uint64_t)call->count, sizeof(float));
@@ -35,8 +35,8 @@ static void denoise_plan(dit__plan *plan, const denoise_run *run) {
 }
 
 /* Sample i has timestep i, condition i and row i of modulation. */
-static void denoise_fill(const denoise_run *run, double *timesteps, dit__condition *condition) {
-  const dit__denoise_call *call = run->call;
+static void forward_fill(const forward_run *run, double *timesteps, dit__condition *condition) {
+  const dit__forward_call *call = run->call;
   for (int32_t i = 0; i < call->count; i++) {
     timesteps[i] = (double)call->timesteps[i];
     condition[i].a = call->classes && call->classes[i] != DIT_NO_CLASS ? call->classes[i] : call->model->dit.null_class;
@@ -45,13 +45,13 @@ static void denoise_fill(const denoise_run *run, double *timesteps, dit__conditi
   }
 }
 
-dit_status dit__denoise_call_run(const dit__denoise_call *call, dit_error *error) {
-  denoise_run run = {.call = call, .modulation = {.steps = call->count, .conditions = call->count, .paired = 1}};
+dit_status dit__forward_call_run(const dit__forward_call *call, dit_error *error) {
+  forward_run run = {.call = call, .modulation = {.steps = call->count, .conditions = call->count, .paired = 1}};
   dit__engine engine;
   dit__plan plan;
   dit__engine_open(&engine, call->model, 0);
   dit__plan_open(&plan, &engine, NULL, dit__nowhere);
-  denoise_plan(&plan, &run);
+  forward_plan(&plan, &run);
 
   const uint64_t count = (uint64_t)call->count;
   dit__layout layout;
@@ -65,15 +65,15 @@ dit_status dit__denoise_call_run(const dit__denoise_call *call, dit_error *error
                        ? NULL
                        : (uint8_t *)dit__allocate(&call->model->options, layout.size, 64);
   if (!block)
-    return dit__fail(error, DIT_ERROR_MEMORY, "dit_denoise: no memory for %zu bytes of workspace", layout.size);
+    return dit__fail(error, DIT_ERROR_MEMORY, "dit_forward: no memory for %zu bytes of workspace", layout.size);
   double *timesteps = (double *)(void *)(block + times);
   dit__condition *condition = (dit__condition *)(void *)(block + conditions);
   run.modulation.timesteps = timesteps;
   run.modulation.condition = condition;
   run.modulation_index = (int32_t *)(void *)(block + index);
-  denoise_fill(&run, timesteps, condition);
+  forward_fill(&run, timesteps, condition);
   dit__plan_open(&plan, &engine, (dit__op *)(void *)(block + ops), block + workspace);
-  denoise_plan(&plan, &run);
+  forward_plan(&plan, &run);
   while (dit__plan_step(&plan)) continue;
   dit__release(&call->model->options, block, layout.size);
   return DIT_OK;
@@ -137,8 +137,10 @@ dit_status dit__vae_call_run(const dit__vae_call *arguments, dit_error *error) {
     return dit__fail(error, DIT_ERROR_MEMORY, "dit_vae_%scode: no memory for %zu bytes of workspace",
                      call.decode ? "de" : "en", size);
   const ptrdiff_t in = (ptrdiff_t)call.height * call.width * (call.decode ? vae->channels : vae->image_channels);
-  const ptrdiff_t image = (ptrdiff_t)call.height * call.width * vae->factor * vae->factor * vae->image_channels;
-  const ptrdiff_t latent = (ptrdiff_t)(call.height / vae->factor) * (call.width / vae->factor) * vae->channels;
+  const ptrdiff_t image =
+      (ptrdiff_t)call.height * call.width * vae->scale_factor * vae->scale_factor * vae->image_channels;
+  const ptrdiff_t latent =
+      (ptrdiff_t)(call.height / vae->scale_factor) * (call.width / vae->scale_factor) * vae->channels;
   for (; call.count > 0; call.count--) {
     dit__plan_open(&plan, &engine, (dit__op *)(void *)(block + needs.ops), block + needs.workspace);
     vae_plan(&plan, &call);

@@ -1,5 +1,4 @@
-/* How a job is laid out: the plans of its passes, what they need, and where its parts lie in its one block of memory.
- * */
+/* How a job is laid out: the plans of its passes, what they need, and where its parts lie in its block of memory. */
 #include "lib/core/numerics.h"
 
 #include <string.h>
@@ -9,8 +8,8 @@
 #include "lib/nets/autoencoder.h"
 #include "lib/sampling/rng.h"
 
-enum { JOB_BATCH_TOKENS = 2048 };             /* a batch has about so many in a pass: enough to fill the kernels */
-enum { JOB_WINDOW_BYTES = 32 * 1024 * 1024 }; /* a window of modulation has at most so many, or one step */
+enum { JOB_BATCH_TOKENS = 2048 };             /* tokens in a pass of a batch, about: enough to keep the kernels busy */
+enum { JOB_WINDOW_BYTES = 32 * 1024 * 1024 }; /* modulation of a window, at most, unless one step takes more */
 
 void *dit__job_at(dit_job *job, dit__job_part part) { return (uint8_t *)job + job->layout.at[part]; }
 float *dit__job_floats(dit_job *job, dit__job_part part) { return (float *)dit__job_at(job, part); }
@@ -202,7 +201,7 @@ static int32_t job_strength_steps(const dit_params *p) {
 /* The sizes that do not depend on memory_limit. */
 static void job_sizes(const dit_model *model, const dit_params *p, dit__job_layout *layout) {
   const dit__transformer *dit = &model->dit;
-  const int32_t factor = model->vae.levels ? model->vae.factor : 1;
+  const int32_t factor = model->vae.levels ? model->vae.scale_factor : 1;
   memset(layout, 0, sizeof *layout);
   layout->height = p->height / factor;
   layout->width = p->width / factor;

@@ -48,7 +48,7 @@ static dit_status params_ranges(const dit_params *p, dit_error *error) {
 
 /* The size must be one that the transformer's patches and the autoencoder can make. */
 static dit_status params_size(const dit_model *model, dit_params *p, dit_error *error) {
-  const int32_t factor = model->vae.levels ? model->vae.factor : 1, unit = factor * model->dit.patch;
+  const int32_t factor = model->vae.levels ? model->vae.scale_factor : 1, unit = factor * model->dit.patch;
   const int32_t limit = dit__max_side(factor) / unit * unit;
   if (!p->width) p->width = model->info.width;
   if (!p->height) p->height = model->info.height;

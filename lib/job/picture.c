@@ -31,7 +31,7 @@ void dit__job_load(dit_job *job) {
   dit__inpaint_image(p->init_image + job->picture * layout->picture, area, job->model->vae.image_channels,
                      dit__job_floats(job, DIT__JOB_IMAGE));
   if (p->mask)
-    dit__inpaint_weights(p->mask + job->picture * area, layout->height, layout->width, job->model->vae.factor,
+    dit__inpaint_weights(p->mask + job->picture * area, layout->height, layout->width, job->model->vae.scale_factor,
                          dit__job_floats(job, DIT__JOB_MASK_WEIGHTS) + job->picture * latent_area);
 }
 
@@ -138,7 +138,7 @@ void dit__job_pixels(dit_job *job) {
   if (!p->mask) return;
   const uint8_t *mask = p->mask + job->picture * area, *old = p->init_image + job->picture * job->layout.picture;
   uint8_t *depth = (uint8_t *)dit__job_at(job, DIT__JOB_MASK_DEPTHS);
-  const int32_t fade = job->model->vae.factor;
+  const int32_t fade = job->model->vae.scale_factor;
   dit__inpaint_depths(mask, p->height, p->width, fade, depth);
   dit__inpaint_compose(mask, depth, old, area, (int32_t)channels, fade, to);
 }

@@ -120,8 +120,7 @@ static void job_copy(dit_job *job) {
   p->mask = (const uint8_t *)job_copy_array(job, DIT__JOB_MASK, p->mask, count * area);
 }
 
-/* Begins the batch whose first picture is `first`: its conditions, and for each sample of a pass the index of its own.
- * */
+/* Begins the batch whose first picture is `first`: its conditions, and for each sample of a pass the index of one. */
 static void job_begin_batch(dit_job *job, int32_t first) {
   const dit_params *p = &job->params;
   dit__condition *conditions = (dit__condition *)dit__job_at(job, DIT__JOB_CONDITIONS);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/core/compiler.h"
+#include "lib/core/fp16.h"
 #include "lib/kernels/kernels.h"
 
 enum { DIT__QUERIES = 24 };    /* rows of attention that share a pass over the keys */
@@ -62,19 +63,6 @@ static inline float dit__fmaf(float a, float b, float c) {
 
 static inline float dit__sqrtf(float x) { return sqrtf(x); } /* IEEE: correctly rounded everywhere */
 
-static inline float dit__float_from_half(uint16_t half) {
-  const uint32_t sign = (uint32_t)(half & 0x8000) << 16, exponent = half >> 10 & 31, fraction = half & 1023;
-  uint32_t bits = sign | (exponent + 112) << 23 | fraction << 13;
-  float value;
-  if (exponent == 31) bits = sign | 0x7f800000 | fraction << 13;
-  if (exponent == 0) { /* zero or subnormal: fraction * 2^-24 */
-    value = (float)fraction * 0x1p-24f;
-    return sign ? -value : value;
-  }
-  memcpy(&value, &bits, sizeof value);
-  return value;
-}
-
 /* Number i of an array of any stored type at any alignment. */
 static inline float dit__load_one(int32_t type, const uint8_t *x, int64_t i, float scale) {
   float value;
@@ -82,13 +70,7 @@ static inline float dit__load_one(int32_t type, const uint8_t *x, int64_t i, flo
   switch (type) {
     case DIT__F32: memcpy(&value, x + i * 4, 4); return value;
     case DIT__F16: memcpy(&half, x + i * 2, 2); return dit__float_from_half(half);
-    case DIT__BF16: {
-      uint32_t bits;
-      memcpy(&half, x + i * 2, 2);
-      bits = (uint32_t)half << 16;
-      memcpy(&value, &bits, 4);
-      return value;
-    }
+    case DIT__BF16: memcpy(&half, x + i * 2, 2); return dit__float_from_bfloat(half);
     default: return (float)(int8_t)x[i] * scale;
   }
 }

@@ -1,4 +1,4 @@
-/* Reads the model file. Every count, length, product and offset is checked before it is used. */
+/* Reads model files. Every count, length, product and offset is checked before it is used. */
 #include "lib/core/numerics.h"
 
 #include <float.h>
@@ -6,16 +6,17 @@
 
 #include "lib/core/error.h"
 #include "lib/core/platform.h"
+#include "lib/core/utf8.h"
 #include "lib/model/gguf.h"
 
 enum {
-  GGUF_MOST_KEYS = 65536,
-  GGUF_MOST_TENSORS = 65536,
-  GGUF_LEAST_KEY = 8 + 1 + 4 + 1,            /* name, type, a value of one byte */
-  GGUF_LEAST_TENSOR = 8 + 1 + 4 + 8 + 4 + 8, /* name, rank, one extent, type, offset */
-  GGUF_LONGEST_KEY = 65535,
-  GGUF_USUAL_ALIGNMENT = 32,
-  GGUF_MOST_ALIGNMENT = 4096
+  GGUF_MAX_KEYS = 65536,
+  GGUF_MAX_TENSORS = 65536,
+  GGUF_MIN_KEY = 8 + 1 + 4 + 1,            /* name, type, a value of one byte */
+  GGUF_MIN_TENSOR = 8 + 1 + 4 + 8 + 4 + 8, /* name, rank, one extent, type, offset */
+  GGUF_MAX_KEY_NAME = 65535,
+  GGUF_DEFAULT_ALIGNMENT = 32,
+  GGUF_MAX_ALIGNMENT = 4096
 };
 
 typedef struct gguf_key {
@@ -34,7 +35,7 @@ struct dit__gguf {
   gguf_key *keys;            /* in the file's order */
   dit__gguf_tensor *tensors; /* likewise */
   uint32_t *key_order;       /* by name */
-  uint32_t *tensor_order;    /* by name; while the file is read, by place */
+  uint32_t *tensor_order;    /* by name; while the file is read, by offset */
 };
 
 /* The unread rest of the file. */
@@ -83,14 +84,14 @@ static int gguf_take_string(gguf_cursor *cursor, const uint8_t **text, uint64_t 
   return gguf_take_u64(cursor, length) && gguf_take(cursor, *length, text);
 }
 
-/* Printable ASCII, so that a name can stand in a message. */
+/* Returns whether a name is printable ASCII, so that it can stand in a message. */
 static int gguf_is_name(const uint8_t *text, uint64_t length) {
   for (uint64_t i = 0; i < length; i++)
     if (text[i] < 0x20 || text[i] > 0x7e) return 0;
   return length > 0;
 }
 
-/* What can be shown of a name that may be anything. */
+/* Makes a name of any bytes fit for a message. */
 static const char *gguf_show(const uint8_t *text, uint64_t length, char out[64]) {
   size_t n = length < 63 ? (size_t)length : 63;
   for (size_t i = 0; i < n; i++) out[i] = text[i] < 0x20 || text[i] > 0x7e ? '?' : (char)text[i];
@@ -98,31 +99,9 @@ static const char *gguf_show(const uint8_t *text, uint64_t length, char out[64])
   return out;
 }
 
-/* Bytes of the UTF-8 character at `text`, 0 if there is none. A zero byte is none: strings become C strings. */
-static size_t gguf_character(const uint8_t *text, size_t left) {
-  uint32_t first = text[0], least, code;
-  size_t size;
-  if (first < 0x80) return first != 0;
-  if (first >= 0xc2 && first < 0xe0) {
-    size = 2, least = 0x80, code = first & 0x1f;
-  } else if (first >= 0xe0 && first < 0xf0) {
-    size = 3, least = 0x800, code = first & 0x0f;
-  } else if (first >= 0xf0 && first < 0xf5) {
-    size = 4, least = 0x10000, code = first & 0x07;
-  } else {
-    return 0;
-  }
-  if (left < size) return 0;
-  for (size_t i = 1; i < size; i++) {
-    if ((text[i] & 0xc0) != 0x80) return 0;
-    code = code << 6 | (text[i] & 0x3f);
-  }
-  return code < least || code > 0x10ffff || (code >= 0xd800 && code < 0xe000) ? 0 : size;
-}
-
 int dit__is_utf8(const uint8_t *text, uint64_t length) {
   for (size_t i = 0; i < length;) {
-    size_t size = gguf_character(text + i, (size_t)length - i);
+    const size_t size = text[i] ? utf8_size((const char *)text + i, (size_t)length - i) : 0;
     if (!size) return 0;
     i += size;
   }
@@ -147,7 +126,7 @@ static int gguf_by_name(const dit__gguf *file, uint32_t a, uint32_t b) {
   return strcmp(file->tensors[a].name, file->tensors[b].name);
 }
 
-static int gguf_by_place(const dit__gguf *file, uint32_t a, uint32_t b) {
+static int gguf_by_offset(const dit__gguf *file, uint32_t a, uint32_t b) {
   const uint8_t *x = file->tensors[a].data, *y = file->tensors[b].data;
   return (x > y) - (x < y);
 }
@@ -165,7 +144,7 @@ static void gguf_sift(const dit__gguf *file, uint32_t *order, uint32_t root, uin
   }
 }
 
-/* Heap sort: no hostile file makes it slow, and it needs no memory, which qsort does not promise. */
+/* Heap sort, because no hostile file makes it slow, and it needs no memory; qsort promises neither. */
 static void gguf_sort(const dit__gguf *file, uint32_t *order, uint32_t count, gguf_compare compare) {
   for (uint32_t i = 0; i < count; i++) order[i] = i;
   for (uint32_t i = count / 2; i-- > 0;) gguf_sift(file, order, i, count, compare);
@@ -189,7 +168,7 @@ size_t dit__gguf_type_size(uint32_t type) {
   }
 }
 
-/* Bytes of a number, 0 for what is none. */
+/* Returns the bytes of a number of a key's type, or 0 if the type is no number. */
 static uint64_t gguf_number_size(uint32_t type) {
   switch (type) {
     case DIT__KEY_U8:
@@ -207,7 +186,7 @@ static uint64_t gguf_number_size(uint32_t type) {
   }
 }
 
-/* Type names of other programs' files, for the message. */
+/* Names of types that other programs write, for messages. */
 static const char *gguf_foreign_type(uint32_t type) {
   switch (type) {
     case 2: return "Q4_0";
@@ -284,9 +263,9 @@ static dit_status gguf_read_keys(gguf_cursor *cursor, dit__gguf *file, dit_error
       return dit__fail(error, DIT_ERROR_FORMAT, "key %u of %u: its name reaches beyond the end of the file",
                        (unsigned)i + 1, (unsigned)file->key_count);
     gguf_show(key->name, length, shown);
-    if (length > GGUF_LONGEST_KEY || !gguf_is_name(key->name, length))
+    if (length > GGUF_MAX_KEY_NAME || !gguf_is_name(key->name, length))
       return dit__fail(error, DIT_ERROR_FORMAT, "key %u \"%s\": a name must be 1 to %d bytes of printable ASCII",
-                       (unsigned)i + 1, shown, GGUF_LONGEST_KEY);
+                       (unsigned)i + 1, shown, GGUF_MAX_KEY_NAME);
     key->length = (uint32_t)length;
     dit_status status = gguf_read_value(cursor, key, shown, error);
     if (status) return status;
@@ -300,7 +279,7 @@ static dit_status gguf_read_keys(gguf_cursor *cursor, dit__gguf *file, dit_error
   return DIT_OK;
 }
 
-/* The shape and type of the tensor whose name was read; its offset goes to *offset. */
+/* Reads the shape and type of the tensor whose name was read, and puts its offset into *offset. */
 static dit_status gguf_read_tensor(gguf_cursor *cursor, dit__gguf_tensor *t, uint64_t *offset, dit_error *error) {
   if (!gguf_take_u32(cursor, &t->rank))
     return dit__fail(error, DIT_ERROR_FORMAT, "tensor %s: the file ends within its entry; it was cut short", t->name);
@@ -327,8 +306,8 @@ static dit_status gguf_read_tensor(gguf_cursor *cursor, dit__gguf_tensor *t, uin
   return DIT_OK;
 }
 
-/* Reads the entries. Where each tensor lies goes to `offsets`, to be checked when the beginning of the data is known.
- */
+/* Reads the entries of all tensors. `offsets` receives where each one begins, to be checked when the beginning of the
+ * data is known. */
 static dit_status gguf_read_tensors(gguf_cursor *cursor, dit__gguf *file, uint64_t *offsets, dit_error *error) {
   char shown[64];
   for (uint32_t i = 0; i < file->tensor_count; i++) {
@@ -350,8 +329,8 @@ static dit_status gguf_read_tensors(gguf_cursor *cursor, dit__gguf *file, uint64
 }
 
 /* Places the tensors in the file's data, which begins at `data`. */
-static dit_status gguf_place(dit__gguf *file, const uint8_t *data, uint64_t left, uint64_t alignment,
-                             const uint64_t *offsets, dit_error *error) {
+static dit_status gguf_place_tensors(dit__gguf *file, const uint8_t *data, uint64_t left, uint64_t alignment,
+                                     const uint64_t *offsets, dit_error *error) {
   for (uint32_t i = 0; i < file->tensor_count; i++) {
     dit__gguf_tensor *t = &file->tensors[i];
     uint64_t size = t->count * dit__gguf_type_size(t->type);
@@ -366,7 +345,7 @@ static dit_status gguf_place(dit__gguf *file, const uint8_t *data, uint64_t left
           t->name, (unsigned long long)size, (unsigned long long)offsets[i], (unsigned long long)left);
     t->data = data + (size_t)offsets[i];
   }
-  gguf_sort(file, file->tensor_order, file->tensor_count, gguf_by_place);
+  gguf_sort(file, file->tensor_order, file->tensor_count, gguf_by_offset);
   for (uint32_t i = 1; i < file->tensor_count; i++) {
     const dit__gguf_tensor *a = &file->tensors[file->tensor_order[i - 1]], *b = &file->tensors[file->tensor_order[i]];
     if ((uint64_t)(b->data - a->data) < a->count * dit__gguf_type_size(a->type))
@@ -379,7 +358,7 @@ static dit_status gguf_place(dit__gguf *file, const uint8_t *data, uint64_t left
   return DIT_OK;
 }
 
-/* Magic, version and counts: the 24 bytes every file begins with. */
+/* Reads magic, version and counts: the 24 bytes that every file begins with. */
 static dit_status gguf_read_start(gguf_cursor *cursor, uint64_t *keys, uint64_t *tensors, dit_error *error) {
   const uint8_t *magic = cursor->at;
   uint32_t version;
@@ -399,21 +378,21 @@ static dit_status gguf_read_start(gguf_cursor *cursor, uint64_t *keys, uint64_t 
     return dit__fail(error, DIT_ERROR_UNSUPPORTED, "GGUF version %u; versions 2 and 3 are supported",
                      (unsigned)version);
   }
-  if (*keys > GGUF_MOST_KEYS || *keys > cursor->left / GGUF_LEAST_KEY)
+  if (*keys > GGUF_MAX_KEYS || *keys > cursor->left / GGUF_MIN_KEY)
     return dit__fail(error, DIT_ERROR_FORMAT, "key count %llu: more than %s", (unsigned long long)*keys,
-                     *keys > GGUF_MOST_KEYS ? "65536" : "the file can hold");
-  if (*tensors > GGUF_MOST_TENSORS || *tensors > cursor->left / GGUF_LEAST_TENSOR)
+                     *keys > GGUF_MAX_KEYS ? "65536" : "the file can hold");
+  if (*tensors > GGUF_MAX_TENSORS || *tensors > cursor->left / GGUF_MIN_TENSOR)
     return dit__fail(error, DIT_ERROR_FORMAT, "tensor count %llu: more than %s", (unsigned long long)*tensors,
-                     *tensors > GGUF_MOST_TENSORS ? "65536" : "the file can hold");
+                     *tensors > GGUF_MAX_TENSORS ? "65536" : "the file can hold");
   return DIT_OK;
 }
 
 static dit_status gguf_read(gguf_cursor *cursor, const uint8_t *bytes, dit__gguf *file, uint64_t *offsets,
                             dit_error *error) {
-  int64_t alignment = GGUF_USUAL_ALIGNMENT;
+  int64_t alignment = GGUF_DEFAULT_ALIGNMENT;
   dit_status status = gguf_read_keys(cursor, file, error);
   if (status) return status;
-  int found = dit__gguf_integer(file, "general.alignment", 8, GGUF_MOST_ALIGNMENT, &alignment, error);
+  int found = dit__gguf_integer(file, "general.alignment", 8, GGUF_MAX_ALIGNMENT, &alignment, error);
   if (found < 0) return found;
   if (alignment & (alignment - 1))
     return dit__fail(error, DIT_ERROR_FORMAT, "key general.alignment: %d is no power of two", (int)alignment);
@@ -423,7 +402,7 @@ static dit_status gguf_read(gguf_cursor *cursor, const uint8_t *bytes, dit__gguf
   if (padding > cursor->left)
     return dit__fail(error, DIT_ERROR_FORMAT, "tensor %s: the file ends before its data; it was cut short",
                      file->tensors[0].name);
-  return gguf_place(file, cursor->at + padding, cursor->left - padding, (uint64_t)alignment, offsets, error);
+  return gguf_place_tensors(file, cursor->at + padding, cursor->left - padding, (uint64_t)alignment, offsets, error);
 }
 
 dit_status dit__gguf_open(const void *bytes, size_t size, const dit_options *hooks, dit__gguf **file,
@@ -433,7 +412,7 @@ dit_status dit__gguf_open(const void *bytes, size_t size, const dit_options *hoo
   *file = NULL;
   dit_status status = gguf_read_start(&cursor, &keys, &tensors, error);
   if (status) return status;
-  /* One block: the struct, then what needs 8 bytes, then what needs 4. */
+  /* One block holds the struct, then arrays aligned to 8 bytes, then arrays aligned to 4. */
   size_t own = (sizeof(dit__gguf) + 7) / 8 * 8;
   size_t memory =
       own + (size_t)keys * (sizeof(gguf_key) + 4) + (size_t)tensors * (sizeof(dit__gguf_tensor) + sizeof(uint64_t) + 4);
@@ -503,8 +482,8 @@ static const gguf_key *gguf_find_key(const dit__gguf *file, const char *name) {
   return NULL;
 }
 
-/* The whole number of an integer type or bool at `p`; 0 for another type. */
-static int gguf_whole(uint32_t type, const uint8_t *p, int64_t *value, int *too_large) {
+/* Reads an integer or a bool. Returns 0 for another type. */
+static int gguf_integer_at(uint32_t type, const uint8_t *p, int64_t *value, int *too_large) {
   int8_t i8;
   uint16_t u16;
   int16_t i16;
@@ -539,8 +518,8 @@ static int gguf_whole(uint32_t type, const uint8_t *p, int64_t *value, int *too_
   }
 }
 
-/* The finite number of any type at `p`; 0 for another type, infinities and NaN. */
-static int gguf_number(uint32_t type, const uint8_t *p, double *value) {
+/* Reads a finite number of any type. Returns 0 for another type, infinities and NaN. */
+static int gguf_number_at(uint32_t type, const uint8_t *p, double *value) {
   int64_t whole;
   int too_large;
   float single;
@@ -550,7 +529,7 @@ static int gguf_number(uint32_t type, const uint8_t *p, double *value) {
     result = single;
   } else if (type == DIT__KEY_F64) {
     memcpy(&result, p, sizeof result);
-  } else if (gguf_whole(type, p, &whole, &too_large) && !too_large) {
+  } else if (gguf_integer_at(type, p, &whole, &too_large) && !too_large) {
     result = (double)whole;
   } else {
     return 0;
@@ -566,7 +545,7 @@ int dit__gguf_integer(const dit__gguf *file, const char *key, int64_t low, int64
   int64_t number;
   int too_large;
   if (!k) return 0;
-  if (k->is_array || !gguf_whole(k->type, k->value, &number, &too_large))
+  if (k->is_array || !gguf_integer_at(k->type, k->value, &number, &too_large))
     return dit__fail(error, DIT_ERROR_FORMAT, "key %s: must be an integer", key);
   if (too_large || number < low || number > high)
     return dit__fail(error, DIT_ERROR_FORMAT, "key %s: %s%lld is not within %lld and %lld", key,
@@ -578,7 +557,7 @@ int dit__gguf_integer(const dit__gguf *file, const char *key, int64_t low, int64
 int dit__gguf_real(const dit__gguf *file, const char *key, double *value, dit_error *error) {
   const gguf_key *k = gguf_find_key(file, key);
   if (!k) return 0;
-  if (k->is_array || !gguf_number(k->type, k->value, value))
+  if (k->is_array || !gguf_number_at(k->type, k->value, value))
     return dit__fail(error, DIT_ERROR_FORMAT, "key %s: must be a finite number", key);
   return 1;
 }
@@ -588,8 +567,9 @@ int dit__gguf_string(const dit__gguf *file, const char *key, const char **text, 
   if (!k) return 0;
   if (k->is_array || k->type != DIT__KEY_STRING)
     return dit__fail(error, DIT_ERROR_FORMAT, "key %s: must be a string", key);
+  const uint64_t bytes = gguf_u64(k->value), most = k->size - 8; /* the file may have been changed since it was read */
   *text = (const char *)k->value + 8;
-  *length = (size_t)gguf_u64(k->value);
+  *length = (size_t)(bytes < most ? bytes : most);
   return 1;
 }
 
@@ -605,8 +585,10 @@ int dit__gguf_array_string(const dit__gguf *file, const char *key, uint64_t *cur
                            size_t *length) {
   const gguf_key *k = gguf_find_key(file, key);
   if (!k || !k->is_array || k->type != DIT__KEY_STRING || *cursor >= k->size) return 0;
-  const uint8_t *at = k->value + (size_t)*cursor; /* lengths were checked when the file was opened */
-  *length = (size_t)gguf_u64(at);
+  const uint8_t *at = k->value + (size_t)*cursor;
+  const uint64_t left = k->size - *cursor, bytes = left >= 8 ? gguf_u64(at) : UINT64_MAX;
+  if (left < 8 || bytes > left - 8) return 0; /* it was checked, but the file may have been changed since */
+  *length = (size_t)bytes;
   *text = (const char *)at + 8;
   *cursor += 8 + *length;
   return 1;
@@ -615,14 +597,15 @@ int dit__gguf_array_string(const dit__gguf *file, const char *key, uint64_t *cur
 int dit__gguf_array_real(const dit__gguf *file, const char *key, uint64_t index, double *value) {
   const gguf_key *k = gguf_find_key(file, key);
   if (!k || !k->is_array || index >= k->count) return 0;
-  return gguf_number(k->type, k->value + (size_t)(index * gguf_number_size(k->type)), value);
+  return gguf_number_at(k->type, k->value + (size_t)(index * gguf_number_size(k->type)), value);
 }
 
 int dit__gguf_array_integer(const dit__gguf *file, const char *key, uint64_t index, int64_t *value) {
   const gguf_key *k = gguf_find_key(file, key);
   int too_large;
   if (!k || !k->is_array || index >= k->count) return 0;
-  return gguf_whole(k->type, k->value + (size_t)(index * gguf_number_size(k->type)), value, &too_large) && !too_large;
+  return gguf_integer_at(k->type, k->value + (size_t)(index * gguf_number_size(k->type)), value, &too_large) &&
+         !too_large;
 }
 
 const uint8_t *dit__gguf_key_at(const dit__gguf *file, uint64_t index, const char **name, size_t *length,

@@ -1,4 +1,4 @@
-/* What a model can be asked for: its classes, and sizes. */
+/* The classes and sizes that a model can be asked for. */
 #include "lib/core/numerics.h"
 
 #include "lib/core/error.h"
@@ -30,6 +30,6 @@ dit_status dit__check_size(const dit_model *model, const char *what, int32_t hei
   return DIT_OK;
 }
 
-int32_t dit__max_side(int32_t factor) {
-  return factor < DIT__MAX_SIDE / DIT__MAX_LATENT ? factor * DIT__MAX_LATENT : DIT__MAX_SIDE;
+int32_t dit__max_side(int32_t scale_factor) {
+  return scale_factor < DIT__MAX_SIDE / DIT__MAX_LATENT ? scale_factor * DIT__MAX_LATENT : DIT__MAX_SIDE;
 }

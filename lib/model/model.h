@@ -1,4 +1,4 @@
-/* A model in memory, and what its two halves can do: model.c fills it from a file, dit.c and vae.c read it. */
+/* A model in memory: a transformer, an autoencoder, and what the file says about them. load.c fills it. */
 #ifndef DIT_MODEL_H
 #define DIT_MODEL_H
 
@@ -7,20 +7,32 @@
 #include "lib/model/matrix.h"
 #include "lib/sampling/timesteps.h"
 
-enum { DIT__MAX_VAE_LEVELS = 8, DIT__MAX_VAE_LAYERS = 8 };
-enum { DIT__MAX_SIDE = 16384, DIT__MAX_LATENT = 1024 }; /* pixels and latent pixels along one side */
+enum { DIT__MAX_VAE_LEVELS = 8, DIT__MAX_VAE_LAYERS = 8 }; /* layers: resnets in one level */
+enum { DIT__MAX_SIDE = 16384, DIT__MAX_LATENT = 1024 };    /* pixels and latent pixels along one side */
+/* Bounds of the geometry of a transformer and of an autoencoder in a file. */
+enum {
+  DIT__MAX_HIDDEN = 16384,
+  DIT__MAX_DEPTH = 512,
+  DIT__MAX_HEADS = 256,
+  DIT__MAX_PATCH = 16,
+  DIT__MAX_CHANNELS = 64,
+  DIT__MAX_CLASSES = 1000000,
+  DIT__MAX_MLP = 65536,
+  DIT__MAX_GROUPS = 256,
+  DIT__MAX_VAE_WIDTH = 4096
+};
 
 typedef struct dit__block {
   dit__matrix qkv, proj, fc1, fc2, modulation;
 } dit__block;
 
 typedef struct dit__transformer {
-  int32_t present;
+  int32_t present; /* 1: the file has a transformer */
   int32_t hidden, depth, heads, patch, latent_size, channels, out_channels, mlp, classes, null_class;
   dit__diffusion diffusion;   /* what the model was trained with */
   int32_t diffusers;          /* dit.forward: 1 for the formulas of diffusers' DiTTransformer2DModel */
   float mlp_eps;              /* of the norm before the MLP */
-  dit__matrix embed;          /* [hidden][channels * patch * patch] */
+  dit__matrix embed;          /* of patches: [hidden][channels * patch * patch] */
   dit__weights positions;     /* [latent_size/patch squared][hidden] */
   dit__matrix t_mlp0, t_mlp2; /* timestep embedding */
   dit__weights labels;        /* [classes (+ 1)][hidden] */
@@ -44,23 +56,30 @@ typedef struct dit__vae_mid_block {
   dit__matrix q, k, v, out;
 } dit__vae_mid_block;
 
-/* Half of the autoencoder; levels in the order in which data passes them. */
+/* The encoder or the decoder; levels in the order in which data passes them. */
 typedef struct dit__vae_coder {
-  int32_t present;
-  int32_t width[DIT__MAX_VAE_LEVELS];
-  int32_t resnets;                      /* of a level */
+  int32_t width[DIT__MAX_VAE_LEVELS];   /* channels */
+  int32_t resnets;                      /* in each level */
   dit__matrix conv_in, conv_out, quant; /* post_quant_conv or quant_conv, 1x1 */
   dit__vae_mid_block mid_block;
   dit__resnet level[DIT__MAX_VAE_LEVELS][DIT__MAX_VAE_LAYERS];
-  dit__matrix resample[DIT__MAX_VAE_LEVELS]; /* the upsampler or downsampler behind a level, but for the last */
+  dit__matrix resample[DIT__MAX_VAE_LEVELS]; /* the upsampler or downsampler after each level except the last */
   dit__norm norm_out;
 } dit__vae_coder;
 
 typedef struct dit__vae {
-  int32_t levels, groups, channels, image_channels, factor; /* factor: pixels per latent pixel */
+  int32_t levels, layers, groups, channels, image_channels;
+  int32_t scale_factor;               /* pixels per latent pixel, along one side */
+  int32_t width[DIT__MAX_VAE_LEVELS]; /* channels of the encoder's levels; the decoder has them in reverse */
+  int32_t has_decoder, has_encoder;   /* in the file */
   double scaling;
-  dit__vae_coder *decoder, *encoder; /* NULL: not in the file */
+  dit__vae_coder *decoder, *encoder; /* NULL: not in the file, or not loaded yet */
 } dit__vae;
+
+/* Channels of a level of the decoder or the encoder. */
+static inline int32_t dit__vae_width(const dit__vae *vae, int32_t decoder, int32_t level) {
+  return vae->width[decoder ? vae->levels - 1 - level : level];
+}
 
 typedef struct dit__allocation {
   struct dit__allocation *next;
@@ -72,7 +91,7 @@ struct dit_model {
   dit_options options;
   dit__file file;
   dit__gguf *gguf;
-  dit__allocation *taken; /* blocks of memory that go with the model */
+  dit__allocation *allocations; /* freed with the model */
   uint64_t memory;
   intptr_t references; /* the host's, and one for each job; counted atomically */
   dit__transformer dit;
@@ -83,20 +102,21 @@ struct dit_model {
   double unit_flops;
 };
 
-/* Opens a path, or memory if path is NULL. */
-dit_status dit__model_open(const char *path, const void *data, size_t size, const dit_options *options, dit_model **out,
-                           dit_error *error);
-void dit__model_hold(const dit_model *model); /* one reference more */
-void dit__model_release(dit_model *model);    /* one less; the last frees the model */
+/* Allocate memory that is freed with the model; the first zeroes it. NULL on failure, with a sentence in *error. */
+void *dit__model_allocate(dit_model *model, size_t size, dit_error *error);
+void *dit__model_reserve(dit_model *model, size_t size, dit_error *error);
+void dit__model_hold(const dit_model *model); /* takes one reference more */
+void dit__model_release(dit_model *model);    /* gives one back; the last frees the model */
 
 /* ---- limits.c: what a model can be asked for ---- */
 
-/* Whether class_id (element `index` of what `what` names) and a latent's size suit the model. */
+/* Check that the model has class `class_id`, and runs latents of a size. `what` names the argument in messages, of which
+ * class_id is element `index`. */
 dit_status dit__check_class(const dit_model *model, const char *what, int32_t index, int32_t class_id,
                             dit_error *error);
 dit_status dit__check_size(const dit_model *model, const char *what, int32_t height, int32_t width, dit_error *error);
 
-/* The most pixels along one side that can be decoded, of an autoencoder with this factor (1: of none). */
-int32_t dit__max_side(int32_t factor);
+/* Returns the largest number of pixels along one side for an autoencoder with this scale factor (1: for none). */
+int32_t dit__max_side(int32_t scale_factor);
 
 #endif

@@ -12,7 +12,7 @@ enum { CHUNK = 1 << 18 }; /* elements compared at a time */
 
 typedef struct named {
   const char *prefix, *name;
-  const source_tensor *tensor;
+  const checkpoint_tensor *tensor;
 } named;
 
 static int compare_named(const void *a, const void *b) {
@@ -22,14 +22,14 @@ static int compare_named(const void *a, const void *b) {
   return strcmp(x[0], x[1]);
 }
 
-/* All tensors, sorted by name; NULL without memory. */
+/* Returns all tensors of the inputs, sorted by name; NULL without memory. */
 static named *gather(const inputs *in, size_t *count) {
   *count = 0;
   for (int i = 0; i < in->count; i++) *count += in->list[i].s->count;
   named *list = (named *)malloc((*count + 1) * sizeof *list), *at = list;
   for (int i = 0; list && i < in->count; i++)
     for (size_t k = 0; k < in->list[i].s->count; k++, at++) {
-      at->prefix = in->list[i].kind == SYNTHETIC_VAE ? "vae." : "";
+      at->prefix = in->list[i].kind == NETWORK_AUTOENCODER ? "vae." : "";
       at->tensor = &in->list[i].s->tensors[k];
       at->name = at->tensor->name;
     }
@@ -46,7 +46,7 @@ static void note_odd(check_result *out, const named *n, const char *what) {
 
 static int is_positions(const named *n) { return !*n->prefix && strcmp(n->name, "pos_embed") == 0; }
 
-static int same_shape(const source_tensor *a, const source_tensor *b) {
+static int same_shape(const checkpoint_tensor *a, const checkpoint_tensor *b) {
   int same = a->rank == b->rank;
   for (int i = 0; same && i < a->rank; i++) same = a->shape[i] == b->shape[i];
   return same;
@@ -60,16 +60,16 @@ typedef struct checking {
   dit_error *error;
 } checking;
 
-/* Numbers that are no numbers count as an infinite error. */
+/* Compares the numbers of a tensor. NaNs and infinities count as an infinite error. */
 static dit_status compare(checking *run, const named *a, const named *b) {
-  uint64_t count = source_elements(a->tensor);
+  uint64_t count = checkpoint_elements(a->tensor);
   double difference = 0, size = 0;
   int equal = 1;
   for (uint64_t first = 0; first < count; first += CHUNK) {
     uint64_t n = count - first < CHUNK ? count - first : CHUNK;
     float *x = run->values, *y = run->values + CHUNK;
-    source_read(a->tensor, first, n, x);
-    source_read(b->tensor, first, n, y);
+    checkpoint_read(a->tensor, first, n, x);
+    checkpoint_read(b->tensor, first, n, y);
     for (uint64_t i = 0; i < n; i++) {
       double d = (double)x[i] - (double)y[i];
       difference += d * d;
@@ -123,7 +123,7 @@ dit_status check_files(const inputs *a, const inputs *b, const progress *watch, 
   checking run = {(float *)malloc(2 * CHUNK * sizeof(float)), watch, 0, 0, out, error};
   memset(out, 0, sizeof *out);
   dit_status status = DIT_ERROR_MEMORY;
-  for (size_t i = 0; first && i < a_count; i++) run.total += source_elements(first[i].tensor);
+  for (size_t i = 0; first && i < a_count; i++) run.total += checkpoint_elements(first[i].tensor);
   if (first && second && run.values)
     status = walk(&run, first, a_count, second, b_count);
   else

@@ -1,12 +1,13 @@
-/* What was found, for people. */
-#ifndef DIT_DESCRIBE_H
-#define DIT_DESCRIBE_H
+/* Prints what was found in the inputs. */
+#ifndef DIT_CONVERT_DESCRIBE_H
+#define DIT_CONVERT_DESCRIBE_H
 
-#include "weights/convert/shape/gather.h"
+#include "weights/convert/shape/content.h"
+#include "weights/convert/write/convert_options.h"
 
-/* The types a checkpoint's tensors have: "f16 and f32". */
-void describe_types(const source *s, char out[48]);
-/* A line on the standard output about the transformer or the autoencoder. */
-void describe_part(const model *m, const model_wishes *wishes, int kind);
+/* Writes the types that a checkpoint's tensors have: "f16 and f32". */
+void describe_types(const checkpoint *s, char out[48]);
+/* Prints a line about the transformer or the autoencoder. */
+void describe_network(const model_content *m, const convert_options *options, int network);
 
 #endif

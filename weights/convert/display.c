@@ -19,7 +19,7 @@
 
 static volatile sig_atomic_t interrupted;
 
-/* The work stops at its next report, which removes what was written. A second signal ends the program at once. */
+/* Makes the work stop at its next report, which removes what was written. A second signal ends the program at once. */
 static void interrupt(int signal_number) {
   interrupted = 1;
   signal(signal_number, SIG_DFL);
@@ -30,7 +30,7 @@ void display_catch_signals(void) {
   signal(SIGTERM, interrupt);
 #ifndef _WIN32
   signal(SIGHUP, interrupt);
-  signal(SIGPIPE, SIG_IGN); /* these two end a write with an error, after which the file is removed */
+  signal(SIGPIPE, SIG_IGN); /* ignored, a write fails instead, and the file is removed */
   signal(SIGXFSZ, SIG_IGN);
 #endif
 }

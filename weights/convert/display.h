@@ -1,8 +1,8 @@
 /* Progress on the terminal, and the signals that end the work. */
-#ifndef DIT_DISPLAY_H
-#define DIT_DISPLAY_H
+#ifndef DIT_CONVERT_DISPLAY_H
+#define DIT_CONVERT_DISPLAY_H
 
-#include "weights/convert/shape/gather.h"
+#include "weights/convert/write/progress.h"
 
 typedef struct display {
   const char *what, *unit; /* "writing", "MB" */
@@ -12,12 +12,12 @@ typedef struct display {
   uint64_t percent;
 } display;
 
-/* `unit` is what `per_unit` of the numbers that are reported make. The display must outlive the progress. */
+/* `per_unit` of the numbers that are reported make one `unit`. The display must outlive the progress. */
 progress display_start(display *d, const char *what, const char *unit, double per_unit, int quiet);
 void display_end(const display *d);
 
-/* From now on a signal makes the next report end the work, so that nothing half-written stays; a second one ends the
- * program. */
+/* From this call on, a signal makes the next report end the work, so that no part of a file is left behind; a second
+ * signal ends the program. */
 void display_catch_signals(void);
 
 #endif

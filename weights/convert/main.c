@@ -1,4 +1,4 @@
-/* dit-convert: makes model files for libdit of trained checkpoints. */
+/* dit-convert makes model files for libdit from trained checkpoints. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,21 +7,23 @@
 #include "weights/convert/check.h"
 #include "weights/convert/describe.h"
 #include "weights/convert/display.h"
-#include "weights/convert/shape/inputs.h"
 #include "weights/convert/options.h"
+#include "weights/convert/shape/content.h"
+#include "weights/convert/shape/inputs.h"
 #include "weights/convert/write/preview.h"
+#include "weights/convert/write/write_model.h"
 
 static int fail(const char *what, const dit_error *error) {
   fprintf(stderr, "dit-convert: %s%s%s\n", what, *what ? ": " : "", error->message);
   return 1;
 }
 
-/* "FILE: sentence", unless the sentence begins with the file's name already. */
+/* Prints "FILE: sentence", unless the sentence begins with the file's name already. */
 static int fail_on(const char *path, const dit_error *error) {
   return fail(strncmp(error->message, path, strlen(path)) ? path : "", error);
 }
 
-/* ---- What goes in ---- */
+/* ---- Input ---- */
 
 static void describe_input(const input *in) {
   char types[48];
@@ -30,39 +32,39 @@ static void describe_input(const input *in) {
          in->note);
 }
 
-static int add_input(model *m, const options *o, const input *in) {
+static int add_input(model_content *m, const command_line *o, const input *in) {
   char note[256] = "", report[4096] = "";
   dit_error error;
-  dit_status status = in->kind == INPUT_MODEL_FILE ? model_add_file(m, in->s, &error)
-                                                   : model_add_source(m, in->s, in->kind, &o->wishes, note, sizeof note,
-                                                                      report, sizeof report, &error);
+  dit_status status = in->kind == INPUT_MODEL_FILE ? content_add_model_file(m, in->s, &error)
+                                                   : content_add_checkpoint(m, in->s, in->kind, &o->options.hints, note,
+                                                                            sizeof note, report, sizeof report, &error);
   if (status) {
     fputs(report, stderr);
     return fail_on(in->path, &error);
   }
   if (o->quiet) return 0;
   describe_input(in);
-  if (in->kind != INPUT_MODEL_FILE) describe_part(m, &o->wishes, in->kind);
+  if (in->kind != INPUT_MODEL_FILE) describe_network(m, &o->options, in->kind);
   if (*note) printf("  %s\n", note);
-  if (in->s->diffusers_names && !o->wishes.forward)
-    printf("  taking Meta's forward pass; weights that were trained with diffusers need --forward diffusers\n");
+  if (in->s->diffusers_names && !o->options.forward)
+    printf("  assuming Meta's forward pass; weights that were trained with diffusers need --forward diffusers\n");
   return 0;
 }
 
-static int add_synthetic(model *m, const options *o, const char *text) {
+static int add_synthetic(model_content *m, const command_line *o, const char *text) {
   dit_error error;
   int had_dit = m->has_dit;
-  if (model_add_synthetic(m, text, &error)) return fail("", &error);
+  if (content_add_synthetic(m, text, &error)) return fail("", &error);
   if (o->quiet) return 0;
   printf("%s: synthetic weights\n", text);
-  describe_part(m, &o->wishes, m->has_dit && !had_dit ? SYNTHETIC_DIT : SYNTHETIC_VAE);
+  describe_network(m, &o->options, m->has_dit && !had_dit ? NETWORK_TRANSFORMER : NETWORK_AUTOENCODER);
   return 0;
 }
 
-/* Whether a specification is an autoencoder's; a wrong one is reported when it is added. */
+/* Returns whether a specification is an autoencoder's. A malformed one is reported when it is added. */
 static int is_vae_text(const char *text) { return strncmp(text, "vae", 3) == 0; }
 
-static int open_inputs(const options *o, int first, int end, inputs *in) {
+static int open_inputs(const command_line *o, int first, int end, inputs *in) {
   dit_error error;
   for (int i = first; i < end; i++)
     if (inputs_add(in, o->inputs[i], o->kinds[i], o->variant, &error)) return fail_on(o->inputs[i], &error);
@@ -70,55 +72,58 @@ static int open_inputs(const options *o, int first, int end, inputs *in) {
 }
 
 /* Gathers the tensors of all inputs, the transformer's first. */
-static int gather(const options *o, const inputs *in, model *m) {
+static int gather(const command_line *o, const inputs *in, model_content *m) {
   int failed = 0;
-  for (int kind = SYNTHETIC_DIT; kind <= INPUT_MODEL_FILE; kind++) {
+  static const int kinds[] = {NETWORK_TRANSFORMER, NETWORK_AUTOENCODER, INPUT_MODEL_FILE};
+  for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+    const int kind = kinds[k];
     for (int i = 0; i < in->count && !failed; i++)
       if (in->list[i].kind == kind) failed = add_input(m, o, &in->list[i]);
     for (int i = 0; i < o->synthetic_count && !failed; i++)
-      if (kind == (is_vae_text(o->synthetic[i]) ? SYNTHETIC_VAE : SYNTHETIC_DIT))
+      if (kind == (is_vae_text(o->synthetic[i]) ? NETWORK_AUTOENCODER : NETWORK_TRANSFORMER))
         failed = add_synthetic(m, o, o->synthetic[i]);
   }
   return failed;
 }
 
-/* What a pipeline says, unless the command line says otherwise. */
-static int add_wishes(options *o, const inputs *in, schedule *from_file) {
-  model_wishes *w = &o->wishes;
+/* Completes the options of the command line by what a pipeline says. */
+static int complete_options(command_line *o, const inputs *in, schedule *from_file) {
+  convert_options *options = &o->options;
   dit_error error;
   if (options_read_labels(o, &error)) return fail("", &error);
-  w->pipeline = in->pipeline;
-  if (in->has_schedule) w->schedule = &in->schedule;
+  options->pipeline = in->pipeline;
+  if (in->has_schedule) options->schedule = &in->schedule;
   if (o->scheduler_path) {
     if (scheduler_open(o->scheduler_path, from_file, &error)) return fail_on(o->scheduler_path, &error);
-    w->schedule = from_file;
+    options->schedule = from_file;
   }
-  if (!w->label_count && !w->no_labels) {
-    w->labels = (const char *const *)in->labels;
-    w->label_count = in->label_count;
+  if (!options->label_count && !options->no_labels) {
+    options->labels = (const char *const *)in->labels;
+    options->label_count = in->label_count;
   }
   return 0;
 }
 
-/* ---- What comes out ---- */
+/* ---- Output ---- */
 
-static int write_model(const options *o, const model *m) {
+static int write_file(const command_line *o, const model_content *m) {
   display shown;
   progress watch = display_start(&shown, "writing", "MB", 1e6, o->quiet);
   uint64_t bytes = 0;
   dit_error error;
-  dit_status status = model_write(m, &o->wishes, o->out, &watch, &bytes, &error);
+  dit_status status = model_write(m, &o->options, o->out, &watch, &bytes, &error);
   display_end(&shown);
   if (status) return fail_on(o->out, &error);
   if (o->quiet) return 0;
   double seconds = (double)(dit__clock() - shown.start) / 1e6;
-  if (o->wishes.license)
-    printf("licence of the weights: %s\n", o->wishes.license);
+  if (o->options.license)
+    printf("licence of the weights: %s\n", o->options.license);
   else if (!m->file)
-    printf("licence of the weights: not stated (--license says it)\n");
+    printf("licence of the weights: not stated (give --license TEXT)\n");
   printf("wrote %s: %s, %.2f MB in %.1f s\n", o->out,
-         m->file && !o->wishes.type ? "types as they were" : model_type_name(o->wishes.type), (double)bytes / 1e6,
-         seconds);
+         m->file && !o->options.type ? "types as they were"
+                                     : dit_type_name(o->options.type ? o->options.type : DIT_TYPE_F16),
+         (double)bytes / 1e6, seconds);
   return 0;
 }
 
@@ -130,33 +135,33 @@ static int fit_preview(const char *path, const char *out, int quiet) {
   dit_status status = preview_fit(path, out, &watch, &rms, &error);
   display_end(&shown);
   if (status) return fail_on(path, &error);
-  if (!quiet) printf("fitted the preview of %s: a linear map is off by %.3f of -1..1 (root mean square)\n", out, rms);
+  if (!quiet) printf("fitted the preview of %s: root mean square error %.3f, with pixels of -1 to 1\n", out, rms);
   return 0;
 }
 
-static int convert(options *o) {
+static int convert(command_line *o) {
   inputs in;
-  model m;
+  model_content m;
   schedule from_file;
   memset(&in, 0, sizeof in);
   memset(&m, 0, sizeof m);
   int failed = open_inputs(o, 0, o->input_count, &in);
   if (!failed) failed = gather(o, &in, &m);
-  if (!failed) failed = add_wishes(o, &in, &from_file);
+  if (!failed) failed = complete_options(o, &in, &from_file);
   if (!failed && o->fit_preview && !m.has_vae) {
     fprintf(stderr, "dit-convert: --fit-preview needs an autoencoder\n");
     failed = 1;
   }
-  if (!failed) failed = write_model(o, &m);
-  model_free(&m);
+  if (!failed) failed = write_file(o, &m);
+  content_free(&m);
   inputs_free(&in);
   return failed;
 }
 
 /* ---- Comparing ---- */
 
-/* 0 if both have the same tensors, of whatever types. */
-static int report_check(const options *o, const check_result *r) {
+/* Returns 0 if both have the same tensors, whatever their types. */
+static int report_check(const command_line *o, const check_result *r) {
   size_t odd = r->only_a + r->only_b + r->misshapen;
   if (odd)
     fprintf(stderr, "dit-convert: of the tensors, %zu are only in %s, %zu only in %s, %zu have two shapes: %s\n",
@@ -169,7 +174,7 @@ static int report_check(const options *o, const check_result *r) {
   return odd || !r->compared;
 }
 
-static int check(const options *o) {
+static int check(const command_line *o) {
   inputs a, b;
   check_result result;
   display shown;
@@ -189,8 +194,8 @@ static int check(const options *o) {
   return failed;
 }
 
-/* Whether the only input is a model file already. */
-static int is_model_file(const options *o) {
+/* Returns whether the only input is a model file. */
+static int is_model_file(const command_line *o) {
   char magic[4];
   if (o->input_count != 1 || o->synthetic_count) return 0;
   FILE *f = fopen(o->inputs[0], "rb");
@@ -200,7 +205,7 @@ static int is_model_file(const options *o) {
 }
 
 int main(int count, char **arguments) {
-  options o;
+  command_line o;
   dit_error error;
   if (options_read(count, arguments, &o, &error)) {
     fail("", &error);
@@ -220,7 +225,7 @@ int main(int count, char **arguments) {
   } else if (o.fit_preview && !o.out && is_model_file(&o)) {
     failed = fit_preview(o.inputs[0], o.inputs[0], o.quiet);
   } else if (!o.out) {
-    fprintf(stderr, "dit-convert: %s: not a model file; -o FILE says where to convert it to\n", o.inputs[0]);
+    fprintf(stderr, "dit-convert: %s: not a model file; give -o FILE to convert it\n", o.inputs[0]);
     failed = 2;
   } else {
     failed = convert(&o);

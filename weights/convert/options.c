@@ -7,7 +7,11 @@
 #include <string.h>
 
 #include "lib/core/error.h"
+#include "lib/core/names.h"
 #include "lib/core/platform.h"
+#include "lib/model/gguf.h"
+#include "lib/model/metadata.h"
+#include "weights/convert/shape/layout.h"
 
 static dit_status usage(dit_error *error, const char *option, const char *value, const char *must) {
   return dit__fail(error, DIT_ERROR_ARGUMENT, "%s %.200s: must be %s", option, value, must);
@@ -18,7 +22,7 @@ static dit_status take_integer(const char *option, const char *value, int low, i
   char *end, must[64];
   errno = 0;
   long number = strtol(value, &end, 10);
-  snprintf(must, sizeof must, "a whole number within %d and %d", low, high);
+  snprintf(must, sizeof must, "an integer of %d to %d", low, high);
   if (end == value || *end || errno || number < low || number > high) return usage(error, option, value, must);
   *out = number;
   return DIT_OK;
@@ -28,7 +32,7 @@ static dit_status take_real(const char *option, const char *value, double low, d
                             dit_error *error) {
   char *end, must[64];
   double number = strtod(value, &end);
-  snprintf(must, sizeof must, "a number within %g and %g", low, high);
+  snprintf(must, sizeof must, "a number of %g to %g", low, high);
   if (end == value || *end || !(number >= low && number <= high)) return usage(error, option, value, must);
   *out = number;
   return DIT_OK;
@@ -40,30 +44,34 @@ static dit_status take_text(const char *option, const char *value, const char **
   return DIT_OK;
 }
 
-/* One of the words in "a|b|c"; its place from 1 goes to *out. */
-static dit_status take_word(const char *option, const char *value, const char *words, int *out, dit_error *error) {
-  size_t length = strlen(value);
-  int place = 1;
-  for (const char *at = words;; place++) {
-    size_t size = strcspn(at, "|");
-    if (size == length && strncmp(at, value, size) == 0) {
-      *out = place;
-      return DIT_OK;
-    }
-    if (!at[size]) return usage(error, option, value, words);
-    at += size + 1;
-  }
+/* Takes a name of a public enum. */
+static dit_status take_name(const char *option, const char *value, dit__enum which, int *out, dit_error *error) {
+  char names[128];
+  *out = dit__name_find(which, value, strlen(value));
+  if (*out) return DIT_OK;
+  dit__name_list(which, names, sizeof names);
+  return usage(error, option, value, names);
 }
 
-static dit_status add_input(options *o, const char *path, int kind, dit_error *error) {
-  if (o->input_count == OPTIONS_INPUTS) return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: too many inputs", path);
+static dit_status take_forward(const char *option, const char *value, int *out, dit_error *error) {
+  if (strcmp(value, dit__forward_words[DIT__FORWARD_OFFICIAL]) == 0)
+    *out = FORWARD_OFFICIAL;
+  else if (strcmp(value, dit__forward_words[DIT__FORWARD_DIFFUSERS]) == 0)
+    *out = FORWARD_DIFFUSERS;
+  else
+    return usage(error, option, value, "official|diffusers");
+  return DIT_OK;
+}
+
+static dit_status add_input(command_line *o, const char *path, int kind, dit_error *error) {
+  if (o->input_count == MAX_OPTION_INPUTS) return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: too many inputs", path);
   o->kinds[o->input_count] = kind;
   o->inputs[o->input_count++] = path;
   return DIT_OK;
 }
 
-static dit_status add_synthetic(options *o, const char *text, dit_error *error) {
-  if (o->synthetic_count == OPTIONS_INPUTS) return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: too many inputs", text);
+static dit_status add_synthetic(command_line *o, const char *text, dit_error *error) {
+  if (o->synthetic_count == MAX_OPTION_INPUTS) return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: too many inputs", text);
   o->synthetic[o->synthetic_count++] = text;
   return DIT_OK;
 }
@@ -100,111 +108,95 @@ enum {
   SCALING_FACTOR,
   OPTIONS
 };
-static const char *const option_names[OPTIONS] = {"--help",
-                                                  "--version",
-                                                  "--quiet",
-                                                  "--fit-preview",
-                                                  "--check",
-                                                  "--null-class",
-                                                  "--no-null-class",
-                                                  "--no-labels",
-                                                  "-o",
-                                                  "--dit",
-                                                  "--vae",
-                                                  "--synthetic",
-                                                  "--type",
-                                                  "--name",
-                                                  "--license",
-                                                  "--labels",
-                                                  "--variant",
-                                                  "--forward",
-                                                  "--scheduler",
-                                                  "--steps",
-                                                  "--sampler",
-                                                  "--spacing",
-                                                  "--guidance-scale",
-                                                  "--guidance-channels",
-                                                  "--heads",
-                                                  "--latent",
-                                                  "--groups",
-                                                  "--scaling-factor"};
+static const char *const option_names[OPTIONS] = {
+    [HELP] = "--help",
+    [VERSION] = "--version",
+    [QUIET] = "--quiet",
+    [FIT_PREVIEW] = "--fit-preview",
+    [CHECK_FILES] = "--check",
+    [NULL_CLASS] = "--null-class",
+    [NO_NULL_CLASS] = "--no-null-class",
+    [NO_LABELS] = "--no-labels",
+    [OUT] = "-o",
+    [DIT] = "--dit",
+    [VAE] = "--vae",
+    [SYNTHETIC] = "--synthetic",
+    [TYPE] = "--type",
+    [NAME] = "--name",
+    [LICENSE] = "--license",
+    [LABELS] = "--labels",
+    [VARIANT] = "--variant",
+    [FORWARD] = "--forward",
+    [SCHEDULER] = "--scheduler",
+    [STEPS] = "--steps",
+    [SAMPLER] = "--sampler",
+    [SPACING] = "--spacing",
+    [GUIDANCE] = "--guidance-scale",
+    [GUIDANCE_CHANNELS] = "--guidance-channels",
+    [HEADS] = "--heads",
+    [LATENT] = "--latent",
+    [GROUPS] = "--groups",
+    [SCALING_FACTOR] = "--scaling-factor",
+};
 
-static void take_switch(options *o, int option) {
+static dit_status take_switch(command_line *o, int option, dit_error *error) {
+  if ((option == NULL_CLASS || option == NO_NULL_CLASS) && o->options.null_class)
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "--null-class and --no-null-class exclude each other");
   switch (option) {
     case HELP: o->help = 1; break;
     case VERSION: o->version = 1; break;
     case QUIET: o->quiet = 1; break;
     case FIT_PREVIEW: o->fit_preview = 1; break;
     case CHECK_FILES: o->check = 1; break;
-    case NULL_CLASS: o->wishes.null_class = 1; break;
-    case NO_NULL_CLASS: o->wishes.no_null_class = 1; break;
-    default: o->wishes.no_labels = 1; break;
+    case NULL_CLASS: o->options.null_class = NULL_CLASS_LAST_ROW; break;
+    case NO_NULL_CLASS: o->options.null_class = NULL_CLASS_ABSENT; break;
+    default: o->options.no_labels = 1; break;
   }
+  return DIT_OK;
 }
 
-/* What the file recommends. */
-static dit_status take_recommendation(options *o, int option, const char *name, const char *value, dit_error *error) {
-  static const char *const samplers[] = {"ddpm", "ddim", "dpm++"};
-  static const char *const spacings[] = {"even", "ddim", "leading", "trailing", "linspace"};
-  model_wishes *w = &o->wishes;
+static dit_status take_steps(const char *option, const char *value, int *out, dit_error *error) {
   int64_t number = 0;
-  int place = 0;
-  dit_status status;
-  switch (option) {
-    case STEPS:
-      status = take_integer(name, value, 1, 1000, &number, error);
-      w->steps = (int)number;
-      return status;
-    case SAMPLER:
-      status = take_word(name, value, "ddpm|ddim|dpm++", &place, error);
-      if (!status) w->sampler = samplers[place - 1];
-      return status;
-    case SPACING:
-      status = take_word(name, value, "even|ddim|leading|trailing|linspace", &place, error);
-      if (!status) w->spacing = spacings[place - 1];
-      return status;
-    case GUIDANCE: return take_real(name, value, 0, 1000, &w->guidance, error);
-    default:
-      if (strcmp(value, "all") == 0) {
-        w->guidance_channels = -1;
-        return DIT_OK;
-      }
-      status = take_integer(name, value, 1, 256, &number, error);
-      w->guidance_channels = (int)number;
-      return status;
-  }
+  dit_status status = take_integer(option, value, 1, 1000, &number, error);
+  *out = (int)number;
+  return status;
 }
 
-static dit_status take_value(options *o, int option, const char *value, dit_error *error) {
-  static const int types[] = {DIT_TYPE_F32, DIT_TYPE_F16, DIT_TYPE_BF16, DIT_TYPE_Q8, DIT_TYPE_Q4};
+static dit_status take_channels(const char *option, const char *value, int *out, dit_error *error) {
+  int64_t number = -1;
+  dit_status status = strcmp(value, "all") ? take_integer(option, value, 1, 256, &number, error) : DIT_OK;
+  *out = (int)number;
+  return status;
+}
+
+static dit_status take_value(command_line *o, int option, const char *value, dit_error *error) {
   const char *name = option_names[option];
-  model_wishes *w = &o->wishes;
-  int place = 0;
-  dit_status status;
+  convert_options *to = &o->options;
   switch (option) {
     case OUT: o->out = value; return DIT_OK;
-    case DIT: return add_input(o, value, SYNTHETIC_DIT, error);
-    case VAE: return add_input(o, value, SYNTHETIC_VAE, error);
+    case DIT: return add_input(o, value, NETWORK_TRANSFORMER, error);
+    case VAE: return add_input(o, value, NETWORK_AUTOENCODER, error);
     case SYNTHETIC: return add_synthetic(o, value, error);
-    case TYPE:
-      status = take_word(name, value, "f32|f16|bf16|q8|q4", &place, error);
-      if (!status) w->type = types[place - 1];
-      return status;
-    case NAME: return take_text(name, value, &w->name, error);
-    case LICENSE: return take_text(name, value, &w->license, error);
+    case TYPE: return take_name(name, value, DIT__ENUM_TYPE, &to->type, error);
+    case NAME: return take_text(name, value, &to->name, error);
+    case LICENSE: return take_text(name, value, &to->license, error);
     case LABELS: o->labels_path = value; return DIT_OK;
     case VARIANT: return take_text(name, value, &o->variant, error);
     case SCHEDULER: o->scheduler_path = value; return DIT_OK;
-    case FORWARD: return take_word(name, value, "official|diffusers", &w->forward, error);
-    case HEADS: return take_integer(name, value, 1, 16384, &w->hints.heads, error);
-    case LATENT: return take_integer(name, value, 1, 4096, &w->hints.latent, error);
-    case GROUPS: return take_integer(name, value, 1, 8192, &w->hints.groups, error);
-    case SCALING_FACTOR: return take_real(name, value, 1e-6, 1e6, &w->hints.scaling_factor, error);
-    default: return take_recommendation(o, option, name, value, error);
+    case FORWARD: return take_forward(name, value, &to->forward, error);
+    case HEADS: return take_integer(name, value, 1, 16384, &to->hints.heads, error);
+    case LATENT: return take_integer(name, value, 1, 4096, &to->hints.latent, error);
+    case GROUPS: return take_integer(name, value, 1, 8192, &to->hints.groups, error);
+    case SCALING_FACTOR: return take_real(name, value, 1e-6, 1e6, &to->hints.scaling_factor, error);
+    case STEPS: return take_steps(name, value, &to->steps, error);
+    case SAMPLER: return take_name(name, value, DIT__ENUM_SAMPLER, &to->sampler, error);
+    case SPACING: return take_name(name, value, DIT__ENUM_SPACING, &to->spacing, error);
+    case GUIDANCE: return take_real(name, value, 0, 1000, &to->guidance, error);
+    default: return take_channels(name, value, &to->guidance_channels, error);
   }
 }
 
-/* The option that an argument names, or OPTIONS. *value is what follows a '=', or NULL. */
+/* Returns the option that an argument names, or OPTIONS. *value becomes what follows a '=', or NULL. */
 static int find_option(const char *argument, const char **value) {
   const char *equals = argument[0] == '-' && argument[1] == '-' ? strchr(argument, '=') : NULL;
   size_t length = equals ? (size_t)(equals - argument) : strlen(argument);
@@ -216,8 +208,8 @@ static int find_option(const char *argument, const char **value) {
   return option;
 }
 
-/* What must hold between the options. */
-static dit_status check(const options *o, dit_error *error) {
+/* Checks that the options go together. */
+static dit_status check(const command_line *o, dit_error *error) {
   if (o->help || o->version) return DIT_OK;
   int inputs = o->input_count + o->synthetic_count;
   if (o->check) {
@@ -225,17 +217,15 @@ static dit_status check(const options *o, dit_error *error) {
     return dit__fail(error, DIT_ERROR_ARGUMENT, "--check compares two files, and writes none");
   }
   if (!inputs) return dit__fail(error, DIT_ERROR_ARGUMENT, "no input; see dit-convert --help");
-  if (o->wishes.null_class && o->wishes.no_null_class)
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "--null-class and --no-null-class exclude each other");
   if (!o->out && !(o->fit_preview && o->input_count == 1 && inputs == 1))
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "no output: -o FILE says where the model file goes");
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "no output; give -o FILE");
   return DIT_OK;
 }
 
-dit_status options_read(int count, char **arguments, options *o, dit_error *error) {
+dit_status options_read(int count, char **arguments, command_line *o, dit_error *error) {
   int only_inputs = 0;
   memset(o, 0, sizeof *o);
-  o->wishes.guidance = -1;
+  o->options.guidance = -1;
   for (int i = 1; i < count; i++) {
     const char *argument = arguments[i], *value;
     dit_status status = DIT_OK;
@@ -248,7 +238,7 @@ dit_status options_read(int count, char **arguments, options *o, dit_error *erro
       status = add_input(o, argument, 0, error);
     } else if (option < WITH_VALUE) {
       if (value) return dit__fail(error, DIT_ERROR_ARGUMENT, "%s takes no value", option_names[option]);
-      take_switch(o, option);
+      status = take_switch(o, option, error);
     } else {
       if (!value && i + 1 == count) return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: a value must follow", argument);
       status = take_value(o, option, value ? value : arguments[++i], error);
@@ -260,7 +250,7 @@ dit_status options_read(int count, char **arguments, options *o, dit_error *erro
 
 /* ---- Labels ---- */
 
-enum { LABELS_MOST = 64 << 20 }; /* bytes of the file */
+enum { MAX_LABELS = 64 << 20 }; /* bytes of the file */
 
 static dit_status load_text(const char *path, char **text, dit_error *error) {
   dit__file file;
@@ -269,8 +259,8 @@ static dit_status load_text(const char *path, char **text, dit_error *error) {
   const uint8_t *bytes = file.bytes;
   size_t size = file.size;
   if (size >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0) bytes += 3, size -= 3; /* byte order mark */
-  if (size > LABELS_MOST || !dit__is_utf8(bytes, size)) {
-    status = dit__fail(error, DIT_ERROR_FORMAT, "%s: is no UTF-8 text of at most %d MB", path, LABELS_MOST >> 20);
+  if (size > MAX_LABELS || !dit__is_utf8(bytes, size)) {
+    status = dit__fail(error, DIT_ERROR_FORMAT, "%s: must be UTF-8 text of at most %d MB", path, MAX_LABELS >> 20);
   } else if (!(*text = (char *)malloc(size + 1))) {
     status = dit__fail(error, DIT_ERROR_MEMORY, "%s: out of memory", path);
   } else {
@@ -281,7 +271,7 @@ static dit_status load_text(const char *path, char **text, dit_error *error) {
   return status;
 }
 
-dit_status options_read_labels(options *o, dit_error *error) {
+dit_status options_read_labels(command_line *o, dit_error *error) {
   size_t lines = 1, count = 0;
   if (!o->labels_path) return DIT_OK;
   dit_status status = load_text(o->labels_path, &o->labels_text, error);
@@ -299,12 +289,12 @@ dit_status options_read_labels(options *o, dit_error *error) {
     line = next;
   }
   if (!count) return dit__fail(error, DIT_ERROR_FORMAT, "%s: holds no names", o->labels_path);
-  o->wishes.labels = o->labels;
-  o->wishes.label_count = count;
+  o->options.labels = o->labels;
+  o->options.label_count = count;
   return DIT_OK;
 }
 
-void options_free(options *o) {
+void options_free(command_line *o) {
   free(o->labels);
   free(o->labels_text);
 }

@@ -1,61 +1,62 @@
-/* Elements of a tensor in a checkpoint as float32. */
+/* Reads elements of a checkpoint's tensors as float32. */
 #include <string.h>
 
-#include "weights/convert/read/fp16.h"
-#include "weights/convert/read/endian.h"
+#include "lib/core/fp16.h"
 #include "weights/convert/read/checkpoint.h"
+#include "weights/convert/read/endian.h"
+#include "weights/convert/read/fp16.h"
 
 static float read_f32(const uint8_t *p) {
-  uint32_t bits = little32(p);
+  uint32_t bits = load_le32(p);
   float value;
   memcpy(&value, &bits, sizeof value);
   return value;
 }
 
 static float read_f64(const uint8_t *p) {
-  uint64_t bits = little64(p);
+  uint64_t bits = load_le64(p);
   double value;
   memcpy(&value, &bits, sizeof value);
   return (float)value;
 }
 
-/* Elements that lie side by side, in blocks. */
+/* Reads contiguous elements, in blocks. */
 static void read_halves(const uint8_t *p, uint64_t count, float *out) {
   for (uint64_t i = 0; i < count; i += HALF_BLOCK) {
     uint16_t bits[HALF_BLOCK] = {0};
     float values[HALF_BLOCK];
     size_t n = count - i < HALF_BLOCK ? (size_t)(count - i) : HALF_BLOCK;
-    for (size_t k = 0; k < n; k++) bits[k] = little16(p + 2 * (i + k));
+    for (size_t k = 0; k < n; k++) bits[k] = load_le16(p + 2 * (i + k));
     half_block_to_float(bits, values);
     memcpy(out + i, values, n * sizeof *values);
   }
 }
 
-/* `count` elements, each `stride` elements after the one before. */
+/* Reads `count` elements that are `stride` elements apart. */
 static void read_run(int type, const uint8_t *p, uint64_t stride, uint64_t count, float *out) {
   switch (type) {
-    case SOURCE_F32:
+    case CHECKPOINT_F32:
       for (uint64_t i = 0; i < count; i++) out[i] = read_f32(p + i * stride * 4);
       break;
-    case SOURCE_F16:
+    case CHECKPOINT_F16:
       if (stride == 1) {
         read_halves(p, count, out);
         break;
       }
-      for (uint64_t i = 0; i < count; i++) out[i] = half_to_float(little16(p + i * stride * 2));
+      for (uint64_t i = 0; i < count; i++) out[i] = dit__float_from_half(load_le16(p + i * stride * 2));
       break;
-    case SOURCE_BF16:
-      for (uint64_t i = 0; i < count; i++) out[i] = bfloat_to_float(little16(p + i * stride * 2));
+    case CHECKPOINT_BF16:
+      for (uint64_t i = 0; i < count; i++) out[i] = dit__float_from_bfloat(load_le16(p + i * stride * 2));
       break;
-    case SOURCE_F64:
+    case CHECKPOINT_F64:
       for (uint64_t i = 0; i < count; i++) out[i] = read_f64(p + i * stride * 8);
       break;
   }
 }
 
-/* Likewise, of elements whose bytes are the other way round. */
+/* Likewise, for elements whose bytes are swapped. */
 static void read_swapped(int type, const uint8_t *p, uint64_t stride, uint64_t count, float *out) {
-  const uint64_t size = type == SOURCE_F64 ? 8 : type == SOURCE_F32 ? 4 : 2;
+  const uint64_t size = type == CHECKPOINT_F64 ? 8 : type == CHECKPOINT_F32 ? 4 : 2;
   for (uint64_t i = 0; i < count; i++) {
     uint8_t bytes[8];
     for (uint64_t k = 0; k < size; k++) bytes[k] = p[i * stride * size + size - 1 - k];
@@ -63,9 +64,9 @@ static void read_swapped(int type, const uint8_t *p, uint64_t stride, uint64_t c
   }
 }
 
-/* Extents from the last one forward that follow each other without a gap: they make one run of `length` elements,
- * `stride` apart. Returns how many extents are left in front. */
-static int find_run(const source_tensor *t, uint64_t *length, uint64_t *stride) {
+/* Merges the last extents, as far as their elements are evenly spaced, into one run of `length` elements that are
+ * `stride` apart. Returns how many extents are left before them. */
+static int find_run(const checkpoint_tensor *t, uint64_t *length, uint64_t *stride) {
   int rank = t->rank;
   *length = 1;
   *stride = 1;
@@ -80,14 +81,14 @@ static int find_run(const source_tensor *t, uint64_t *length, uint64_t *stride) 
   return rank;
 }
 
-/* Row-major elements of a matrix of int8, times the scale of their row. */
-static void read_q8(const source_tensor *t, uint64_t first, uint64_t count, float *out) {
+/* Reads elements of a matrix of int8, times the scale of their row. */
+static void read_q8(const checkpoint_tensor *t, uint64_t first, uint64_t count, float *out) {
   const uint64_t columns = t->stride[0];
   for (uint64_t i = first; i < first + count; i++)
     *out++ = (float)(int8_t)t->data[i] * read_f32(t->scale + i / columns * 4);
 }
 
-static void read_q4(const source_tensor *t, uint64_t first, uint64_t count, float *out) {
+static void read_q4(const checkpoint_tensor *t, uint64_t first, uint64_t count, float *out) {
   const uint64_t columns = t->shape[1];
   while (count) {
     const uint64_t row = first / columns, within = first % columns;
@@ -100,8 +101,8 @@ static void read_q4(const source_tensor *t, uint64_t first, uint64_t count, floa
   }
 }
 
-static void read_one(const source_tensor *t, uint64_t first, uint64_t count, float *out) {
-  static const uint8_t bytes[] = {0, 4, 2, 2, 8}; /* by SOURCE_* */
+static void read_one(const checkpoint_tensor *t, uint64_t first, uint64_t count, float *out) {
+  static const uint8_t bytes[] = {0, 4, 2, 2, 8}; /* by CHECKPOINT_* */
   uint64_t length, stride;
   int outer = find_run(t, &length, &stride);
   while (count) {
@@ -118,27 +119,27 @@ static void read_one(const source_tensor *t, uint64_t first, uint64_t count, flo
   }
 }
 
-uint64_t source_elements(const source_tensor *t) {
+uint64_t checkpoint_elements(const checkpoint_tensor *t) {
   uint64_t count = 1;
   for (int i = 0; i < t->rank; i++) count *= t->shape[i];
   return count;
 }
 
-void source_read(const source_tensor *t, uint64_t first, uint64_t count, float *out) {
+void checkpoint_read(const checkpoint_tensor *t, uint64_t first, uint64_t count, float *out) {
   if (!t->parts) {
-    if (t->type == SOURCE_Q8)
+    if (t->type == CHECKPOINT_Q8)
       read_q8(t, first, count, out);
-    else if (t->type == SOURCE_Q4)
+    else if (t->type == CHECKPOINT_Q4)
       read_q4(t, first, count, out);
     else
       read_one(t, first, count, out);
     return;
   }
   for (int i = 0; i < t->part_count && count; i++) {
-    uint64_t own = source_elements(&t->parts[i]);
+    uint64_t own = checkpoint_elements(&t->parts[i]);
     if (first < own) {
       uint64_t part = own - first < count ? own - first : count;
-      source_read(&t->parts[i], first, part, out);
+      checkpoint_read(&t->parts[i], first, part, out);
       out += part;
       count -= part;
       first = 0;

@@ -1,15 +1,19 @@
-/* Folders as diffusers writes them: config.json beside the weights, in one file, as a variant, or in shards. */
-#ifndef DIT_FOLDER_H
-#define DIT_FOLDER_H
+/* Folders as diffusers writes them: config.json beside the weights, which lie in one file, as a variant, or in shards.
+ * This file finds them; open.c reads them. */
+#ifndef DIT_CONVERT_FOLDER_H
+#define DIT_CONVERT_FOLDER_H
 
-#include "weights/convert/read/checkpoint.h"
+#include "weights/convert/read/json.h"
 
-/* Reads the configuration and lists the weights of a folder of one model: s->config, s->tensors, s->kind. */
-dit_status folder_list(const char *folder, const char *variant, source *s, dit_error *error);
+typedef struct folder_weights {
+  char *path;       /* to be freed */
+  int is_index;     /* 1: the path leads to a list of shards (.index.json) */
+  char variant[16]; /* such as "fp16"; "" for the plain weights */
+} folder_weights;
 
-/* Whether a file is a list of shards (.index.json), and the listing of the shards. Their names must lead to files in
- * the list's own folder or below. */
-int folder_is_index(const uint8_t *bytes, size_t size);
-dit_status folder_list_shards(const char *index, source *s, dit_error *error);
+/* Reads the configuration of a folder of one model into *config, which the caller frees also on failure, and finds its
+ * weights: those of `variant`, or with NULL the plain ones, or else the first variant that is there. */
+dit_status folder_open(const char *folder, const char *variant, json_value **config, folder_weights *out,
+                       dit_error *error);
 
 #endif

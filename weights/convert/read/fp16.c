@@ -14,18 +14,10 @@ static uint32_t bits_of(float value) {
   return bits;
 }
 
-/* value >> shift, rounded to nearest even; shift 1..31. */
+/* Returns value >> shift, rounded to nearest even; shift is 1 to 31. */
 static uint32_t shift_even(uint32_t value, int shift) {
   uint32_t low = value & ((1u << shift) - 1), half = 1u << (shift - 1), result = value >> shift;
   return result + (low > half || (low == half && (result & 1)));
-}
-
-float half_to_float(uint16_t bits) {
-  uint32_t sign = (uint32_t)(bits & 0x8000) << 16, exponent = bits >> 10 & 31, mantissa = bits & 1023;
-  if (exponent == 31) return float_of(sign | 0x7f800000 | mantissa << 13);
-  if (exponent) return float_of(sign | (exponent + 112) << 23 | mantissa << 13);
-  float tiny = (float)mantissa * 0x1p-24f; /* zero and subnormals: exact, and normal as a float */
-  return sign ? -tiny : tiny;
 }
 
 uint16_t half_from_float(float value) {
@@ -38,8 +30,6 @@ uint16_t half_from_float(float value) {
   int shift = 126 - (int)(rest >> 23);
   return (uint16_t)(sign | shift_even((rest & 0x7fffff) | 0x800000, shift));
 }
-
-float bfloat_to_float(uint16_t bits) { return float_of((uint32_t)bits << 16); }
 
 uint16_t bfloat_from_float(float value) {
   uint32_t bits = bits_of(value);
@@ -77,7 +67,7 @@ void bfloat_block_from_float(const float *values, uint16_t *out) {
   }
 }
 
-float half_block_most(const float *values) {
+float half_block_max(const float *values) {
   uint32_t most = 0;
   for (int i = 0; i < HALF_BLOCK; i++) {
     uint32_t rest = bits_of(values[i]) & 0x7fffffff;

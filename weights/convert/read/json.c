@@ -5,9 +5,10 @@
 #include <string.h>
 
 #include "lib/core/error.h"
+#include "lib/core/utf8.h"
 #include "weights/convert/read/text.h"
 
-enum { JSON_DEPTH = 64, JSON_VALUES = 1 << 20 }; /* a header of 100 000 tensors has 900 000 values */
+enum { JSON_DEPTH = 64, JSON_VALUES = 1 << 20 }; /* a header of 100,000 tensors has 900,000 values */
 
 typedef struct json_reader {
   const char *text;
@@ -17,7 +18,7 @@ typedef struct json_reader {
   dit_error *error;
 } json_reader;
 
-/* Both return 0, the failure of most functions here. */
+/* Both return 0, which means failure for most functions here. */
 static int fail(json_reader *r, const char *sentence) {
   dit__fail(r->error, DIT_ERROR_FORMAT, "%s: not valid JSON at byte %zu: %s", r->what, r->at, sentence);
   return 0;
@@ -32,10 +33,10 @@ static void skip_space(json_reader *r) {
   while (r->at < r->length && r->text[r->at] && strchr(" \t\r\n", r->text[r->at])) r->at++;
 }
 
-/* The next character, or 0 at the end (a NUL in the text fits nowhere, so the two need not be told apart). */
+/* Returns the next character, or 0 at the end. (A NUL in the text is valid nowhere, so it may look like the end.) */
 static char peek(const json_reader *r) { return r->at < r->length ? r->text[r->at] : 0; }
 
-/* The value of four hexadecimal digits at the cursor, which moves behind them; -1 if they are not there. */
+/* Takes four hexadecimal digits and returns their value, or -1 if they are not there. */
 static int read_hex(json_reader *r) {
   int value = 0;
   for (int i = 0; i < 4; i++) {
@@ -51,7 +52,7 @@ static int read_hex(json_reader *r) {
   return value;
 }
 
-/* Behind "\u": the code point, with both halves of a surrogate pair; -1 and a message on failure. */
+/* Takes what follows "\u", both halves of a surrogate pair included. Returns the code point, or -1 with a message. */
 static long read_code_point(json_reader *r) {
   long code = read_hex(r);
   if (code >= 0xd800 && code < 0xdc00) {
@@ -79,10 +80,10 @@ static size_t put_code_point(char *out, long code) {
   return bytes;
 }
 
-/* One character or escape of a string into `out`; bytes written, 0 and a message on failure. */
+/* Takes one character or escape of a string. Returns the bytes written to `out`, or 0 with a message. */
 static size_t read_character(json_reader *r, char *out) {
   if (peek(r) != '\\') {
-    size_t bytes = text_character(r->text + r->at, r->length - r->at);
+    size_t bytes = utf8_size(r->text + r->at, r->length - r->at);
     if ((unsigned char)peek(r) < 0x20)
       fail(r, "a control character in a string");
     else if (bytes == 0)
@@ -110,12 +111,12 @@ static size_t read_character(json_reader *r, char *out) {
   return code < 0 ? 0 : put_code_point(out, code);
 }
 
-/* A string with the cursor on its opening quote: terminated UTF-8, or NULL and a message. */
+/* Takes a string, from its opening quote on. Returns terminated UTF-8, or NULL with a message. */
 static char *read_string(json_reader *r) {
   size_t end = ++r->at;
   while (end < r->length && r->text[end] != '"') end += r->text[end] == '\\' ? 2 : 1;
   if (end >= r->length) return fail(r, "a string without end"), NULL;
-  char *out = (char *)malloc(end - r->at + 1); /* no escape is shorter than what it stands for */
+  char *out = (char *)malloc(end - r->at + 1); /* an escape is never shorter than the character */
   if (!out) return fail_memory(r), NULL;
   size_t used = 0;
   while (r->at < end) {
@@ -180,7 +181,7 @@ static int check_keys(json_reader *r, const json_value *object) {
   const char *twice = text_duplicate(keys, count);
   char shown[TEXT_SHOWN];
   if (twice) {
-    dit__fail(r->error, DIT_ERROR_FORMAT, "%s: the key \"%s\" is there twice", r->what,
+    dit__fail(r->error, DIT_ERROR_FORMAT, "%s: the key \"%s\" occurs twice", r->what,
               text_shown(shown, twice, strlen(twice)));
   }
   free((void *)keys);
@@ -189,7 +190,7 @@ static int check_keys(json_reader *r, const json_value *object) {
 
 static json_value *read_value(json_reader *r, int depth);
 
-/* Elements or members up to the closing bracket; the cursor is behind the opening one. */
+/* Takes elements or members and the closing bracket. */
 static int read_children(json_reader *r, json_value *v, int depth) {
   char close = v->kind == JSON_OBJECT ? '}' : ']';
   json_value **link = &v->child;
@@ -224,7 +225,7 @@ static int read_children(json_reader *r, json_value *v, int depth) {
   return v->kind == JSON_ARRAY || check_keys(r, v);
 }
 
-/* A value and the space around it. The recursion is as deep as the nesting, JSON_DEPTH at most. */
+/* Takes a value and the space around it. The recursion is as deep as the nesting, at most JSON_DEPTH. */
 static json_value *read_value(json_reader *r, int depth) {
   skip_space(r);
   if (depth > JSON_DEPTH) return fail(r, "nested too deeply"), NULL;
@@ -282,7 +283,7 @@ const json_value *json_member(const json_value *object, const char *key) {
   return NULL;
 }
 
-/* Digits into *out; 0 if the number does not fit into 63 bits and a sign. */
+/* Converts digits. Returns 0 if the number does not fit into an int64_t. */
 static int exact_integer(const char *digits, int negative, int64_t *out) {
   uint64_t value = 0, most = negative ? (uint64_t)INT64_MAX + 1 : INT64_MAX;
   for (; *digits; digits++) {
@@ -300,7 +301,7 @@ int json_integer(const json_value *v, int64_t low, int64_t high, int64_t *out) {
   int negative = v->text[0] == '-';
   if (!strpbrk(v->text, ".eE")) {
     if (!exact_integer(v->text + negative, negative, &value)) return 0;
-  } else { /* 1e3, 2.0: exact as long as doubles are */
+  } else { /* 1e3, 2.0: exact as far as doubles are */
     if (!(fabs(v->number) <= 9007199254740992.0) || v->number != floor(v->number)) return 0;
     value = (int64_t)v->number;
   }

@@ -1,7 +1,7 @@
-/* A small strict JSON reader (RFC 8259) for headers and configurations: depth and size limited, duplicate keys refused.
- */
-#ifndef DIT_JSON_H
-#define DIT_JSON_H
+/* A small strict JSON reader (RFC 8259) for headers and configurations. Depth and size are limited, and duplicate keys
+ * are refused. */
+#ifndef DIT_CONVERT_JSON_H
+#define DIT_CONVERT_JSON_H
 
 #include "dit.h"
 
@@ -24,11 +24,11 @@ typedef struct json_value {
   size_t count;                    /* of children */
 } json_value;
 
-/* `what` names the text in messages ("model.safetensors: header"). NULL on failure, with a message. */
+/* Returns NULL on failure, with a message, in which `what` names the text ("model.safetensors: header"). */
 json_value *json_parse(const char *text, size_t length, const char *what, dit_error *error);
-void json_free(json_value *v);                                            /* NULL is fine */
+void json_free(json_value *v);                                            /* may be NULL */
 const json_value *json_member(const json_value *object, const char *key); /* NULL: absent, or not an object */
-/* 1 and the value if v is a number without a fraction in low..high; else 0. Exact to 64 bits. */
+/* Returns 1 and the value if v is an integer of low to high, else 0. Exact to 64 bits. */
 int json_integer(const json_value *v, int64_t low, int64_t high, int64_t *out);
 
 #endif

@@ -10,7 +10,7 @@
 
 enum { VERSION = 1001 };
 
-/* A storage of the file: what the pickle says of it, and where its bytes are. */
+/* A storage: what the pickle says about it, and where its bytes are. */
 typedef struct legacy_storage {
   state_dict_storage about;
   const uint8_t *data; /* NULL: not found yet */
@@ -30,8 +30,8 @@ static dit_status fail(const legacy_reader *r, const char *sentence) {
                    r->what, sentence);
 }
 
-/* PROTO, in protocols from 4 on FRAME, and LONG1 with the ten bytes of 0x1950a86a20f9469cfc6c; STOP. Its length, or 0.
- */
+/* Returns the length of the pickle of the magic number 0x1950a86a20f9469cfc6c, or 0 if it is not there. Its opcodes are
+ * PROTO, FRAME in protocols from 4 on, LONG1 with ten bytes, and STOP. */
 static size_t magic_length(const uint8_t *bytes, size_t size) {
   static const char number[] = "\x8a\x0al\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
   const size_t length = sizeof number - 1, frame = size > 2 && bytes[2] == 0x95 ? 9 : 0;
@@ -41,7 +41,7 @@ static size_t magic_length(const uint8_t *bytes, size_t size) {
 
 int legacy_is(const uint8_t *bytes, size_t size) { return magic_length(bytes, size) != 0; }
 
-/* The pickle at the cursor, which moves behind it. */
+/* Takes the pickle at the cursor. */
 static dit_status next_pickle(legacy_reader *r, pickle **out) {
   size_t used = 0;
   dit_status status = pickle_open(r->bytes + r->at, r->size - r->at, &used, state_dict_names, r->what, out, r->error);
@@ -49,8 +49,8 @@ static dit_status next_pickle(legacy_reader *r, pickle **out) {
   return status;
 }
 
-/* The version of the format, and the machine it was written on, whose order of bytes does not matter: storages are
- * little-endian all the same. */
+/* Takes the version of the format, and the description of the machine that wrote the file. Its byte order does not
+ * matter: storages are little-endian anyway. */
 static dit_status read_head(legacy_reader *r) {
   pickle *version = NULL, *machine = NULL;
   r->at = magic_length(r->bytes, r->size);
@@ -71,7 +71,7 @@ static int compare_keys(const void *a, const void *b) {
   return order ? order : (x->key_length > y->key_length) - (x->key_length < y->key_length);
 }
 
-/* All storages that the pickle mentions, each once. */
+/* Collects the storages that the pickle mentions, each of them once. */
 static dit_status gather_storages(legacy_reader *r, const pickle *p) {
   size_t mentioned = 0, cursor = 0, kept = 0;
   state_dict_storage about;
@@ -99,7 +99,8 @@ static legacy_storage *find(const legacy_reader *r, const char *key, size_t leng
   return (legacy_storage *)bsearch(&wanted, r->storages, r->count, sizeof *r->storages, compare_keys);
 }
 
-/* Their bytes, in the order of the list of keys: the number of elements in 64 bits, then the elements. */
+/* Finds the bytes of the storages. They follow in the order of the list of keys: the number of elements in 64 bits, then
+ * the elements. */
 static dit_status place_storages(legacy_reader *r, const pickle_value *keys) {
   if (keys->kind != PICKLE_LIST) return fail(r, "there is no list of storages");
   for (size_t i = 0; i < keys->count; i++) {
@@ -107,7 +108,7 @@ static dit_status place_storages(legacy_reader *r, const pickle_value *keys) {
     legacy_storage *s = key->kind == PICKLE_TEXT ? find(r, key->of.text, key->count) : NULL;
     if (!s || s->data) return fail(r, s ? "a storage is listed twice" : "a storage is listed that no tensor has");
     if (r->size - r->at < 8) return fail(r, "it is cut off; fetch it again");
-    uint64_t count = little64(r->bytes + r->at);
+    uint64_t count = load_le64(r->bytes + r->at);
     r->at += 8;
     if (count != s->about.count) return fail(r, "a storage is of another size than its tensors say");
     if (count > (r->size - r->at) / s->about.element) return fail(r, "it is cut off; fetch it again");
@@ -117,7 +118,7 @@ static dit_status place_storages(legacy_reader *r, const pickle_value *keys) {
   return r->at == r->size ? DIT_OK : fail(r, "something follows its end");
 }
 
-/* The part (key, offset, size), in elements, of a storage that tensors of old versions could have to themselves. */
+/* Takes a view (key, offset, size), in elements: a part of a storage, which old versions could give to a tensor. */
 static const char *take_view(const pickle_value *view, uint64_t *offset, uint64_t *stored) {
   const pickle_value *begin = view->kind == PICKLE_TUPLE && view->count == 3 ? view->of.items[1] : NULL;
   const pickle_value *size = begin ? view->of.items[2] : NULL;
@@ -142,7 +143,7 @@ static dit_status find_storage(const state_dict_reader *reader, const state_dict
   return *wrong ? DIT_ERROR_FORMAT : DIT_OK;
 }
 
-dit_status legacy_list(const uint8_t *bytes, size_t size, const char *what, source *s, dit_error *error) {
+dit_status legacy_list(const uint8_t *bytes, size_t size, const char *what, checkpoint *s, dit_error *error) {
   legacy_reader reader = {bytes, size, 0, what, error, NULL, 0};
   state_dict_reader dict = {what, "PyTorch checkpoint of before 1.6", error, find_storage, &reader, 0, NULL};
   pickle *object = NULL, *keys = NULL;

@@ -7,8 +7,8 @@
 #include "weights/convert/read/endian.h"
 #include "weights/convert/read/text.h"
 
-/* What one pickle may hold. A training checkpoint of DiT-XL/2 has some 30 000 values; the limits bound the memory that
- * a hostile one takes, which grows with nothing but the number of opcodes: no opcode makes more than one value. */
+/* What one pickle may hold. A training checkpoint of DiT-XL/2 has some 30,000 values. The limits bound the memory that a
+ * hostile pickle takes, which grows only with the number of opcodes, as no opcode makes more than one value. */
 enum { VALUES = 1 << 19, REFERENCES = 1 << 20, STACK = 1 << 20, MEMO = 1 << 20, NESTING = 1000, BLOCK = 1024 };
 
 typedef struct value_block {
@@ -90,7 +90,7 @@ enum opcode {
   OP_BYTEARRAY8 = 0x96
 };
 
-/* These return 0, the failure of the functions below. */
+/* These return 0, which means failure for the functions below. */
 static int fail(machine *m, const char *sentence) {
   m->status =
       dit__fail(m->error, DIT_ERROR_FORMAT, "%s: the pickle is damaged at byte %zu: %s", m->what, m->at, sentence);
@@ -127,7 +127,7 @@ static const uint8_t *take(machine *m, uint64_t length) {
   return p;
 }
 
-/* An unsigned little-endian number of 1, 2, 4 or 8 bytes. */
+/* Takes an unsigned little-endian number of 1, 2, 4 or 8 bytes. */
 static int take_number(machine *m, int bytes, uint64_t *value) {
   const uint8_t *p = take(m, (uint64_t)bytes);
   if (!p) return 0;
@@ -177,7 +177,7 @@ static pickle_value *push_new(machine *m, pickle_kind kind) {
   return push(m, v) ? v : NULL;
 }
 
-/* Height of the stack above the last mark. */
+/* Returns the number of values above the last mark of the stack. */
 static size_t height(const machine *m) { return m->stack.count - (m->mark_count ? m->marks[m->mark_count - 1] : 0); }
 
 static pickle_value *pop(machine *m) {
@@ -190,7 +190,7 @@ static pickle_value *top(machine *m) {
   return m->stack.items[m->stack.count - 1];
 }
 
-/* Takes all values above the last mark, which goes too: they stay readable at *items until the next push. */
+/* Removes the last mark and all values above it, which stay readable at *items until the next push. */
 static int pop_mark(machine *m, pickle_value ***items, size_t *count) {
   if (m->mark_count == 0) return fail(m, "it takes a mark that was never set");
   *count = height(m);
@@ -241,7 +241,7 @@ static int make_tuple(machine *m, pickle_value *const *items, size_t count) {
   return v && append(m, v, items, count) && push(m, v);
 }
 
-/* A tuple of the `count` values on top of the stack. */
+/* Makes a tuple of the `count` values on top of the stack. */
 static int make_short_tuple(machine *m, size_t count) {
   if (height(m) < count) return fail(m, "it takes a value from an empty stack");
   m->stack.count -= count;
@@ -265,7 +265,8 @@ static int add_items(machine *m, pickle_kind kind, pickle_value *const *items, s
   pickle_value *to = top(m);
   if (!to) return 0;
   if (to->kind != kind)
-    return fail(m, kind == PICKLE_LIST ? "it appends to what is no list" : "it sets items of what is no dict");
+    return fail(m, kind == PICKLE_LIST ? "it appends to a value that is not a list"
+                                       : "it sets items of a value that is not a dict");
   if (kind == PICKLE_DICT && count % 2) return fail(m, "a key has no value");
   return append(m, to, items, count);
 }
@@ -297,7 +298,7 @@ static int push_number(machine *m, int bytes) {
                       bytes == 4 && value > INT32_MAX ? (int64_t)value - 0x100000000 : (int64_t)value);
 }
 
-/* Two's complement of a stated length. */
+/* Takes a number in two's complement, after its length. */
 static int push_long(machine *m, int length_bytes) {
   uint64_t length, value = 0;
   if (!take_number(m, length_bytes, &length)) return 0;
@@ -311,7 +312,7 @@ static int push_long(machine *m, int length_bytes) {
   return push_integer(m, PICKLE_INTEGER, number);
 }
 
-/* An IEEE double, the only big-endian thing in a pickle. */
+/* Takes an IEEE double, the only type that is big-endian in a pickle. */
 static int push_real(machine *m) {
   const uint8_t *p = take(m, 8);
   pickle_value *v = p ? push_new(m, PICKLE_REAL) : NULL;
@@ -352,7 +353,7 @@ static int push_name(machine *m, const char *module, size_t module_length, const
   return v != NULL;
 }
 
-/* A line, without its end. */
+/* Takes a line, and returns it without its end. */
 static const char *take_line(machine *m, size_t *length) {
   const char *p = (const char *)m->bytes + m->at, *end = (const char *)memchr(p, '\n', m->size - m->at);
   if (!end) return fail(m, "a name without end"), NULL;
@@ -380,7 +381,7 @@ static int call(machine *m) {
   const pickle_value *arguments = pop(m), *name = arguments ? pop(m) : NULL;
   if (!name) return 0;
   if (arguments->kind != PICKLE_TUPLE) return fail(m, "the arguments of a call are not a tuple");
-  if (name->kind != PICKLE_NAME) return fail(m, "it calls what is not a name");
+  if (name->kind != PICKLE_NAME) return fail(m, "it calls a value that is not a name");
   const pickle_global *g = name->global;
   if (g->use == PICKLE_CONSTANT) return fail_name(m, g->module, strlen(g->module), g->name, strlen(g->name));
   if (g->use == PICKLE_MAPPING && arguments->count) return fail(m, "a dict made from arguments");
@@ -390,13 +391,14 @@ static int call(machine *m) {
   return push(m, v);
 }
 
-/* Gives the object below a state, such as a Namespace its members or an OrderedDict its _metadata. Nobody asks for
- * them. (A tensor's state would replace its contents: that is refused, as it is in an unnamed dict.) */
+/* Gives the object below a state, such as a Namespace its members or an OrderedDict its _metadata. States are dropped.
+ * (A tensor's state would replace its contents, and is refused, as is that of an unnamed dict.) */
 static int build(machine *m) {
   const pickle_value *state = pop(m), *object = state ? top(m) : NULL;
   if (!object) return 0;
   const pickle_global *g = object->kind == PICKLE_CALL || object->kind == PICKLE_DICT ? object->global : NULL;
-  if (!g || (g->use != PICKLE_OBJECT && g->use != PICKLE_MAPPING)) return fail(m, "it gives a state to what has none");
+  if (!g || (g->use != PICKLE_OBJECT && g->use != PICKLE_MAPPING))
+    return fail(m, "it gives a state to a value that takes none");
   return 1;
 }
 

@@ -8,23 +8,31 @@
 #include "weights/convert/read/endian.h"
 #include "weights/convert/read/text.h"
 
-enum { HEADER_LIMIT = 100000000 }; /* the specification's */
+enum { HEADER_LIMIT = 100000000 }; /* bytes, from the specification */
 
 typedef struct data_type {
   const char *name;
-  int type; /* SOURCE_*; 0: known and skipped */
+  int type; /* CHECKPOINT_*; 0: known and skipped */
   uint64_t bytes;
 } data_type;
 
 static const data_type data_types[] = {
-    {"F32", SOURCE_F32, 4}, {"F16", SOURCE_F16, 2}, {"BF16", SOURCE_BF16, 2},
-    {"F64", SOURCE_F64, 8}, {"I64", 0, 8},          {"I32", 0, 4},
-    {"I16", 0, 2},          {"I8", 0, 1},           {"U64", 0, 8},
-    {"U32", 0, 4},          {"U16", 0, 2},          {"U8", 0, 1},
+    {"F32", CHECKPOINT_F32, 4},
+    {"F16", CHECKPOINT_F16, 2},
+    {"BF16", CHECKPOINT_BF16, 2},
+    {"F64", CHECKPOINT_F64, 8},
+    {"I64", 0, 8},
+    {"I32", 0, 4},
+    {"I16", 0, 2},
+    {"I8", 0, 1},
+    {"U64", 0, 8},
+    {"U32", 0, 4},
+    {"U16", 0, 2},
+    {"U8", 0, 1},
     {"BOOL", 0, 1},
 };
 
-/* What a tensor takes up of the data, listed or not. */
+/* The part of the data that a tensor takes up, whether it is listed or not. */
 typedef struct extent {
   uint64_t begin, end;
   const char *name;
@@ -50,9 +58,10 @@ static const data_type *find_type(const json_value *v) {
   return NULL;
 }
 
-/* Shape and row-major strides, and the bytes in all. 0: malformed, or the product does not fit. */
-static int read_shape(const json_value *shape, uint64_t item_bytes, source_tensor *t, uint64_t *bytes) {
-  if (!shape || shape->kind != JSON_ARRAY || shape->count > SOURCE_RANK) return 0;
+/* Reads a shape, and computes the row-major strides and the bytes of the tensor. Returns 0 if the shape is malformed, or
+ * its product does not fit. */
+static int read_shape(const json_value *shape, uint64_t item_bytes, checkpoint_tensor *t, uint64_t *bytes) {
+  if (!shape || shape->kind != JSON_ARRAY || shape->count > CHECKPOINT_MAX_RANK) return 0;
   for (const json_value *v = shape->child; v; v = v->next) {
     int64_t side;
     if (!json_integer(v, 0, INT64_MAX, &side)) return 0;
@@ -71,8 +80,8 @@ static int read_shape(const json_value *shape, uint64_t item_bytes, source_tenso
   return 1;
 }
 
-/* {"dtype": ..., "shape": [...], "data_offsets": [begin, end]} */
-static dit_status read_tensor(const safetensors_reader *r, const json_value *v, source_tensor *t, extent *e) {
+/* Reads {"dtype": ..., "shape": [...], "data_offsets": [begin, end]}. */
+static dit_status read_tensor(const safetensors_reader *r, const json_value *v, checkpoint_tensor *t, extent *e) {
   if (!text_is_name(v->key, strlen(v->key))) return fail_tensor(r, v->key, "has no printable name");
   if (v->kind != JSON_OBJECT) return fail_tensor(r, v->key, "is not described by an object");
   const json_value *type_name = json_member(v, "dtype");
@@ -80,8 +89,9 @@ static dit_status read_tensor(const safetensors_reader *r, const json_value *v, 
   if (!type) {
     char name[TEXT_SHOWN], shown[TEXT_SHOWN];
     const char *text = type_name && type_name->kind == JSON_STRING ? type_name->text : "nothing";
-    return dit__fail(r->error, DIT_ERROR_UNSUPPORTED, "%s: tensor '%s' has dtype %s; F64, F32, F16 and BF16 are read",
-                     r->what, text_shown(name, v->key, strlen(v->key)), text_shown(shown, text, strlen(text)));
+    return dit__fail(r->error, DIT_ERROR_UNSUPPORTED,
+                     "%s: tensor '%s' has dtype %s; F64, F32, F16 and BF16 are supported", r->what,
+                     text_shown(name, v->key, strlen(v->key)), text_shown(shown, text, strlen(text)));
   }
   uint64_t bytes;
   if (!read_shape(json_member(v, "shape"), type->bytes, t, &bytes)) {
@@ -94,7 +104,7 @@ static dit_status read_tensor(const safetensors_reader *r, const json_value *v, 
       !json_integer(offsets->child->next, begin, INT64_MAX, &end)) {
     return fail_tensor(r, v->key, "has malformed data_offsets");
   }
-  if ((uint64_t)end > r->size) return fail_tensor(r, v->key, "ends outside of the file, which may be incomplete");
+  if ((uint64_t)end > r->size) return fail_tensor(r, v->key, "ends outside the file, which may be incomplete");
   if ((uint64_t)(end - begin) != bytes) return fail_tensor(r, v->key, "has data_offsets that do not fit its shape");
   t->type = type->type;
   t->data = r->data + begin;
@@ -110,7 +120,7 @@ static int compare_extents(const void *a, const void *b) {
   return (x->end > y->end) - (x->end < y->end);
 }
 
-/* The tensors must cover the data exactly. */
+/* Checks that the tensors cover the data exactly. */
 static dit_status check_cover(const safetensors_reader *r, extent *extents, size_t count) {
   uint64_t at = 0;
   qsort(extents, count, sizeof *extents, compare_extents);
@@ -124,11 +134,11 @@ static dit_status check_cover(const safetensors_reader *r, extent *extents, size
                    (unsigned long long)(r->size - at));
 }
 
-static dit_status list_header(const safetensors_reader *r, const json_value *header, extent *extents, source *s) {
+static dit_status list_header(const safetensors_reader *r, const json_value *header, extent *extents, checkpoint *s) {
   size_t count = 0;
   for (const json_value *v = header->child; v; v = v->next) {
     if (strcmp(v->key, "__metadata__") == 0) continue;
-    source_tensor tensor;
+    checkpoint_tensor tensor;
     memset(&tensor, 0, sizeof tensor);
     dit_status status = read_tensor(r, v, &tensor, &extents[count++]);
     if (status) return status;
@@ -140,14 +150,14 @@ static dit_status list_header(const safetensors_reader *r, const json_value *hea
   return check_cover(r, extents, count);
 }
 
-static dit_status list_all(const safetensors_reader *r, const json_value *header, source *s) {
+static dit_status list_all(const safetensors_reader *r, const json_value *header, checkpoint *s) {
   if (header->kind != JSON_OBJECT) {
     return dit__fail(r->error, DIT_ERROR_FORMAT, "%s: the header is not an object", r->what);
   }
   size_t before = s->count;
   extent *extents = (extent *)calloc(header->count + 1, sizeof *extents);
   dit_status status = DIT_ERROR_MEMORY;
-  if (extents && source_reserve(s, header->count))
+  if (extents && checkpoint_reserve(s, header->count))
     status = list_header(r, header, extents, s);
   else
     dit__fail(r->error, status, "%s: out of memory", r->what);
@@ -158,8 +168,8 @@ static dit_status list_all(const safetensors_reader *r, const json_value *header
   return status;
 }
 
-dit_status safetensors_list(const uint8_t *bytes, size_t size, const char *what, source *s, dit_error *error) {
-  uint64_t length = size < 8 ? 0 : little64(bytes);
+dit_status safetensors_list(const uint8_t *bytes, size_t size, const char *what, checkpoint *s, dit_error *error) {
+  uint64_t length = size < 8 ? 0 : load_le64(bytes);
   if (length < 2 || length > size - 8 || length > HEADER_LIMIT) {
     return dit__fail(
         error, DIT_ERROR_FORMAT,

@@ -7,12 +7,12 @@
 #include "lib/core/error.h"
 #include "weights/convert/read/text.h"
 
-/* Element types: SOURCE_* for those that are listed, PLAIN + bytes for those that are skipped. A constant's id is its
- * element type, for a data type (torch.float32) plus DATA_TYPE. */
+/* Element types are CHECKPOINT_* for tensors that are listed, and PLAIN + bytes for those that are skipped. The id of a
+ * constant is its element type, plus DATA_TYPE for data types such as torch.float32. */
 enum { PLAIN = 16, DATA_TYPE = 64 };
 enum { OTHER_NAME, REBUILD_V1, REBUILD_V2, REBUILD_V3, PARAMETER, SIZE };
 
-/* All that a checkpoint of tensors and plain values mentions. */
+/* Everything that a checkpoint of tensors and plain values mentions. */
 const pickle_global state_dict_names[] = {
     {"collections", "OrderedDict", PICKLE_MAPPING, OTHER_NAME},
     {"argparse", "Namespace", PICKLE_OBJECT, OTHER_NAME},
@@ -29,10 +29,10 @@ const pickle_global state_dict_names[] = {
     {"torch._utils", "_rebuild_tensor_v2", PICKLE_FUNCTION, REBUILD_V2},
     {"torch._utils", "_rebuild_tensor_v3", PICKLE_FUNCTION, REBUILD_V3},
     {"torch._utils", "_rebuild_parameter", PICKLE_FUNCTION, PARAMETER},
-    {"torch", "FloatStorage", PICKLE_CONSTANT, SOURCE_F32},
-    {"torch", "HalfStorage", PICKLE_CONSTANT, SOURCE_F16},
-    {"torch", "BFloat16Storage", PICKLE_CONSTANT, SOURCE_BF16},
-    {"torch", "DoubleStorage", PICKLE_CONSTANT, SOURCE_F64},
+    {"torch", "FloatStorage", PICKLE_CONSTANT, CHECKPOINT_F32},
+    {"torch", "HalfStorage", PICKLE_CONSTANT, CHECKPOINT_F16},
+    {"torch", "BFloat16Storage", PICKLE_CONSTANT, CHECKPOINT_BF16},
+    {"torch", "DoubleStorage", PICKLE_CONSTANT, CHECKPOINT_F64},
     {"torch", "LongStorage", PICKLE_CONSTANT, PLAIN + 8},
     {"torch", "IntStorage", PICKLE_CONSTANT, PLAIN + 4},
     {"torch", "ShortStorage", PICKLE_CONSTANT, PLAIN + 2},
@@ -43,10 +43,10 @@ const pickle_global state_dict_names[] = {
     {"torch", "ComplexDoubleStorage", PICKLE_CONSTANT, PLAIN + 16},
     {"torch", "UntypedStorage", PICKLE_CONSTANT, PLAIN + 1},
     {"torch.storage", "UntypedStorage", PICKLE_CONSTANT, PLAIN + 1},
-    {"torch", "float32", PICKLE_CONSTANT, DATA_TYPE + SOURCE_F32},
-    {"torch", "float16", PICKLE_CONSTANT, DATA_TYPE + SOURCE_F16},
-    {"torch", "bfloat16", PICKLE_CONSTANT, DATA_TYPE + SOURCE_BF16},
-    {"torch", "float64", PICKLE_CONSTANT, DATA_TYPE + SOURCE_F64},
+    {"torch", "float32", PICKLE_CONSTANT, DATA_TYPE + CHECKPOINT_F32},
+    {"torch", "float16", PICKLE_CONSTANT, DATA_TYPE + CHECKPOINT_F16},
+    {"torch", "bfloat16", PICKLE_CONSTANT, DATA_TYPE + CHECKPOINT_BF16},
+    {"torch", "float64", PICKLE_CONSTANT, DATA_TYPE + CHECKPOINT_F64},
     {"torch", "int64", PICKLE_CONSTANT, DATA_TYPE + PLAIN + 8},
     {"torch", "int32", PICKLE_CONSTANT, DATA_TYPE + PLAIN + 4},
     {"torch", "int16", PICKLE_CONSTANT, DATA_TYPE + PLAIN + 2},
@@ -73,7 +73,7 @@ static int is_rebuilt(const pickle_value *v) {
   return is_call(v, REBUILD_V1) || is_call(v, REBUILD_V2) || is_call(v, REBUILD_V3);
 }
 
-/* The tensor that v is, or that the parameter v holds; NULL: neither. */
+/* Returns the tensor that v is, or that the parameter v holds; NULL if it is neither. */
 static const pickle_value *as_tensor(const pickle_value *v) {
   if (is_call(v, PARAMETER) && v->count) v = v->of.items[0];
   return is_rebuilt(v) ? v : NULL;
@@ -88,18 +88,19 @@ static int holds_tensors(const pickle_value *v) {
 
 static size_t element_bytes(int type) {
   switch (type) {
-    case SOURCE_F16:
-    case SOURCE_BF16: return 2;
-    case SOURCE_F32: return 4;
-    case SOURCE_F64: return 8;
+    case CHECKPOINT_F16:
+    case CHECKPOINT_BF16: return 2;
+    case CHECKPOINT_F32: return 4;
+    case CHECKPOINT_F64: return 8;
     default: return (size_t)(type - PLAIN);
   }
 }
 
-/* A tuple of at most SOURCE_RANK integers from 0 up; -1: it is none. */
-static int read_extents(const pickle_value *v, uint64_t extents[SOURCE_RANK]) {
+/* Reads a tuple of integers from 0 up. Returns its length, or -1 if it is no such tuple or longer than
+ * CHECKPOINT_MAX_RANK. */
+static int read_extents(const pickle_value *v, uint64_t extents[CHECKPOINT_MAX_RANK]) {
   if (is_call(v, SIZE) && v->count == 1) v = v->of.items[0];
-  if (v->kind != PICKLE_TUPLE || v->count > SOURCE_RANK) return -1;
+  if (v->kind != PICKLE_TUPLE || v->count > CHECKPOINT_MAX_RANK) return -1;
   for (size_t i = 0; i < v->count; i++) {
     const pickle_value *item = v->of.items[i];
     if (item->kind != PICKLE_INTEGER || item->of.integer < 0) return -1;
@@ -108,9 +109,10 @@ static int read_extents(const pickle_value *v, uint64_t extents[SOURCE_RANK]) {
   return (int)v->count;
 }
 
-/* Every element must lie among the `stored` elements behind `offset`. Strides that reach an element twice can make any
- * size of nothing, so there may be no more elements than stored ones. */
-static dit_status check_reach(const state_dict_reader *r, const source_tensor *t, uint64_t offset, uint64_t stored) {
+/* Checks that every element lies among the `stored` elements of a storage, from `offset` on. As strides can reach an
+ * element more than once, a tensor could claim any size; so it may have no more elements than are stored. */
+static dit_status check_reach(const state_dict_reader *r, const checkpoint_tensor *t, uint64_t offset,
+                              uint64_t stored) {
   uint64_t last = offset, elements = 1;
   for (int i = 0; i < t->rank; i++) {
     if (t->shape[i] == 0) elements = 0;
@@ -128,7 +130,7 @@ static dit_status check_reach(const state_dict_reader *r, const source_tensor *t
   return DIT_OK;
 }
 
-/* ('storage', class, key, device, number of elements[, view]), as a persistent identifier: its parts. */
+/* Takes apart a persistent identifier ('storage', class, key, device, number of elements[, view]). */
 static int take_storage(const pickle_value *v, state_dict_storage *out) {
   const pickle_value *id = v->kind == PICKLE_PERSISTENT ? v->of.items[0] : NULL;
   if (!id || id->kind != PICKLE_TUPLE || id->count < 5 || id->count > 6 || !pickle_is_text(id->of.items[0], "storage"))
@@ -165,8 +167,8 @@ static dit_status read_storage(const state_dict_reader *r, const pickle_value *v
   return wrong ? fail_tensor(r, wrong) : status;
 }
 
-/* _rebuild_tensor...(storage, offset, size, stride, ...), of version 3 with the data type as seventh argument. */
-static dit_status read_tensor(const state_dict_reader *r, const pickle_value *v, source_tensor *t) {
+/* Reads _rebuild_tensor...(storage, offset, size, stride, ...); version 3 has the data type as seventh argument. */
+static dit_status read_tensor(const state_dict_reader *r, const pickle_value *v, checkpoint_tensor *t) {
   pickle_value *const *argument = v->of.items;
   const uint8_t *data = NULL;
   uint64_t stored = 0;
@@ -196,14 +198,14 @@ static dit_status read_tensor(const state_dict_reader *r, const pickle_value *v,
 
 /* ---- The state dict ---- */
 
-/* Where training programs keep the weights: the moving average first, which is what samples are made with. */
+/* Where training programs keep the weights; moving averages come first, as samples are made with them. */
 static const char *const members[] = {
     "ema",        "ema_state_dict",   "state_dict_ema", "model_ema", "ema_model", "ema_params", "params_ema",
     "state_dict", "model_state_dict", "model",          "module",    "params",    "weights",
 };
 
 static dit_status choose_dict(const state_dict_reader *r, const pickle_value *top, const pickle_value **chosen,
-                              source *s) {
+                              checkpoint *s) {
   for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
     *chosen = pickle_member(top, members[i]);
     if (!holds_tensors(*chosen)) continue;
@@ -218,15 +220,16 @@ static dit_status choose_dict(const state_dict_reader *r, const pickle_value *to
                    r->what);
 }
 
-dit_status state_dict_list(state_dict_reader *r, const pickle_value *top, source *s) {
+dit_status state_dict_list(state_dict_reader *r, const pickle_value *top, checkpoint *s) {
   const pickle_value *dict;
   dit_status status = choose_dict(r, top, &dict, s);
   if (status) return status;
-  if (!source_reserve(s, dict->count / 2)) return dit__fail(r->error, DIT_ERROR_MEMORY, "%s: out of memory", r->what);
+  if (!checkpoint_reserve(s, dict->count / 2))
+    return dit__fail(r->error, DIT_ERROR_MEMORY, "%s: out of memory", r->what);
   for (size_t i = 0; i + 1 < dict->count; i += 2) {
     const pickle_value *v = as_tensor(dict->of.items[i + 1]);
     if (!v) continue;
-    source_tensor tensor;
+    checkpoint_tensor tensor;
     memset(&tensor, 0, sizeof tensor);
     r->name = dict->of.items[i];
     if (r->name->kind != PICKLE_TEXT || !text_is_name(r->name->of.text, r->name->count)) {
@@ -239,5 +242,5 @@ dit_status state_dict_list(state_dict_reader *r, const pickle_value *top, source
     if (!tensor.name) return dit__fail(r->error, DIT_ERROR_MEMORY, "%s: out of memory", r->what);
     s->tensors[s->count++] = tensor;
   }
-  return source_check_names(s, r->what, r->error);
+  return checkpoint_check_names(s, r->what, r->error);
 }

@@ -3,25 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-size_t text_character(const char *s, size_t length) {
-  static const unsigned least[5] = {0, 0, 0x80, 0x800, 0x10000}; /* below: an overlong spelling */
-  const unsigned char *p = (const unsigned char *)s;
-  if (length == 0) return 0;
-  if (p[0] < 0x80) return 1;
-  size_t bytes = p[0] >= 0xf0 && p[0] < 0xf8 ? 4 : p[0] >= 0xe0 ? 3 : p[0] >= 0xc0 ? 2 : 0;
-  if (bytes == 0 || bytes > length || p[0] >= 0xf8) return 0;
-  unsigned code = p[0] & (0x7fu >> bytes);
-  for (size_t i = 1; i < bytes; i++) {
-    if ((p[i] & 0xc0) != 0x80) return 0;
-    code = code << 6 | (p[i] & 0x3f);
-  }
-  return code < least[bytes] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000) ? 0 : bytes;
-}
+#include "lib/core/utf8.h"
 
 int text_is_name(const char *s, size_t length) {
   if (length == 0 || length > 1000) return 0;
   for (size_t i = 0; i < length;) {
-    size_t bytes = text_character(s + i, length - i);
+    size_t bytes = utf8_size(s + i, length - i);
     if (bytes == 0 || (unsigned char)s[i] < 0x20 || s[i] == 0x7f) return 0;
     if (bytes == 2 && (unsigned char)s[i] == 0xc2 && (unsigned char)s[i + 1] < 0xa0) return 0; /* C1 controls */
     i += bytes;
@@ -53,7 +40,7 @@ const char *text_duplicate(const char **names, size_t count) {
 const char *text_shown(char shown[TEXT_SHOWN], const char *s, size_t length) {
   size_t out = 0, i = 0;
   while (i < length && out < 80) {
-    size_t bytes = text_character(s + i, length - i);
+    size_t bytes = utf8_size(s + i, length - i);
     if (bytes && text_is_name(s + i, bytes))
       memcpy(shown + out, s + i, bytes);
     else

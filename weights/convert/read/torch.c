@@ -24,7 +24,7 @@ static const zip_entry *find_entry(const torch_reader *r, const char *folder, co
   return zip_find(&r->archive, path, r->prefix_length + folder_length + length);
 }
 
-/* The one entry FOLDER/data.pkl; its folder is the prefix of all others. */
+/* Finds the one entry FOLDER/data.pkl; its folder is the prefix of all others. */
 static dit_status find_pickle(torch_reader *r, const zip_entry **found) {
   static const char tail[] = "/data.pkl";
   const size_t length = sizeof tail - 1;
@@ -42,7 +42,7 @@ static dit_status find_pickle(torch_reader *r, const zip_entry **found) {
   return dit__fail(r->error, DIT_ERROR_FORMAT, "%s: a zip archive, but not of torch.save: it has no data.pkl", r->what);
 }
 
-/* The small entries around the pickle; since version 2.1 one of them is the order of bytes of the machine. */
+/* Checks the small entries beside the pickle. One of them, since version 2.1, is the machine's byte order. */
 static dit_status check_archive(const torch_reader *r, const zip_entry *pickled, int *big_endian) {
   if (find_entry(r, "/", "constants.pkl", 13)) {
     return dit__fail(r->error, DIT_ERROR_UNSUPPORTED,
@@ -76,7 +76,7 @@ static dit_status find_storage(const state_dict_reader *reader, const state_dict
   return status;
 }
 
-dit_status torch_list(const uint8_t *bytes, size_t size, const char *what, source *s, dit_error *error) {
+dit_status torch_list(const uint8_t *bytes, size_t size, const char *what, checkpoint *s, dit_error *error) {
   torch_reader reader = {what, error, {NULL, 0}, NULL, 0};
   state_dict_reader dict = {what, "PyTorch zip checkpoint", error, find_storage, &reader, 0, NULL};
   const zip_entry *pickled = NULL;

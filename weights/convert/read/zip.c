@@ -7,7 +7,7 @@
 #include "weights/convert/read/endian.h"
 #include "weights/convert/read/text.h"
 
-/* Sizes of the records without their variable parts, and the most entries taken. */
+/* Sizes of the records without their variable parts, and the largest number of entries. */
 enum { LOCAL = 30, CENTRAL = 46, END = 22, END64 = 56, LOCATOR = 20, ZIP_ENTRIES = 1 << 20 };
 static const uint32_t local_mark = 0x04034b50, central_mark = 0x02014b50, end_mark = 0x06054b50,
                       end64_mark = 0x06064b50, locator_mark = 0x07064b50, descriptor_mark = 0x08074b50;
@@ -16,7 +16,7 @@ enum { FLAG_ENCRYPTED = 0x2041, FLAG_DESCRIPTOR = 8 }; /* encrypted, strongly, o
 typedef struct zip_reader {
   const uint8_t *bytes;
   uint64_t size;
-  uint64_t directory, directory_end, count; /* the central directory's place, and its number of entries */
+  uint64_t directory, directory_end, count; /* offsets of the central directory, and its entries */
   const char *what;
   dit_error *error;
 } zip_reader;
@@ -37,36 +37,37 @@ static dit_status fail_entry(const zip_reader *r, dit_status status, const zip_e
                    sentence);
 }
 
-/* The end record: the last thing in the file but for a comment that fills the rest exactly. `size`: there is none. */
+/* Returns the offset of the end record, which only a comment that fills the rest exactly may follow; r->size if there is
+ * none. */
 static uint64_t find_end(const zip_reader *r) {
   for (uint64_t comment = 0; comment <= 0xffff && comment + END <= r->size; comment++) {
     uint64_t at = r->size - END - comment;
-    if (little32(r->bytes + at) == end_mark && little16(r->bytes + at + 20) == comment) return at;
+    if (load_le32(r->bytes + at) == end_mark && load_le16(r->bytes + at + 20) == comment) return at;
   }
   return r->size;
 }
 
-/* The zip64 end record that the locator before `end` points to. Both records must tell the same. */
+/* Reads the zip64 end record that the locator before `end` points to. Both end records must agree. */
 static dit_status read_end64(zip_reader *r, uint64_t end) {
   const uint8_t *locator = r->bytes + end - LOCATOR, *short_end = r->bytes + end;
-  uint64_t at = little64(locator + 8), limit = end - LOCATOR;
-  if (little32(locator + 4) != 0 || little32(locator + 16) > 1) return fail(r, "it is one part of several");
+  uint64_t at = load_le64(locator + 8), limit = end - LOCATOR;
+  if (load_le32(locator + 4) != 0 || load_le32(locator + 16) > 1) return fail(r, "it is one part of a split archive");
   if (at > limit || limit - at < END64) return fail(r, "the zip64 end record lies outside");
   const uint8_t *p = r->bytes + at;
-  if (little32(p) != end64_mark || little64(p + 4) != limit - at - 12) return fail(r, "no zip64 end record");
-  if (little32(p + 16) != 0 || little32(p + 20) != 0 || little64(p + 24) != little64(p + 32)) {
-    return fail(r, "it is one part of several");
+  if (load_le32(p) != end64_mark || load_le64(p + 4) != limit - at - 12) return fail(r, "no zip64 end record");
+  if (load_le32(p + 16) != 0 || load_le32(p + 20) != 0 || load_le64(p + 24) != load_le64(p + 32)) {
+    return fail(r, "it is one part of a split archive");
   }
-  r->count = little64(p + 32);
-  r->directory = little64(p + 48);
+  r->count = load_le64(p + 32);
+  r->directory = load_le64(p + 48);
   r->directory_end = at;
-  uint16_t count = little16(short_end + 10);
-  uint32_t size = little32(short_end + 12), offset = little32(short_end + 16);
-  if ((count != 0xffff && count != r->count) || (size != 0xffffffff && size != little64(p + 40)) ||
+  uint16_t count = load_le16(short_end + 10);
+  uint32_t size = load_le32(short_end + 12), offset = load_le32(short_end + 16);
+  if ((count != 0xffff && count != r->count) || (size != 0xffffffff && size != load_le64(p + 40)) ||
       (offset != 0xffffffff && offset != r->directory)) {
     return fail(r, "its two end records differ");
   }
-  if (r->directory > at || at - r->directory != little64(p + 40)) return fail(r, "the directory's place is wrong");
+  if (r->directory > at || at - r->directory != load_le64(p + 40)) return fail(r, "the directory's place is wrong");
   return DIT_OK;
 }
 
@@ -75,28 +76,29 @@ static dit_status read_end(zip_reader *r) {
   uint64_t end = find_end(r);
   if (end == r->size) return fail(r, "its end is missing; the file is probably not complete, so fetch it again");
   const uint8_t *p = r->bytes + end;
-  if (little16(p + 4) != 0 || little16(p + 6) != 0 || little16(p + 8) != little16(p + 10)) {
-    return fail(r, "it is one part of several");
+  if (load_le16(p + 4) != 0 || load_le16(p + 6) != 0 || load_le16(p + 8) != load_le16(p + 10)) {
+    return fail(r, "it is one part of a split archive");
   }
-  if (end >= LOCATOR && little32(p - LOCATOR) == locator_mark) return read_end64(r, end);
-  r->count = little16(p + 10);
-  r->directory = little32(p + 16);
+  if (end >= LOCATOR && load_le32(p - LOCATOR) == locator_mark) return read_end64(r, end);
+  r->count = load_le16(p + 10);
+  r->directory = load_le32(p + 16);
   r->directory_end = end;
-  if (r->directory > end || end - r->directory != little32(p + 12)) return fail(r, "the directory's place is wrong");
+  if (r->directory > end || end - r->directory != load_le32(p + 12)) return fail(r, "the directory's place is wrong");
   return DIT_OK;
 }
 
-/* The 64-bit values of an extra field: as many of `values` as are not NULL, in order. 0: not there or malformed. */
+/* Reads the 64-bit values of an extra field into those of `values` that are not NULL, in order. Returns 0 if they are
+ * missing or malformed. */
 static int read_extra(const uint8_t *extra, size_t length, uint64_t *values[3]) {
   while (length >= 4) {
-    size_t size = little16(extra + 2);
+    size_t size = load_le16(extra + 2);
     if (size > length - 4) return 0;
-    if (little16(extra) == 1) {
+    if (load_le16(extra) == 1) {
       size_t used = 0;
       for (int i = 0; i < 3; i++) {
         if (!values[i]) continue;
         if (size - used < 8) return 0;
-        *values[i] = little64(extra + 4 + used);
+        *values[i] = load_le64(extra + 4 + used);
         used += 8;
       }
       return 1;
@@ -107,22 +109,22 @@ static int read_extra(const uint8_t *extra, size_t length, uint64_t *values[3]) 
   return 0;
 }
 
-/* The central header at *at, which moves behind it. */
+/* Takes the central header at *at. */
 static dit_status read_central(const zip_reader *r, uint64_t *at, zip_entry *e, zip_central *c) {
   uint64_t left = r->directory_end - *at;
   const uint8_t *p = r->bytes + *at;
-  if (left < CENTRAL || little32(p) != central_mark) return fail(r, "the directory has fewer entries than it says");
-  size_t extra = little16(p + 30), length = CENTRAL + (size_t)little16(p + 28) + extra + little16(p + 32);
+  if (left < CENTRAL || load_le32(p) != central_mark) return fail(r, "the directory has fewer entries than it says");
+  size_t extra = load_le16(p + 30), length = CENTRAL + (size_t)load_le16(p + 28) + extra + load_le16(p + 32);
   if (length > left) return fail(r, "an entry of the directory is cut off");
   *at += length;
   e->name = (const char *)p + CENTRAL;
-  e->name_length = little16(p + 28);
-  e->crc = little32(p + 16);
-  c->flags = little16(p + 8);
-  c->method = little16(p + 10);
-  c->packed = little32(p + 20);
-  c->size = little32(p + 24);
-  c->local = little32(p + 42);
+  e->name_length = load_le16(p + 28);
+  e->crc = load_le32(p + 16);
+  c->flags = load_le16(p + 8);
+  c->method = load_le16(p + 10);
+  c->packed = load_le32(p + 20);
+  c->size = load_le32(p + 24);
+  c->local = load_le32(p + 42);
   if (memchr(e->name, 0, e->name_length)) return fail_entry(r, DIT_ERROR_FORMAT, e, "has a NUL in its name");
   if (c->flags & FLAG_ENCRYPTED) return fail_entry(r, DIT_ERROR_UNSUPPORTED, e, "is encrypted");
   uint64_t *wide[3] = {c->size == 0xffffffff ? &c->size : NULL, c->packed == 0xffffffff ? &c->packed : NULL,
@@ -132,54 +134,55 @@ static dit_status read_central(const zip_reader *r, uint64_t *at, zip_entry *e, 
   }
   if (c->method == 0 && c->size != c->packed)
     return fail_entry(r, DIT_ERROR_FORMAT, e, "is stored, but with two sizes");
-  if (little16(p + 34) != 0) return fail(r, "it is one part of several");
+  if (load_le16(p + 34) != 0) return fail(r, "it is one part of a split archive");
   e->size = c->packed;
   e->compressed = c->method != 0;
   return DIT_OK;
 }
 
-/* Sizes and CRC follow the data: mark, crc, and both sizes in 32 or 64 bits. Its length, 0 if it is not right. */
+/* Returns the length of the descriptor that follows the data: mark, CRC, and both sizes in 32 or 64 bits. 0 if it does not
+ * match the central header. */
 static uint64_t descriptor_length(const zip_reader *r, const zip_entry *e, const zip_central *c, uint64_t at) {
   const uint8_t *p = r->bytes + at;
   uint64_t left = r->directory - at;
-  if (left < 16 || little32(p) != descriptor_mark || little32(p + 4) != e->crc) return 0;
-  if (left >= 24 && little64(p + 8) == c->packed && little64(p + 16) == c->size) return 24;
-  return little32(p + 8) == c->packed && little32(p + 12) == c->size ? 16 : 0;
+  if (left < 16 || load_le32(p) != descriptor_mark || load_le32(p + 4) != e->crc) return 0;
+  if (left >= 24 && load_le64(p + 8) == c->packed && load_le64(p + 16) == c->size) return 24;
+  return load_le32(p + 8) == c->packed && load_le32(p + 12) == c->size ? 16 : 0;
 }
 
 /* Compares the local header with the central one, and finds the data. */
 static dit_status read_local(const zip_reader *r, zip_entry *e, const zip_central *c) {
   if (c->local > r->directory || r->directory - c->local < LOCAL) {
-    return fail_entry(r, DIT_ERROR_FORMAT, e, "begins outside of the file");
+    return fail_entry(r, DIT_ERROR_FORMAT, e, "begins outside the file");
   }
   const uint8_t *p = r->bytes + c->local;
   uint64_t left = r->directory - c->local;
-  size_t name = little16(p + 26), extra = little16(p + 28), header = LOCAL + name + extra;
-  if (little32(p) != local_mark || header > left) return fail_entry(r, DIT_ERROR_FORMAT, e, "has no local header");
+  size_t name = load_le16(p + 26), extra = load_le16(p + 28), header = LOCAL + name + extra;
+  if (load_le32(p) != local_mark || header > left) return fail_entry(r, DIT_ERROR_FORMAT, e, "has no local header");
   if (name != e->name_length || memcmp(p + LOCAL, e->name, name) != 0) {
     return fail_entry(r, DIT_ERROR_FORMAT, e, "has another name in its local header");
   }
-  if (little16(p + 6) != c->flags || little16(p + 8) != c->method) {
+  if (load_le16(p + 6) != c->flags || load_le16(p + 8) != c->method) {
     return fail_entry(r, DIT_ERROR_FORMAT, e, "has other flags or another method in its local header");
   }
-  uint32_t crc = little32(p + 14);
-  uint64_t packed = little32(p + 18), size = little32(p + 22);
+  uint32_t crc = load_le32(p + 14);
+  uint64_t packed = load_le32(p + 18), size = load_le32(p + 22);
   uint64_t *wide[3] = {size == 0xffffffff ? &size : NULL, packed == 0xffffffff ? &packed : NULL, NULL};
   if ((wide[0] || wide[1]) && !read_extra(p + LOCAL + name, extra, wide)) {
     return fail_entry(r, DIT_ERROR_FORMAT, e, "has no 64-bit sizes in its local header");
   }
-  int later = c->flags & FLAG_DESCRIPTOR; /* then they may be 0 here */
+  int later = c->flags & FLAG_DESCRIPTOR; /* then sizes and CRC may be 0 here */
   if (!(crc == e->crc || (later && crc == 0)) || !(packed == c->packed || (later && packed == 0)) ||
       !(size == c->size || (later && size == 0))) {
     return fail_entry(r, DIT_ERROR_FORMAT, e, "has another size or CRC in its local header");
   }
-  if (e->size > left - header) return fail_entry(r, DIT_ERROR_FORMAT, e, "ends outside of the file");
+  if (e->size > left - header) return fail_entry(r, DIT_ERROR_FORMAT, e, "ends outside the file");
   e->data = p + header;
   e->begin = c->local;
   e->end = c->local + header + e->size;
   if (later) {
     uint64_t length = descriptor_length(r, e, c, e->end);
-    if (length == 0) return fail_entry(r, DIT_ERROR_FORMAT, e, "has another size or CRC behind its data");
+    if (length == 0) return fail_entry(r, DIT_ERROR_FORMAT, e, "has another size or CRC after its data");
     e->end += length;
   }
   return DIT_OK;
@@ -200,7 +203,7 @@ static int compare_entries(const void *a, const void *b) {
   return compare_text(x->name, x->name_length, y->name, y->name_length);
 }
 
-/* No byte and no name belongs to two entries. Leaves them sorted by name. */
+/* Checks that no byte and no name belongs to two entries, and leaves the entries sorted by name. */
 static dit_status check_disjoint(const zip_reader *r, zip *archive) {
   zip_entry *e = archive->entries;
   qsort(e, archive->count, sizeof *e, compare_begin);
@@ -209,7 +212,7 @@ static dit_status check_disjoint(const zip_reader *r, zip *archive) {
   }
   qsort(e, archive->count, sizeof *e, compare_entries);
   for (size_t i = 1; i < archive->count; i++) {
-    if (compare_entries(&e[i - 1], &e[i]) == 0) return fail_entry(r, DIT_ERROR_FORMAT, &e[i], "is there twice");
+    if (compare_entries(&e[i - 1], &e[i]) == 0) return fail_entry(r, DIT_ERROR_FORMAT, &e[i], "occurs twice");
   }
   return DIT_OK;
 }

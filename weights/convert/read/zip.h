@@ -1,6 +1,6 @@
-/* The directory of a zip archive that lies in memory. Entries that are stored, not compressed, are used in place. */
-#ifndef DIT_ZIP_H
-#define DIT_ZIP_H
+/* The directory of a zip archive in memory. Entries that are stored without compression are used in place. */
+#ifndef DIT_CONVERT_ZIP_H
+#define DIT_CONVERT_ZIP_H
 
 #include "dit.h"
 
@@ -9,9 +9,9 @@ typedef struct zip_entry {
   size_t name_length;
   const uint8_t *data;
   uint64_t size;       /* in the archive */
-  uint64_t begin, end; /* what the entry takes up, with header and descriptor */
+  uint64_t begin, end; /* offsets of the entry, with header and descriptor */
   uint32_t crc;
-  int compressed; /* then nothing here can read it */
+  int compressed; /* 1: nothing here can read it */
 } zip_entry;
 
 typedef struct zip {
@@ -19,15 +19,15 @@ typedef struct zip {
   size_t count;
 } zip;
 
-/* Checks the whole structure: every entry lies in the archive, local and central headers agree, no two entries have
- * the same name or bytes. What the entries hold is not read; see zip_check. `what` names the file in messages. */
+/* Checks the whole structure: every entry lies in the archive, local and central headers agree, and no two entries share
+ * a name or bytes. The contents are not read; see zip_check. `what` names the file in messages. */
 dit_status zip_open(const uint8_t *bytes, size_t size, const char *what, zip *archive, dit_error *error);
 void zip_close(zip *archive);
 
 const zip_entry *zip_find(const zip *archive, const char *name, size_t length); /* NULL: none */
 
-/* Whether the entry is stored, without reading it; with `whole`, that its CRC-32 is right too. The latter reads every
- * byte, so it is for small entries only: gigabytes of weights are not checked. */
+/* Checks that the entry is stored without compression and, if `whole` is 1, that its CRC-32 is right. The latter reads
+ * every byte, so it is for small entries: gigabytes of weights are not checked. */
 dit_status zip_check(const zip_entry *entry, int whole, const char *what, dit_error *error);
 
 #endif

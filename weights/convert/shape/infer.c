@@ -1,14 +1,27 @@
-/* From the tensors of a checkpoint, and its config.json, to the geometry. */
-#include "weights/convert/shape/layout.h"
+#include "weights/convert/shape/infer.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "lib/core/error.h"
+#include "lib/model/variant.h"
 
-/* A tensor the geometry is read from. */
-static const source_tensor *anchor(const source *s, const char *name, int rank, dit_error *error) {
-  const source_tensor *t = layout_find(s, name);
+int infer_network(const checkpoint *s, dit_error *error) {
+  if (checkpoint_find(s, "x_embedder.proj.weight") || checkpoint_find(s, "blocks.0.attn.qkv.weight"))
+    return NETWORK_TRANSFORMER;
+  if (checkpoint_find(s, "encoder.conv_in.weight") || checkpoint_find(s, "decoder.conv_in.weight"))
+    return NETWORK_AUTOENCODER;
+  if (s->count)
+    dit__fail(error, DIT_ERROR_FORMAT, "holds neither a DiT nor an AutoencoderKL: %d tensors, the first being %.63s",
+              (int)s->count, s->tensors[0].name);
+  else
+    dit__fail(error, DIT_ERROR_FORMAT, "holds no tensors");
+  return 0;
+}
+
+/* Finds a tensor that the geometry is read from. */
+static const checkpoint_tensor *anchor(const checkpoint *s, const char *name, int rank, dit_error *error) {
+  const checkpoint_tensor *t = checkpoint_find(s, name);
   if (!t) {
     dit__fail(error, DIT_ERROR_FORMAT, "tensor %s is missing", name);
     return NULL;
@@ -20,8 +33,9 @@ static const source_tensor *anchor(const source *s, const char *name, int rank, 
   return NULL;
 }
 
-/* One more than the greatest number N < limit in the names that begin with prefix N "."; 0 if there is none. */
-static int64_t count_of(const source *s, const char *prefix, int64_t limit) {
+/* Returns one more than the largest number N below `limit` of which a name begins with PREFIX N "."; 0 if there is
+ * none. */
+static int64_t count_of(const checkpoint *s, const char *prefix, int64_t limit) {
   size_t length = strlen(prefix);
   int64_t count = 0;
   for (size_t i = 0; i < s->count; i++) {
@@ -46,10 +60,10 @@ static dit_status config_integer(const json_value *config, const char *key, int6
   const json_value *v = json_member(config, key);
   int64_t says;
   if (!v || v->kind == JSON_NULL || (json_integer(v, INT64_MIN, INT64_MAX, &says) && says == have)) return DIT_OK;
-  return config_disagrees(key, v->kind == JSON_NUMBER ? v->text : "no number", have, error);
+  return config_disagrees(key, v->kind == JSON_NUMBER ? v->text : "not a number", have, error);
 }
 
-/* A string, or all strings of an array, must be the one kind this library knows. */
+/* Checks that a string, or every string of an array, is the one kind that the library knows. */
 static dit_status config_kind(const json_value *config, const char *key, const char *kind, dit_error *error) {
   const json_value *v = json_member(config, key);
   if (!v) return DIT_OK;
@@ -59,16 +73,16 @@ static dit_status config_kind(const json_value *config, const char *key, const c
   return DIT_OK;
 }
 
-/* A real number that may be absent. */
+/* Reads a real number that may be absent. */
 static dit_status config_real(const json_value *config, const char *key, double *out, dit_error *error) {
   const json_value *v = json_member(config, key);
   if (!v || v->kind == JSON_NULL) return DIT_OK;
-  if (v->kind != JSON_NUMBER) return dit__fail(error, DIT_ERROR_FORMAT, "config.json: %s is no number", key);
+  if (v->kind != JSON_NUMBER) return dit__fail(error, DIT_ERROR_FORMAT, "config.json: %s is not a number", key);
   *out = v->number;
   return DIT_OK;
 }
 
-/* A switch that must be as this library has it, if it is there. */
+/* Checks that a switch, if it is there, has the value that the library implements. */
 static dit_status config_switch(const json_value *config, const char *key, int must, dit_error *error) {
   const json_value *v = json_member(config, key);
   if (!v || v->kind == (must ? JSON_TRUE : JSON_FALSE)) return DIT_OK;
@@ -77,8 +91,9 @@ static dit_status config_switch(const json_value *config, const char *key, int m
 
 /* ---- The transformer ---- */
 
-/* What the shapes of a transformer cannot tell: heads, the side of the latent, and an epsilon. */
-static dit_status read_dit_config(const json_value *config, dit_geometry *g, dit_error *error) {
+/* Checks a configuration against the shapes, and reads what they cannot tell: heads, the side of the latent, and an
+ * epsilon. */
+static dit_status read_dit_config(const json_value *config, transformer_geometry *g, dit_error *error) {
   int64_t heads = 0, dim = 0;
   dit_status status = config_kind(config, "norm_type", "ada_norm_zero", error);
   if (!status) status = config_kind(config, "activation_fn", "gelu-approximate", error);
@@ -92,7 +107,7 @@ static dit_status read_dit_config(const json_value *config, dit_geometry *g, dit
   if (!status) status = config_real(config, "norm_eps", &g->norm_eps, error);
   if (status) return status;
   if (!(g->norm_eps >= 0 && g->norm_eps <= 1))
-    return dit__fail(error, DIT_ERROR_FORMAT, "config.json: norm_eps must be within 0 and 1");
+    return dit__fail(error, DIT_ERROR_FORMAT, "config.json: norm_eps must be 0 to 1");
   g->null_known = json_member(config, "num_embeds_ada_norm") != NULL;
   json_integer(json_member(config, "sample_size"), 1, 4096, &g->latent);
   if (json_integer(json_member(config, "num_attention_heads"), 1, g->hidden, &heads) &&
@@ -103,35 +118,36 @@ static dit_status read_dit_config(const json_value *config, dit_geometry *g, dit
   return DIT_OK;
 }
 
-static dit_status deduce_heads(dit_geometry *g, const layout_hints *hints, char *note, size_t room, dit_error *error) {
-  static const int64_t known[][2] = {{384, 6}, {768, 12}, {1024, 16}, {1152, 16}};
+static dit_status infer_heads(transformer_geometry *g, const infer_hints *hints, char *note, size_t room,
+                              dit_error *error) {
   if (hints->heads) g->heads = hints->heads;
-  for (int i = 0; i < 4 && !g->heads; i++)
-    if (g->hidden == known[i][0]) g->heads = known[i][1];
+  for (int i = 0; i < DIT__VARIANTS && !g->heads; i++)
+    if (g->hidden == dit__variants[i].hidden) g->heads = dit__variants[i].heads;
   if (g->heads) return DIT_OK;
   if (g->hidden % 64)
-    return dit__fail(
-        error, DIT_ERROR_ARGUMENT,
-        "a hidden size of %d does not tell the number of attention heads, nor do the tensors; give --heads N",
-        (int)g->hidden);
+    return dit__fail(error, DIT_ERROR_ARGUMENT,
+                     "neither the hidden size of %d nor the tensors tell the number of attention heads; give --heads N",
+                     (int)g->hidden);
   g->heads = g->hidden / 64;
-  snprintf(note, room, "assuming %d heads of 64 channels; --heads N says otherwise", (int)g->heads);
+  snprintf(note, room, "assuming %d heads of 64 channels; if that is wrong, give --heads N", (int)g->heads);
   return DIT_OK;
 }
 
-static dit_status deduce_latent(const source *s, dit_geometry *g, const layout_hints *hints, dit_error *error) {
+static dit_status infer_latent(const checkpoint *s, transformer_geometry *g, const infer_hints *hints,
+                               dit_error *error) {
   int64_t grid = 1;
-  if (!layout_find(s, "pos_embed")) {
+  if (!checkpoint_find(s, "pos_embed")) {
     if (hints->latent) g->latent = hints->latent;
     if (g->latent) return DIT_OK;
     return dit__fail(error, DIT_ERROR_ARGUMENT,
                      "tensor pos_embed is missing; it can be computed if --latent N gives the side of the latent");
   }
-  const source_tensor *t = anchor(s, "pos_embed", 3, error);
+  const checkpoint_tensor *t = anchor(s, "pos_embed", 3, error);
   if (!t) return DIT_ERROR_FORMAT;
   while (grid * grid < (int64_t)t->shape[1]) grid++;
   if (grid * grid != (int64_t)t->shape[1] || t->shape[0] != 1)
-    return dit__fail(error, DIT_ERROR_FORMAT, "tensor pos_embed: %d positions make no square grid", (int)t->shape[1]);
+    return dit__fail(error, DIT_ERROR_FORMAT, "tensor pos_embed: %d positions do not form a square grid",
+                     (int)t->shape[1]);
   g->latent = grid * g->patch;
   if (hints->latent && hints->latent != g->latent)
     return dit__fail(error, DIT_ERROR_ARGUMENT,
@@ -140,21 +156,21 @@ static dit_status deduce_latent(const source *s, dit_geometry *g, const layout_h
   return DIT_OK;
 }
 
-dit_status layout_deduce_dit(const source *s, const layout_hints *hints, dit_geometry *g, char *note, size_t room,
-                             dit_error *error) {
+dit_status infer_transformer(const checkpoint *s, const infer_hints *hints, transformer_geometry *g, char *note,
+                             size_t room, dit_error *error) {
   memset(g, 0, sizeof *g);
   *note = 0;
-  const source_tensor *patches = anchor(s, "x_embedder.proj.weight", 4, error);
-  const source_tensor *labels = patches ? anchor(s, "y_embedder.embedding_table.weight", 2, error) : NULL;
-  const source_tensor *last = labels ? anchor(s, "final_layer.linear.weight", 2, error) : NULL;
-  const source_tensor *mlp = last ? anchor(s, "blocks.0.mlp.fc1.weight", 2, error) : NULL;
+  const checkpoint_tensor *patches = anchor(s, "x_embedder.proj.weight", 4, error);
+  const checkpoint_tensor *labels = patches ? anchor(s, "y_embedder.embedding_table.weight", 2, error) : NULL;
+  const checkpoint_tensor *last = labels ? anchor(s, "final_layer.linear.weight", 2, error) : NULL;
+  const checkpoint_tensor *mlp = last ? anchor(s, "blocks.0.mlp.fc1.weight", 2, error) : NULL;
   if (!mlp) return DIT_ERROR_FORMAT;
   g->hidden = (int64_t)patches->shape[0];
   g->in_channels = (int64_t)patches->shape[1];
   g->patch = (int64_t)patches->shape[2];
   g->class_rows = (int64_t)labels->shape[0];
   g->mlp = (int64_t)mlp->shape[0];
-  g->depth = count_of(s, "blocks.", LAYOUT_BLOCKS);
+  g->depth = count_of(s, "blocks.", MAX_BLOCKS);
   g->out_channels = (int64_t)last->shape[0] / (g->patch * g->patch);
   if (g->out_channels != g->in_channels && g->out_channels != 2 * g->in_channels)
     return dit__fail(
@@ -163,15 +179,15 @@ dit_status layout_deduce_dit(const source *s, const layout_hints *hints, dit_geo
         "twice that with a learned variance",
         (int)last->shape[0], (int)g->in_channels, (int)g->patch, (int)(g->patch * g->patch * g->in_channels));
   dit_status status = s->config ? read_dit_config(s->config, g, error) : DIT_OK;
-  if (!status) status = deduce_heads(g, hints, note, room, error);
-  if (!status) status = deduce_latent(s, g, hints, error);
+  if (!status) status = infer_heads(g, hints, note, room, error);
+  if (!status) status = infer_latent(s, g, hints, error);
   if (status) return status;
-  return layout_check_dit(g, error) ? DIT_OK : DIT_ERROR_FORMAT;
+  return layout_check_transformer(g, error) ? DIT_OK : DIT_ERROR_FORMAT;
 }
 
 /* ---- The autoencoder ---- */
 
-static dit_status config_blocks(const json_value *config, const vae_geometry *g, dit_error *error) {
+static dit_status config_blocks(const json_value *config, const autoencoder_geometry *g, dit_error *error) {
   const json_value *v = json_member(config, "block_out_channels");
   int64_t says, i = 0;
   if (!v) return DIT_OK;
@@ -180,12 +196,12 @@ static dit_status config_blocks(const json_value *config, const vae_geometry *g,
                      "config.json: block_out_channels must have %d numbers, as the tensors say", (int)g->levels);
   for (const json_value *e = v->child; e; e = e->next, i++)
     if (!json_integer(e, INT64_MIN, INT64_MAX, &says) || says != g->blocks[i])
-      return config_disagrees("block_out_channels", e->kind == JSON_NUMBER ? e->text : "no number", g->blocks[i],
+      return config_disagrees("block_out_channels", e->kind == JSON_NUMBER ? e->text : "not a number", g->blocks[i],
                               error);
   return DIT_OK;
 }
 
-static dit_status config_scale(const json_value *config, vae_geometry *g, dit_error *error) {
+static dit_status config_scale(const json_value *config, autoencoder_geometry *g, dit_error *error) {
   static const char *const others[] = {"shift_factor", "latents_mean", "latents_std"};
   for (int i = 0; i < 3; i++) {
     const json_value *v = json_member(config, others[i]);
@@ -195,8 +211,8 @@ static dit_status config_scale(const json_value *config, vae_geometry *g, dit_er
   return config_real(config, "scaling_factor", &g->scaling_factor, error);
 }
 
-/* Checks a configuration against the shapes, and takes from it what they cannot tell. */
-static dit_status read_vae_config(const json_value *config, const layout_hints *hints, vae_geometry *g,
+/* Checks a configuration against the shapes, and reads what they cannot tell. */
+static dit_status read_vae_config(const json_value *config, const infer_hints *hints, autoencoder_geometry *g,
                                   dit_error *error) {
   dit_status status = config_blocks(config, g, error);
   if (!status) status = config_integer(config, "layers_per_block", g->layers, error);
@@ -210,44 +226,44 @@ static dit_status read_vae_config(const json_value *config, const layout_hints *
   const json_value *groups = json_member(config, "norm_num_groups");
   if (status || !groups) return status;
   if (!json_integer(groups, 1, 8192, &g->groups))
-    return dit__fail(error, DIT_ERROR_FORMAT, "config.json: norm_num_groups must be a whole number");
+    return dit__fail(error, DIT_ERROR_FORMAT, "config.json: norm_num_groups must be an integer");
   if (hints->groups && hints->groups != g->groups)
     return dit__fail(error, DIT_ERROR_ARGUMENT, "config.json: norm_num_groups is %d, but --groups says %d",
                      (int)g->groups, (int)hints->groups);
   return DIT_OK;
 }
 
-static dit_status deduce_blocks(const source *s, vae_geometry *g, dit_error *error) {
+static dit_status infer_blocks(const checkpoint *s, autoencoder_geometry *g, dit_error *error) {
   char name[64];
-  g->levels = count_of(s, "encoder.down_blocks.", LAYOUT_LEVELS);
+  g->levels = count_of(s, "encoder.down_blocks.", DIT__MAX_VAE_LEVELS);
   g->layers = count_of(s, "encoder.down_blocks.0.resnets.", 64);
   if (!g->levels || !g->layers)
     return dit__fail(error, DIT_ERROR_FORMAT, "tensor encoder.down_blocks.0.resnets.0.conv1.weight is missing");
   for (int64_t i = 0; i < g->levels; i++) {
     snprintf(name, sizeof name, "encoder.down_blocks.%d.resnets.0.conv1.weight", (int)i);
-    const source_tensor *t = anchor(s, name, 4, error);
+    const checkpoint_tensor *t = anchor(s, name, 4, error);
     if (!t) return DIT_ERROR_FORMAT;
     g->blocks[i] = (int64_t)t->shape[0];
   }
   return DIT_OK;
 }
 
-dit_status layout_deduce_vae(const source *s, const layout_hints *hints, vae_geometry *g, char *note, size_t room,
-                             dit_error *error) {
+dit_status infer_autoencoder(const checkpoint *s, const infer_hints *hints, autoencoder_geometry *g, char *note,
+                             size_t room, dit_error *error) {
   memset(g, 0, sizeof *g);
   *note = 0;
-  const source_tensor *image = anchor(s, "encoder.conv_in.weight", 4, error);
-  const source_tensor *latent = image ? anchor(s, "decoder.conv_in.weight", 4, error) : NULL;
+  const checkpoint_tensor *image = anchor(s, "encoder.conv_in.weight", 4, error);
+  const checkpoint_tensor *latent = image ? anchor(s, "decoder.conv_in.weight", 4, error) : NULL;
   if (!latent) return DIT_ERROR_FORMAT;
   g->image_channels = (int64_t)image->shape[1];
   g->latent_channels = (int64_t)latent->shape[1];
   g->groups = hints->groups;
-  dit_status status = deduce_blocks(s, g, error);
+  dit_status status = infer_blocks(s, g, error);
   if (!status && s->config) status = read_vae_config(s->config, hints, g, error);
   if (status) return status;
   if (!g->groups) {
     g->groups = 32;
-    snprintf(note, room, "assuming 32 groups of channels; --groups N says otherwise");
+    snprintf(note, room, "assuming 32 groups of channels; if that is wrong, give --groups N");
     for (int64_t i = 0; i < g->levels; i++)
       if (g->blocks[i] % 32)
         return dit__fail(
@@ -260,8 +276,8 @@ dit_status layout_deduce_vae(const source *s, const layout_hints *hints, vae_geo
   if (g->scaling_factor == 0) {
     g->scaling_factor = 0.18215;
     size_t used = strlen(note);
-    snprintf(note + used, room - used, "%sassuming a scaling factor of 0.18215; --scaling-factor X says otherwise",
-             used ? "; " : "");
+    snprintf(note + used, room - used,
+             "%sassuming a scaling factor of 0.18215; if that is wrong, give --scaling-factor X", used ? "; " : "");
   }
-  return layout_check_vae(g, error) ? DIT_OK : DIT_ERROR_FORMAT;
+  return layout_check_autoencoder(g, error) ? DIT_OK : DIT_ERROR_FORMAT;
 }

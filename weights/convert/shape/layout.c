@@ -1,25 +1,28 @@
 #include "weights/convert/shape/layout.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/core/error.h"
 
+/* ---- Geometry ---- */
+
 static int between(const char *what, int64_t value, int64_t low, int64_t high, dit_error *error) {
   if (value >= low && value <= high) return 1;
-  dit__fail(error, DIT_ERROR_ARGUMENT, "%s is %" PRId64 ", not within %" PRId64 " and %" PRId64, what, value, low,
-            high);
+  dit__fail(error, DIT_ERROR_ARGUMENT, "%s is %" PRId64 "; it must be %" PRId64 " to %" PRId64, what, value, low, high);
   return 0;
 }
 
-int layout_check_dit(const dit_geometry *g, dit_error *error) {
-  if (!between("hidden size", g->hidden, 4, 16384, error) || !between("depth", g->depth, 1, LAYOUT_BLOCKS, error) ||
-      !between("number of heads", g->heads, 1, g->hidden, error) || !between("patch", g->patch, 1, 64, error) ||
-      !between("latent side", g->latent, 1, 4096, error) || !between("in-channels", g->in_channels, 1, 256, error) ||
-      !between("number of rows of the label table", g->class_rows, 1, 1 << 24, error) ||
-      !between("MLP size", g->mlp, 1, 1 << 18, error))
+int layout_check_transformer(const transformer_geometry *g, dit_error *error) {
+  if (!between("hidden size", g->hidden, 4, DIT__MAX_HIDDEN, error) ||
+      !between("depth", g->depth, 1, DIT__MAX_DEPTH, error) ||
+      !between("number of heads", g->heads, 1, DIT__MAX_HEADS, error) ||
+      !between("patch", g->patch, 1, DIT__MAX_PATCH, error) ||
+      !between("latent side", g->latent, 1, DIT__MAX_LATENT, error) ||
+      !between("in-channels", g->in_channels, 1, DIT__MAX_CHANNELS, error) ||
+      !between("number of rows of the label table", g->class_rows, 1, DIT__MAX_CLASSES + 1, error) ||
+      !between("MLP size", g->mlp, 4, DIT__MAX_MLP, error))
     return 0;
   if (g->hidden % 4 || g->hidden % g->heads) {
     dit__fail(error, DIT_ERROR_ARGUMENT, "hidden size %d must be a multiple of 4 and of the number of heads, %d",
@@ -27,170 +30,97 @@ int layout_check_dit(const dit_geometry *g, dit_error *error) {
     return 0;
   }
   if (g->latent % g->patch) {
-    dit__fail(error, DIT_ERROR_ARGUMENT, "latent side %d is no multiple of the patch, %d", (int)g->latent,
+    dit__fail(error, DIT_ERROR_ARGUMENT, "latent side %d is not a multiple of the patch, %d", (int)g->latent,
               (int)g->patch);
     return 0;
   }
   return 1;
 }
 
-int layout_check_vae(const vae_geometry *g, dit_error *error) {
-  if (!between("number of levels", g->levels, 1, LAYOUT_LEVELS, error) ||
-      !between("layers per block", g->layers, 1, 64, error) || !between("groups", g->groups, 1, 8192, error) ||
-      !between("image channels", g->image_channels, 1, 64, error) ||
-      !between("latent channels", g->latent_channels, 1, 256, error))
+int layout_check_autoencoder(const autoencoder_geometry *g, dit_error *error) {
+  if (!between("number of levels", g->levels, 1, DIT__MAX_VAE_LEVELS, error) ||
+      !between("layers per block", g->layers, 1, DIT__MAX_VAE_LAYERS - 1, error) ||
+      !between("groups", g->groups, 1, DIT__MAX_GROUPS, error) ||
+      !between("image channels", g->image_channels, 3, 4, error) ||
+      !between("latent channels", g->latent_channels, 1, DIT__MAX_CHANNELS, error))
     return 0;
   for (int64_t i = 0; i < g->levels; i++) {
-    if (!between("block width", g->blocks[i], 1, 8192, error)) return 0;
+    if (!between("block width", g->blocks[i], 1, DIT__MAX_VAE_WIDTH, error)) return 0;
     if (g->blocks[i] % g->groups) {
-      dit__fail(error, DIT_ERROR_ARGUMENT, "block width %d is no multiple of the number of groups, %d",
+      dit__fail(error, DIT_ERROR_ARGUMENT, "block width %d is not a multiple of the number of groups, %d",
                 (int)g->blocks[i], (int)g->groups);
       return 0;
     }
   }
-  if (!(g->scaling_factor > 1e-6 && g->scaling_factor < 1e6)) {
-    dit__fail(error, DIT_ERROR_ARGUMENT, "scaling factor %g is not within 1e-6 and 1e6", g->scaling_factor);
+  if (!(g->scaling_factor >= 1e-6 && g->scaling_factor <= 1e6)) {
+    dit__fail(error, DIT_ERROR_ARGUMENT, "scaling factor is %g; it must be 1e-6 to 1e6", g->scaling_factor);
     return 0;
   }
   return 1;
 }
 
-/* Tensors are appended through this; a failure to allocate shows at the end. */
-typedef struct layout_list {
-  layout *out;
-  int failed;
-} layout_list;
+/* Here all rows of the label table count as classes. */
+static dit__transformer transformer_of(const transformer_geometry *g) {
+  const dit__transformer dit = {
+      .present = 1,
+      .hidden = (int32_t)g->hidden,
+      .depth = (int32_t)g->depth,
+      .heads = (int32_t)g->heads,
+      .patch = (int32_t)g->patch,
+      .latent_size = (int32_t)g->latent,
+      .channels = (int32_t)g->in_channels,
+      .out_channels = (int32_t)g->out_channels,
+      .mlp = (int32_t)g->mlp,
+      .classes = (int32_t)g->class_rows,
+      .null_class = -1,
+  };
+  return dit;
+}
 
-static void add(layout_list *list, const char *prefix, const char *name, int rank, int64_t a, int64_t b, int64_t c,
-                int64_t d) {
-  layout *l = list->out;
+static dit__vae autoencoder_of(const autoencoder_geometry *g) {
+  dit__vae vae = {
+      .levels = (int32_t)g->levels,
+      .layers = (int32_t)g->layers,
+      .groups = (int32_t)g->groups,
+      .channels = (int32_t)g->latent_channels,
+      .image_channels = (int32_t)g->image_channels,
+      .has_decoder = 1,
+      .has_encoder = 1,
+  };
+  for (int64_t i = 0; i < g->levels; i++) vae.width[i] = (int32_t)g->blocks[i];
+  return vae;
+}
+
+/* ---- Tensors ---- */
+
+static dit_status append(void *user, const dit__tensor *tensor) {
+  layout *l = (layout *)user;
   if (l->count == l->room) {
     size_t room = l->room ? 2 * l->room : 256;
-    layout_tensor *grown = (layout_tensor *)realloc(l->tensors, room * sizeof *grown);
-    if (!grown) {
-      list->failed = 1;
-      return;
-    }
+    dit__tensor *grown = (dit__tensor *)realloc(l->tensors, room * sizeof *grown);
+    if (!grown) return DIT_ERROR_MEMORY;
     l->tensors = grown;
     l->room = room;
   }
-  layout_tensor *t = &l->tensors[l->count++];
-  snprintf(t->name, sizeof t->name, "%s%s", prefix, name);
-  t->rank = rank;
-  t->shape[0] = (uint64_t)a;
-  t->shape[1] = (uint64_t)b;
-  t->shape[2] = (uint64_t)c;
-  t->shape[3] = (uint64_t)d;
+  l->tensors[l->count] = *tensor;
+  memset(&l->tensors[l->count++].into, 0, sizeof tensor->into); /* the network that was listed may be gone soon */
+  return DIT_OK;
 }
 
-static void add_linear(layout_list *list, const char *prefix, const char *name, int64_t rows, int64_t columns) {
-  char both[64];
-  snprintf(both, sizeof both, "%s%s", prefix, name);
-  add(list, both, ".weight", 2, rows, columns, 1, 1);
-  add(list, both, ".bias", 1, rows, 1, 1, 1);
+dit_status layout_networks(dit__transformer *dit, dit__vae *vae, layout *out, dit_error *error) {
+  dit_status status = dit && dit->present ? dit__list_transformer(dit, append, out) : DIT_OK;
+  if (!status && vae) status = dit__list_autoencoder(vae, append, out);
+  return status ? dit__fail(error, status, "no memory for the list of tensors") : DIT_OK;
 }
 
-dit_status layout_dit(const dit_geometry *g, layout *out, dit_error *error) {
-  layout_list list = {out, 0};
-  int64_t d = g->hidden, p = g->patch, grid = g->latent / g->patch;
-  char block[32];
-  add(&list, "", "pos_embed", 3, 1, grid * grid, d, 1);
-  add(&list, "", "x_embedder.proj.weight", 4, d, g->in_channels, p, p);
-  add(&list, "", "x_embedder.proj.bias", 1, d, 1, 1, 1);
-  add_linear(&list, "", "t_embedder.mlp.0", d, 256);
-  add_linear(&list, "", "t_embedder.mlp.2", d, d);
-  add(&list, "", "y_embedder.embedding_table.weight", 2, g->class_rows, d, 1, 1);
-  for (int64_t n = 0; n < g->depth; n++) {
-    snprintf(block, sizeof block, "blocks.%d.", (int)n);
-    add_linear(&list, block, "attn.qkv", 3 * d, d);
-    add_linear(&list, block, "attn.proj", d, d);
-    add_linear(&list, block, "mlp.fc1", g->mlp, d);
-    add_linear(&list, block, "mlp.fc2", d, g->mlp);
-    add_linear(&list, block, "adaLN_modulation.1", 6 * d, d);
-  }
-  add_linear(&list, "", "final_layer.linear", p * p * g->out_channels, d);
-  add_linear(&list, "", "final_layer.adaLN_modulation.1", 2 * d, d);
-  return list.failed ? dit__fail(error, DIT_ERROR_MEMORY, "no memory for the list of tensors") : DIT_OK;
+dit_status layout_transformer(const transformer_geometry *g, layout *out, dit_error *error) {
+  dit__transformer dit = transformer_of(g);
+  return layout_networks(&dit, NULL, out, error);
 }
 
-static void add_conv(layout_list *list, const char *prefix, const char *name, int64_t in, int64_t out, int64_t kernel) {
-  char both[64];
-  snprintf(both, sizeof both, "%s%s", prefix, name);
-  add(list, both, ".weight", 4, out, in, kernel, kernel);
-  add(list, both, ".bias", 1, out, 1, 1, 1);
-}
-
-static void add_norm(layout_list *list, const char *prefix, const char *name, int64_t channels) {
-  char both[64];
-  snprintf(both, sizeof both, "%s%s", prefix, name);
-  add(list, both, ".weight", 1, channels, 1, 1, 1);
-  add(list, both, ".bias", 1, channels, 1, 1, 1);
-}
-
-static void add_resnet(layout_list *list, const char *prefix, int64_t in, int64_t out) {
-  add_norm(list, prefix, ".norm1", in);
-  add_conv(list, prefix, ".conv1", in, out, 3);
-  add_norm(list, prefix, ".norm2", out);
-  add_conv(list, prefix, ".conv2", out, out, 3);
-  if (in != out) add_conv(list, prefix, ".conv_shortcut", in, out, 1);
-}
-
-static void add_middle(layout_list *list, const char *side, int64_t channels) {
-  static const char *const parts[] = {"to_q", "to_k", "to_v", "to_out.0"};
-  char prefix[48];
-  snprintf(prefix, sizeof prefix, "%s.mid_block.attentions.0.", side);
-  add_norm(list, prefix, "group_norm", channels);
-  for (int i = 0; i < 4; i++) add_linear(list, prefix, parts[i], channels, channels);
-  for (int i = 0; i < 2; i++) {
-    snprintf(prefix, sizeof prefix, "%s.mid_block.resnets.%d", side, i);
-    add_resnet(list, prefix, channels, channels);
-  }
-}
-
-static void add_encoder(layout_list *list, const vae_geometry *g) {
-  char prefix[48];
-  int64_t channels = g->blocks[0];
-  add_conv(list, "", "encoder.conv_in", g->image_channels, channels, 3);
-  for (int64_t i = 0; i < g->levels; i++) {
-    for (int64_t j = 0; j < g->layers; j++) {
-      snprintf(prefix, sizeof prefix, "encoder.down_blocks.%d.resnets.%d", (int)i, (int)j);
-      add_resnet(list, prefix, channels, g->blocks[i]);
-      channels = g->blocks[i];
-    }
-    snprintf(prefix, sizeof prefix, "encoder.down_blocks.%d.downsamplers.0.", (int)i);
-    if (i + 1 < g->levels) add_conv(list, prefix, "conv", channels, channels, 3);
-  }
-  add_middle(list, "encoder", channels);
-  add_norm(list, "", "encoder.conv_norm_out", channels);
-  add_conv(list, "", "encoder.conv_out", channels, 2 * g->latent_channels, 3);
-}
-
-static void add_decoder(layout_list *list, const vae_geometry *g) {
-  char prefix[48];
-  int64_t channels = g->blocks[g->levels - 1];
-  add_conv(list, "", "decoder.conv_in", g->latent_channels, channels, 3);
-  for (int64_t i = 0; i < g->levels; i++) {
-    int64_t width = g->blocks[g->levels - 1 - i];
-    for (int64_t j = 0; j <= g->layers; j++) {
-      snprintf(prefix, sizeof prefix, "decoder.up_blocks.%d.resnets.%d", (int)i, (int)j);
-      add_resnet(list, prefix, channels, width);
-      channels = width;
-    }
-    snprintf(prefix, sizeof prefix, "decoder.up_blocks.%d.upsamplers.0.", (int)i);
-    if (i + 1 < g->levels) add_conv(list, prefix, "conv", channels, channels, 3);
-  }
-  add_middle(list, "decoder", g->blocks[g->levels - 1]);
-  add_norm(list, "", "decoder.conv_norm_out", g->blocks[0]);
-  add_conv(list, "", "decoder.conv_out", g->blocks[0], g->image_channels, 3);
-}
-
-dit_status layout_vae(const vae_geometry *g, layout *out, dit_error *error) {
-  layout_list list = {out, 0};
-  add_encoder(&list, g);
-  add_decoder(&list, g);
-  add_conv(&list, "", "quant_conv", 2 * g->latent_channels, 2 * g->latent_channels, 1);
-  add_conv(&list, "", "post_quant_conv", g->latent_channels, g->latent_channels, 1);
-  return list.failed ? dit__fail(error, DIT_ERROR_MEMORY, "no memory for the list of tensors") : DIT_OK;
+dit_status layout_autoencoder(const autoencoder_geometry *g, layout *out, dit_error *error) {
+  dit__vae vae = autoencoder_of(g);
+  return layout_networks(NULL, &vae, out, error);
 }
 
 void layout_free(layout *l) {
@@ -198,16 +128,4 @@ void layout_free(layout *l) {
   memset(l, 0, sizeof *l);
 }
 
-void layout_variant(const dit_geometry *g, char *out, size_t room) {
-  static const struct {
-    const char *name;
-    int64_t hidden, depth, heads;
-  } known[] = {{"S", 384, 12, 6}, {"B", 768, 12, 12}, {"L", 1024, 24, 16}, {"XL", 1152, 28, 16}};
-  for (int i = 0; i < 4; i++) {
-    if (g->hidden == known[i].hidden && g->depth == known[i].depth && g->heads == known[i].heads) {
-      snprintf(out, room, "DiT-%s/%d", known[i].name, (int)g->patch);
-      return;
-    }
-  }
-  snprintf(out, room, "DiT %dx%dx%d/%d", (int)g->hidden, (int)g->depth, (int)g->heads, (int)g->patch);
-}
+const char *layout_own_name(const dit__tensor *t) { return strncmp(t->name, "vae.", 4) ? t->name : t->name + 4; }

@@ -1,5 +1,4 @@
-/* The tensors of a geometry, found in a checkpoint. */
-#include "weights/convert/shape/layout.h"
+#include "weights/convert/shape/match.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -9,14 +8,8 @@
 
 #include "lib/core/error.h"
 
-const source_tensor *layout_find(const source *s, const char *name) {
-  for (size_t i = 0; i < s->count; i++)
-    if (strcmp(s->tensors[i].name, name) == 0) return &s->tensors[i];
-  return NULL;
-}
-
 static int compare_names(const void *a, const void *b) {
-  return strcmp((*(const source_tensor *const *)a)->name, (*(const source_tensor *const *)b)->name);
+  return strcmp((*(const checkpoint_tensor *const *)a)->name, (*(const checkpoint_tensor *const *)b)->name);
 }
 
 static void shape_text(int rank, const uint64_t *shape, char *out, size_t room) {
@@ -26,7 +19,7 @@ static void shape_text(int rank, const uint64_t *shape, char *out, size_t room) 
   if (used < room) snprintf(out + used, room - used, "]");
 }
 
-/* What is wrong with a checkpoint: ten lines, and how many more. */
+/* What is wrong with a checkpoint: ten lines, and the number of further ones. */
 typedef struct findings {
   char *report;
   size_t room, used;
@@ -43,39 +36,41 @@ static void note_finding(findings *f, const char *format, ...) {
   if (length > 0) f->used += (size_t)length;
 }
 
-static int same_shape(const layout_tensor *e, const source_tensor *t) {
-  int same = e->rank == t->rank;
-  for (int i = 0; same && i < e->rank; i++) same = e->shape[i] == t->shape[i];
+static int same_shape(const dit__tensor *e, const checkpoint_tensor *t) {
+  int same = (int)e->rank == t->rank;
+  for (int i = 0; same && i < t->rank; i++) same = e->shape[i] == t->shape[i];
   return same;
 }
 
-static const source_tensor *match_one(const layout_tensor *e, const source_tensor **sorted, size_t count, uint8_t *used,
-                                      findings *f) {
+static const checkpoint_tensor *match_one(const dit__tensor *e, const checkpoint_tensor **sorted, size_t count,
+                                          uint8_t *used, findings *f) {
+  const char *name = layout_own_name(e);
   char have[160], want[96];
-  source_tensor key;
-  const source_tensor *wanted = &key;
-  key.name = (char *)(uintptr_t)e->name;
-  const source_tensor **hit = (const source_tensor **)bsearch(&wanted, sorted, count, sizeof *sorted, compare_names);
+  checkpoint_tensor key;
+  const checkpoint_tensor *wanted = &key;
+  key.name = (char *)(uintptr_t)name;
+  const checkpoint_tensor **hit =
+      (const checkpoint_tensor **)bsearch(&wanted, sorted, count, sizeof *sorted, compare_names);
   if (!hit) {
-    if (strcmp(e->name, "pos_embed") == 0) return NULL;
+    if (e->role == DIT__ROLE_POSITIONS) return NULL;
     f->missing++;
-    note_finding(f, "  missing: %s\n", e->name);
+    note_finding(f, "  missing: %s\n", name);
     return NULL;
   }
   used[hit - sorted] = 1;
   if (same_shape(e, *hit)) return *hit;
   f->misshapen++;
   shape_text((*hit)->rank, (*hit)->shape, have, sizeof have);
-  shape_text(e->rank, e->shape, want, sizeof want);
-  note_finding(f, "  wrong shape: %s is %s, expected %s\n", e->name, have, want);
+  shape_text((int)e->rank, e->shape, want, sizeof want);
+  note_finding(f, "  wrong shape: %s is %s, expected %s\n", name, have, want);
   return NULL;
 }
 
-dit_status layout_match(const layout_tensor *expected, size_t count, const source *s, const source_tensor **found,
-                        char *report, size_t room, dit_error *error) {
+dit_status match_tensors(const dit__tensor *expected, size_t count, const checkpoint *s,
+                         const checkpoint_tensor **found, char *report, size_t room, dit_error *error) {
   findings f = {report, room, 0, 0, 0, 0};
   *report = 0;
-  const source_tensor **sorted = (const source_tensor **)malloc((s->count + 1) * sizeof *sorted);
+  const checkpoint_tensor **sorted = (const checkpoint_tensor **)malloc((s->count + 1) * sizeof *sorted);
   uint8_t *used = (uint8_t *)calloc(s->count + 1, 1);
   if (!sorted || !used) {
     free(sorted);

@@ -5,51 +5,13 @@
 #include <string.h>
 
 #include "lib/core/error.h"
-#include "weights/convert/shape/layout.h"
-#include "weights/convert/shape/names_parts.h"
 #include "weights/convert/read/text.h"
+#include "weights/convert/shape/names_dit.h"
+#include "weights/convert/shape/names_parts.h"
+#include "weights/convert/shape/names_vae.h"
 
-dit_status names_fail_memory(const names_reader *r) {
-  return dit__fail(r->error, DIT_ERROR_MEMORY, "no memory for the names of tensors");
-}
-
-dit_status names_rename_to(const names_reader *r, source_tensor *t, const char *name) {
-  char *copy = text_copy(name, strlen(name));
-  if (!copy) return names_fail_memory(r);
-  free(t->name);
-  t->name = copy;
-  return DIT_OK;
-}
-
-void names_drop(source_tensor *t) {
-  free(t->name);
-  t->name = NULL;
-}
-
-const char *names_after(const char *name, const char *prefix) {
-  size_t length = strlen(prefix);
-  return strncmp(name, prefix, length) ? NULL : name + length;
-}
-
-const char *names_take_index(const char *text, int limit, int *out) {
-  int value = 0;
-  const char *at = text;
-  for (; *at >= '0' && *at <= '9'; at++) {
-    value = 10 * value + (*at - '0');
-    if (value >= limit) return NULL;
-  }
-  *out = value;
-  return at > text && *at == '.' ? at + 1 : NULL;
-}
-
-const char *names_translate(const name_pair *pairs, size_t count, const char *name) {
-  for (size_t i = 0; i < count; i++)
-    if (strcmp(pairs[i].from, name) == 0) return pairs[i].to;
-  return NULL;
-}
-
-/* Removes what was dropped. */
-static void sweep(source *s) {
+/* Removes the tensors that were dropped. */
+static void sweep(checkpoint *s) {
   size_t kept = 0;
   for (size_t i = 0; i < s->count; i++)
     if (s->tensors[i].name) s->tensors[kept++] = s->tensors[i];
@@ -58,25 +20,25 @@ static void sweep(source *s) {
 
 /* ---- Prefixes ---- */
 
-/* Every model has one tensor of such a name. */
+/* Every network has one tensor with one of these names. */
 static const char *const anchors[] = {"x_embedder.proj.weight", "pos_embed.proj.weight", "decoder.conv_in.weight"};
 
-/* The length of what precedes an anchor at the end of a name; -1: it is none. */
+/* Returns the length of what precedes an anchor at the end of a name, or -1 if the name does not end with it. */
 static int prefix_length(const char *name, const char *anchor) {
   size_t length = strlen(name), tail = strlen(anchor);
   if (length < tail || strcmp(name + length - tail, anchor)) return -1;
   return length == tail || name[length - tail - 1] == '.' ? (int)(length - tail) : -1;
 }
 
-/* Whether a prefix names a moving average: "ema_model.", "model_ema.", "module.ema.". */
+/* Returns whether a prefix names a moving average: "ema_model.", "model_ema.", "module.ema.". */
 static int is_average(const char *name, int length) {
   for (int i = 0; i + 3 < length; i++)
     if (strncmp(name + i, "ema", 3) == 0) return 1;
   return 0;
 }
 
-/* Finds the prefix of the model: none if a name has none, else that of a moving average, else the only one. A
- * transformer goes before an autoencoder. *length is -1 if nothing is known here. */
+/* Finds the prefix of the network: no prefix if there is a name without one, else that of a moving average, else the only
+ * one. A transformer is preferred to an autoencoder. *length becomes -1 if there is no known network. */
 static dit_status find_prefix(const names_reader *r, const char **prefix, int *length) {
   *length = -1;
   for (size_t kind = 0; kind < sizeof anchors / sizeof *anchors && *length < 0; kind++) {
@@ -102,7 +64,7 @@ static dit_status find_prefix(const names_reader *r, const char **prefix, int *l
   return DIT_OK;
 }
 
-/* Cuts the prefix off; what has it not belongs to something else. */
+/* Cuts the prefix off. Tensors without it belong to something else, and are dropped. */
 static dit_status strip_prefix(const names_reader *r, char *note, size_t room) {
   const char *found = NULL;
   int length;
@@ -112,7 +74,7 @@ static dit_status strip_prefix(const names_reader *r, char *note, size_t room) {
   char *prefix = text_copy(found, (size_t)length);
   if (!prefix) return names_fail_memory(r);
   for (size_t i = 0; i < r->s->count; i++) {
-    source_tensor *t = &r->s->tensors[i];
+    checkpoint_tensor *t = &r->s->tensors[i];
     const char *rest = names_after(t->name, prefix);
     if (rest && *rest)
       memmove(t->name, rest, strlen(rest) + 1);
@@ -128,21 +90,21 @@ static dit_status strip_prefix(const names_reader *r, char *note, size_t room) {
   return DIT_OK;
 }
 
-/* ---- All of it ---- */
+/* ---- All names ---- */
 
-static int has_name(const source *s, const char *name) { return layout_find(s, name) != NULL; }
+static int has_name(const checkpoint *s, const char *name) { return checkpoint_find(s, name) != NULL; }
 
-dit_status names_unify(source *s, char *note, size_t room, dit_error *error) {
+dit_status names_canonicalize(checkpoint *s, char *note, size_t room, dit_error *error) {
   names_reader reader = {s, error, 0, 0, 0};
   *note = 0;
   if (s->model_file) return DIT_OK;
   dit_status status = strip_prefix(&reader, note, room);
   if (!status && has_name(s, "pos_embed.proj.weight"))
-    status = names_unify_dit(&reader);
+    status = names_canonicalize_dit(&reader);
   else if (!status && has_name(s, "decoder.conv_in.weight"))
-    status = names_unify_vae(&reader);
+    status = names_canonicalize_vae(&reader);
   sweep(s);
-  if (!status) status = source_check_names(s, "with official names", error);
+  if (!status) status = checkpoint_check_names(s, "with official names", error);
   const char *layout = reader.diffusers ? "layout of diffusers"
                        : reader.compvis ? "layout of CompVis"
                        : reader.former  ? "former names of diffusers"

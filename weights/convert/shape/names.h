@@ -1,17 +1,17 @@
 /* The names that checkpoints give to tensors, brought to the official ones of DiT and the current ones of diffusers'
  * AutoencoderKL. */
-#ifndef DIT_NAMES_H
-#define DIT_NAMES_H
+#ifndef DIT_CONVERT_NAMES_H
+#define DIT_CONVERT_NAMES_H
 
 #include "weights/convert/read/checkpoint.h"
 
-/* Renames, joins and leaves out tensors of a source in place. Known are
- *  - prefixes (module., _orig_mod., ema_model., first_stage_model. ...): tensors without the model's are left out;
- *  - diffusers' DiTTransformer2DModel: to_q, to_k and to_v are joined to qkv, and the embedders of all blocks, which
- * must be equal, become one;
- *  - AutoencoderKL with its former names of the attention (query, key, value, proj_attn);
+/* Renames, joins and drops tensors of a checkpoint, in place. It knows
+ *  - prefixes (module., _orig_mod., ema_model., first_stage_model. ...), and drops tensors without that of the network;
+ *  - diffusers' DiTTransformer2DModel, where to_q, to_k and to_v are joined to qkv, and the embedders of all blocks,
+ *    which must be equal, become one;
+ *  - AutoencoderKL with the former names of its attention (query, key, value, proj_attn);
  *  - the original autoencoder of CompVis, whose attention has 1x1 convolutions.
  * Other names stay as they are. `note` receives what was found, or "". */
-dit_status names_unify(source *s, char *note, size_t room, dit_error *error);
+dit_status names_canonicalize(checkpoint *s, char *note, size_t room, dit_error *error);
 
 #endif

@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "lib/core/error.h"
-#include "weights/convert/shape/layout.h"
-#include "weights/convert/shape/names_parts.h"
 #include "weights/convert/read/text.h"
+#include "weights/convert/shape/layout.h"
+#include "weights/convert/shape/names_dit.h"
 
 enum { COMPARED = 1 << 16 };
 
@@ -31,7 +31,7 @@ static const name_pair dit_block[] = {
     {"ff.net.2.bias", "mlp.fc2.bias"},
 };
 
-/* Every block has its own copy of these. */
+/* Every block has a copy of these. */
 enum { EMBEDDERS = 5 };
 static const name_pair dit_embedder[EMBEDDERS] = {
     {"norm1.emb.timestep_embedder.linear_1.weight", "t_embedder.mlp.0.weight"},
@@ -50,31 +50,33 @@ static int place_of(const char *const *names, int count, const char *name) {
   return -1;
 }
 
-static int same_extents(const source_tensor *a, const source_tensor *b, int from) {
+static int same_extents(const checkpoint_tensor *a, const checkpoint_tensor *b, int from) {
   int same = a->rank == b->rank;
   for (int i = from; same && i < a->rank; i++) same = a->shape[i] == b->shape[i];
   return same;
 }
 
-/* Whether two tensors hold the same numbers; -1 without memory. */
-static int same_values(const source_tensor *a, const source_tensor *b) {
-  uint64_t count = source_elements(a);
+/* Returns 1 if two tensors hold the same numbers, 0 if not, -1 without memory. */
+static int same_values(const checkpoint_tensor *a, const checkpoint_tensor *b) {
+  uint64_t count = checkpoint_elements(a);
   if (!same_extents(a, b, 0)) return 0;
   if (a->data == b->data && a->type == b->type && memcmp(a->stride, b->stride, sizeof a->stride) == 0) return 1;
   float *values = (float *)malloc(2 * COMPARED * sizeof(float));
   int same = values ? 1 : -1;
   for (uint64_t first = 0; same == 1 && first < count; first += COMPARED) {
     uint64_t n = count - first < COMPARED ? count - first : COMPARED;
-    source_read(a, first, n, values);
-    source_read(b, first, n, values + COMPARED);
+    checkpoint_read(a, first, n, values);
+    checkpoint_read(b, first, n, values + COMPARED);
     same = memcmp(values, values + COMPARED, (size_t)n * sizeof(float)) == 0;
   }
   free(values);
   return same;
 }
 
-/* One of the embedders of block `block`: the first's is renamed, the others must be equal to it and are left out. */
-static dit_status take_embedder(const names_reader *r, source_tensor *t, source_tensor *first, int which, int block) {
+/* Takes an embedder of block `block`: that of the first block is renamed; the others must be equal to it, and are
+ * dropped. */
+static dit_status take_embedder(const names_reader *r, checkpoint_tensor *t, checkpoint_tensor *first, int which,
+                                int block) {
   if (t == first) return names_rename_to(r, t, dit_embedder[which].to);
   int same = same_values(t, first);
   if (same < 0) return names_fail_memory(r);
@@ -88,10 +90,10 @@ static dit_status take_embedder(const names_reader *r, source_tensor *t, source_
   return DIT_OK;
 }
 
-/* Rows of q, k and v (parts[0..2]), which are left out, become qkv. The joined tensor takes the place of the first. */
-static dit_status join_rows(const names_reader *r, source_tensor *const *parts, const char *name) {
-  source_tensor *list = (source_tensor *)calloc(3, sizeof *list);
-  source_tensor joined = *parts[0];
+/* Joins the rows of q, k and v (parts[0..2]) to qkv, which replaces the first of them; the others are dropped. */
+static dit_status join_rows(const names_reader *r, checkpoint_tensor *const *parts, const char *name) {
+  checkpoint_tensor *list = (checkpoint_tensor *)calloc(3, sizeof *list);
+  checkpoint_tensor joined = *parts[0];
   joined.name = text_copy(name, strlen(name));
   if (!list || !joined.name) {
     free(list);
@@ -111,28 +113,28 @@ static dit_status join_rows(const names_reader *r, source_tensor *const *parts, 
   return DIT_OK;
 }
 
-static int can_join(source_tensor *const *parts) {
+static int can_join(checkpoint_tensor *const *parts) {
   for (int i = 0; i < 3; i++)
     if (!parts[i] || parts[i]->rank < 1 || !same_extents(parts[i], parts[0], 1) || parts[i]->shape[0] > UINT32_MAX)
       return 0;
   return 1;
 }
 
-/* rows: [LAYOUT_BLOCKS][6] tensors named dit_rows. */
-static dit_status join_all(const names_reader *r, source_tensor **rows) {
+/* Joins q, k and v of every block. rows: [MAX_BLOCKS][6] tensors, in the order of dit_rows. */
+static dit_status join_all(const names_reader *r, checkpoint_tensor **rows) {
   dit_status status = DIT_OK;
-  for (int block = 0; block < LAYOUT_BLOCKS; block++)
+  for (int block = 0; block < MAX_BLOCKS; block++)
     for (int i = 0; i < 6 && !status; i += 3) {
       char name[64];
       snprintf(name, sizeof name, "blocks.%d.attn.qkv.%s", block, i ? "bias" : "weight");
-      source_tensor **parts = rows + 6 * (size_t)block + i;
+      checkpoint_tensor **parts = rows + 6 * (size_t)block + i;
       if (can_join(parts)) status = join_rows(r, parts, name);
     }
   return status;
 }
 
-static dit_status unify_block(const names_reader *r, source_tensor *t, int block, const char *rest,
-                              source_tensor *const *first, source_tensor **rows) {
+static dit_status canonicalize_block(const names_reader *r, checkpoint_tensor *t, int block, const char *rest,
+                                     checkpoint_tensor *const *first, checkpoint_tensor **rows) {
   char name[96];
   const char *to = NAMES_TRANSLATE(dit_block, rest);
   int row = place_of(dit_rows, 6, rest);
@@ -144,9 +146,9 @@ static dit_status unify_block(const names_reader *r, source_tensor *t, int block
   return names_rename_to(r, t, name);
 }
 
-dit_status names_unify_dit(names_reader *r) {
-  source_tensor *first[EMBEDDERS] = {NULL};
-  source_tensor **rows = (source_tensor **)calloc(6 * LAYOUT_BLOCKS, sizeof *rows);
+dit_status names_canonicalize_dit(names_reader *r) {
+  checkpoint_tensor *first[EMBEDDERS] = {NULL};
+  checkpoint_tensor **rows = (checkpoint_tensor **)calloc(6 * MAX_BLOCKS, sizeof *rows);
   if (!rows) return names_fail_memory(r);
   r->diffusers = 1;
   for (size_t i = 0; i < r->s->count; i++) {
@@ -156,12 +158,12 @@ dit_status names_unify_dit(names_reader *r) {
   }
   dit_status status = DIT_OK;
   for (size_t i = 0; i < r->s->count && !status; i++) {
-    source_tensor *t = &r->s->tensors[i];
+    checkpoint_tensor *t = &r->s->tensors[i];
     int block = 0;
     const char *rest = names_after(t->name, "transformer_blocks."), *to = NAMES_TRANSLATE(dit_outer, t->name);
-    if (rest) rest = names_take_index(rest, LAYOUT_BLOCKS, &block);
+    if (rest) rest = names_take_index(rest, MAX_BLOCKS, &block);
     if (rest)
-      status = unify_block(r, t, block, rest, first, rows);
+      status = canonicalize_block(r, t, block, rest, first, rows);
     else if (to)
       status = names_rename_to(r, t, to);
   }

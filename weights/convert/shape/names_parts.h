@@ -1,11 +1,11 @@
 /* What the translations of names share. */
-#ifndef DIT_NAMES_PARTS_H
-#define DIT_NAMES_PARTS_H
+#ifndef DIT_CONVERT_NAMES_PARTS_H
+#define DIT_CONVERT_NAMES_PARTS_H
 
 #include "weights/convert/read/checkpoint.h"
 
 typedef struct names_reader {
-  source *s;
+  checkpoint *s;
   dit_error *error;
   int diffusers, former, compvis; /* what was found */
 } names_reader;
@@ -14,19 +14,15 @@ typedef struct name_pair {
   const char *from, *to;
 } name_pair;
 
-/* The layouts, each in a file of its own: names_dit.c and names_vae.c. Tensors are renamed, joined, or dropped. */
-dit_status names_unify_dit(names_reader *r);
-dit_status names_unify_vae(names_reader *r);
-
 dit_status names_fail_memory(const names_reader *r);
-dit_status names_rename_to(const names_reader *r, source_tensor *t, const char *name);
-/* Marks a tensor as left out: its name is NULL until names.c removes it. */
-void names_drop(source_tensor *t);
+dit_status names_rename_to(const names_reader *r, checkpoint_tensor *t, const char *name);
+/* Drops a tensor: its name becomes NULL, and names.c removes it later. */
+void names_drop(checkpoint_tensor *t);
 
-const char *names_after(const char *name, const char *prefix); /* what follows `prefix` in `name`, or NULL */
-/* A number below `limit` and a point; what follows, or NULL. */
+const char *names_after(const char *name, const char *prefix); /* returns what follows, or NULL */
+/* Takes a number below `limit` and a point. Returns what follows, or NULL. */
 const char *names_take_index(const char *text, int limit, int *out);
-/* What a name is translated to; NULL: it is not in the list. */
+/* Returns what a name is translated to, or NULL if it is not in the list. */
 const char *names_translate(const name_pair *pairs, size_t count, const char *name);
 #define NAMES_TRANSLATE(pairs, name) names_translate(pairs, sizeof(pairs) / sizeof *(pairs), name)
 

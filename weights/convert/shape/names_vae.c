@@ -4,17 +4,17 @@
 
 #include "dit.h"
 #include "weights/convert/shape/layout.h"
-#include "weights/convert/shape/names_parts.h"
+#include "weights/convert/shape/names_vae.h"
 
-enum { NAME_MOST = 1100 };
+enum { MAX_NAME = 1100 };
 
-/* Of the attention in the middle; both former layouts. */
+/* Layers of the mid block's attention, in both former layouts. */
 static const name_pair vae_attention[] = {
     {"query", "to_q"}, {"key", "to_k"}, {"value", "to_v"}, {"proj_attn", "to_out.0"}, {"norm", "group_norm"},
     {"q", "to_q"},     {"k", "to_k"},   {"v", "to_v"},     {"proj_out", "to_out.0"},
 };
 
-/* "NAME.weight" or "NAME.bias" of the attention, translated. 0: the name is not a former one. */
+/* Translates "NAME.weight" or "NAME.bias" of the attention. Returns 0 if the name is not a former one. */
 static int attention_name(const char *rest, char *out, size_t room) {
   char part[16];
   size_t length = strcspn(rest, ".");
@@ -26,13 +26,13 @@ static int attention_name(const char *rest, char *out, size_t room) {
   return to != NULL;
 }
 
-/* Names of CompVis within one side ("encoder." or "decoder."), up to `levels` of the decoder counted from the other
- * end; 0: it is none of them. */
+/* Translates a name of CompVis within one side ("encoder" or "decoder"); CompVis counts the decoder's `levels` from the
+ * other end. Returns 0 if the name is not one of CompVis. */
 static int compvis_name(const char *side, const char *rest, int levels, char *out, size_t room) {
   int decoder = strcmp(side, "decoder") == 0, level, index;
   char part[64];
   const char *at = names_after(rest, decoder ? "up." : "down."), *inner;
-  if (at && (at = names_take_index(at, LAYOUT_LEVELS, &level)) != NULL) {
+  if (at && (at = names_take_index(at, DIT__MAX_VAE_LEVELS, &level)) != NULL) {
     if (decoder) level = levels - 1 - level;
     inner = names_after(at, "block.");
     if (inner && (inner = names_take_index(inner, 64, &index)) != NULL) {
@@ -60,12 +60,12 @@ static int compvis_name(const char *side, const char *rest, int levels, char *ou
 }
 
 /* A 1x1 convolution [rows][columns][1][1] is a matrix. */
-static void flatten(source_tensor *t) {
+static void flatten(checkpoint_tensor *t) {
   if (t->rank == 4 && t->shape[2] == 1 && t->shape[3] == 1) t->rank = 2;
 }
 
-static dit_status unify_vae_tensor(names_reader *r, source_tensor *t, int levels) {
-  char name[NAME_MOST], part[64];
+static dit_status canonicalize_vae_tensor(names_reader *r, checkpoint_tensor *t, int levels) {
+  char name[MAX_NAME], part[64];
   const char *side = names_after(t->name, "encoder.") ? "encoder" : names_after(t->name, "decoder.") ? "decoder" : NULL;
   const char *rest = side ? t->name + 8 : NULL, *attention = rest ? names_after(rest, "mid_block.attentions.0.") : NULL;
   dit_status status = DIT_OK;
@@ -76,20 +76,20 @@ static dit_status unify_vae_tensor(names_reader *r, source_tensor *t, int levels
   } else if (rest && compvis_name(side, rest, levels, name, sizeof name)) {
     r->compvis = 1;
     status = names_rename_to(r, t, name);
-  } else if (names_after(t->name, "loss.")) { /* what the training of CompVis's autoencoder leaves beside it */
+  } else if (names_after(t->name, "loss.")) { /* from the training of CompVis's autoencoder */
     names_drop(t);
   }
   if (!status && t->name && strstr(t->name, ".mid_block.attentions.0.to_")) flatten(t);
   return status;
 }
 
-dit_status names_unify_vae(names_reader *r) {
+dit_status names_canonicalize_vae(names_reader *r) {
   int levels = 0, level;
   dit_status status = DIT_OK;
   for (size_t i = 0; i < r->s->count; i++) {
     const char *at = names_after(r->s->tensors[i].name, "decoder.up.");
-    if (at && names_take_index(at, LAYOUT_LEVELS, &level) && level >= levels) levels = level + 1;
+    if (at && names_take_index(at, DIT__MAX_VAE_LEVELS, &level) && level >= levels) levels = level + 1;
   }
-  for (size_t i = 0; i < r->s->count && !status; i++) status = unify_vae_tensor(r, &r->s->tensors[i], levels);
+  for (size_t i = 0; i < r->s->count && !status; i++) status = canonicalize_vae_tensor(r, &r->s->tensors[i], levels);
   return status;
 }

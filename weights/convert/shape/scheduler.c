@@ -1,13 +1,15 @@
 #include "weights/convert/shape/scheduler.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/core/error.h"
-#include "weights/convert/read/checkpoint.h"
+#include "lib/model/metadata.h"
+#include "weights/convert/read/files.h"
 #include "weights/convert/read/text.h"
 
-enum { CONFIG_LIMIT = 1 << 20 };
+enum { CONFIG_LIMIT = 1 << 20 }; /* bytes */
 
 typedef struct scheduler_reader {
   const json_value *config;
@@ -16,14 +18,18 @@ typedef struct scheduler_reader {
   dit_status status; /* of the first failure */
 } scheduler_reader;
 
-static void refuse(scheduler_reader *r, const char *key, const char *value, const char *known) {
+/* `must` completes "must be ...". The first failure is kept. */
+static void refuse(scheduler_reader *r, const char *key, const char *value, const char *must) {
   char shown[TEXT_SHOWN];
   if (r->status) return;
-  r->status = dit__fail(r->error, DIT_ERROR_UNSUPPORTED, "%s: %s is %s, which this library does not do; it does %s",
-                        r->what, key, text_shown(shown, value, strlen(value)), known);
+  if (value)
+    r->status = dit__fail(r->error, DIT_ERROR_UNSUPPORTED, "%s: unsupported value %s for %s (must be %s)", r->what,
+                          text_shown(shown, value, strlen(value)), key, must);
+  else
+    r->status = dit__fail(r->error, DIT_ERROR_UNSUPPORTED, "%s: %s is missing (must be %s)", r->what, key, must);
 }
 
-/* How a value is shown in a message. */
+/* Returns a value as it is shown in a message. */
 static const char *value_text(const json_value *v) {
   switch (v->kind) {
     case JSON_NULL: return "null";
@@ -35,38 +41,48 @@ static const char *value_text(const json_value *v) {
   }
 }
 
-/* One of the words in "a|b|c", of which a key holds one; an absent one holds `otherwise`. The word's place from 0. */
-static int take_word(scheduler_reader *r, const char *key, const char *words, const char *otherwise) {
+typedef struct word {
+  const char *text;
+  int value; /* what it stands for in the model file */
+} word;
+
+/* Returns the value of the word that a key holds; an absent key holds `otherwise`. `words` end with a NULL. */
+static int take_word(scheduler_reader *r, const char *key, const word *words, const char *otherwise) {
   const json_value *v = json_member(r->config, key);
-  const char *value = !v ? otherwise : v->kind == JSON_STRING ? v->text : NULL;
-  int place = 0;
-  for (const char *at = words; value; place++) {
-    size_t length = strcspn(at, "|");
-    if (strlen(value) == length && strncmp(at, value, length) == 0) return place;
-    if (!at[length]) break;
-    at += length + 1;
+  const char *text = !v ? otherwise : v->kind == JSON_STRING ? v->text : NULL;
+  char all[160] = "";
+  size_t used = 0;
+  for (int i = 0; words[i].text; i++) {
+    if (text && strcmp(text, words[i].text) == 0) return words[i].value;
+    const char *between = !i ? "" : words[i + 1].text ? ", " : " or ";
+    used += (size_t)snprintf(all + used, sizeof all - used, "%s%s", between, words[i].text);
   }
-  refuse(r, key, value ? value : v ? value_text(v) : "not there", words);
-  return 0;
+  refuse(r, key, text ? text : v ? value_text(v) : NULL, all);
+  return words[0].value;
 }
 
-/* 1 for true, 0 for false. */
+/* Checks that a key, if it is there, holds the one word that is supported. */
+static void must_be(scheduler_reader *r, const char *key, const char *text) {
+  const word words[] = {{text, 0}, {NULL, 0}};
+  take_word(r, key, words, text);
+}
+
+/* Returns 1 for true, 0 for false. */
 static int take_switch(scheduler_reader *r, const char *key, int otherwise) {
   const json_value *v = json_member(r->config, key);
   if (v && v->kind != JSON_TRUE && v->kind != JSON_FALSE) refuse(r, key, value_text(v), "true or false");
   return v ? v->kind == JSON_TRUE : otherwise;
 }
 
-/* A switch that must be off, or a value that must be absent, null, or false. */
 static void must_be_off(scheduler_reader *r, const char *key) {
   const json_value *v = json_member(r->config, key);
-  if (v && v->kind != JSON_NULL && v->kind != JSON_FALSE) refuse(r, key, value_text(v), "without");
+  if (v && v->kind != JSON_NULL && v->kind != JSON_FALSE) refuse(r, key, value_text(v), "absent, null or false");
 }
 
-static int take_integer(scheduler_reader *r, const char *key, int low, int high, int otherwise, const char *known) {
+static int take_integer(scheduler_reader *r, const char *key, int low, int high, int otherwise, const char *must) {
   const json_value *v = json_member(r->config, key);
   int64_t value = otherwise;
-  if (v && !json_integer(v, low, high, &value)) refuse(r, key, value_text(v), known);
+  if (v && !json_integer(v, low, high, &value)) refuse(r, key, value_text(v), must);
   return (int)value;
 }
 
@@ -77,26 +93,28 @@ static double take_real(scheduler_reader *r, const char *key, double otherwise) 
   return v && v->kind == JSON_NUMBER ? v->number : otherwise;
 }
 
-/* Only 1, if it is there. */
 static void must_be_one(scheduler_reader *r, const char *key) {
   const json_value *v = json_member(r->config, key);
   if (v && !(v->kind == JSON_NUMBER && v->number == 1)) refuse(r, key, value_text(v), "1");
 }
 
-/* What all three have. */
+/* What all three schedulers have. */
 static void read_common(scheduler_reader *r, schedule *out) {
-  static const char *const betas[] = {"linear", "scaled_linear"}, *const spacings[] = {"leading", "trailing",
-                                                                                       "linspace"};
-  const char *usual = strcmp(out->sampler, "dpm++") ? "leading" : "linspace";
-  out->beta_schedule = betas[take_word(r, "beta_schedule", "linear|scaled_linear", "linear")];
-  out->spacing = spacings[take_word(r, "timestep_spacing", "leading|trailing|linspace", usual)];
+  static const word betas[] = {{"linear", DIT__BETAS_LINEAR}, {"scaled_linear", DIT__BETAS_SCALED_LINEAR}, {NULL, 0}};
+  static const word spacings[] = {{"leading", DIT_SPACING_LEADING},
+                                  {"trailing", DIT_SPACING_TRAILING},
+                                  {"linspace", DIT_SPACING_LINSPACE},
+                                  {NULL, 0}};
+  out->betas = take_word(r, "beta_schedule", betas, "linear");
+  out->spacing = take_word(r, "timestep_spacing", spacings, out->sampler == DIT_SAMPLER_DPMPP ? "linspace" : "leading");
   out->beta_start = take_real(r, "beta_start", 0.0001);
   out->beta_end = take_real(r, "beta_end", 0.02);
-  if (out->beta_end < out->beta_start) refuse(r, "beta_end", "below beta_start", "rising ones");
+  const json_value *end = json_member(r->config, "beta_end");
+  if (out->beta_end < out->beta_start) refuse(r, "beta_end", end ? value_text(end) : "0.02", "at least beta_start");
   out->timesteps = take_integer(r, "num_train_timesteps", 2, 10000, 1000, "2 to 10000");
   out->steps_offset = take_integer(r, "steps_offset", 0, out->timesteps - 1, 0, "less than num_train_timesteps");
   out->set_alpha_to_one = 1;
-  take_word(r, "prediction_type", "epsilon", "epsilon");
+  must_be(r, "prediction_type", "epsilon");
   must_be_off(r, "trained_betas");
   must_be_off(r, "thresholding");
   must_be_off(r, "rescale_betas_zero_snr");
@@ -114,20 +132,23 @@ static void read_ddim(scheduler_reader *r, schedule *out) {
 }
 
 static void read_ddpm(scheduler_reader *r, schedule *out) {
-  static const char *const variances[] = {"fixed_small", "fixed_small", "fixed_large", "learned"};
+  /* The logarithm of fixed_small_log is taken back before it is used, so it is the same as fixed_small. */
+  static const word variances[] = {{"fixed_small", DIT_VARIANCE_FIXED_SMALL},
+                                   {"fixed_small_log", DIT_VARIANCE_FIXED_SMALL},
+                                   {"fixed_large", DIT_VARIANCE_FIXED_LARGE},
+                                   {"learned_range", DIT_VARIANCE_LEARNED_RANGE},
+                                   {NULL, 0}};
   read_common(r, out);
   read_clip(r, out);
-  /* The logarithm of fixed_small_log is taken back before it is used. */
-  out->variance =
-      variances[take_word(r, "variance_type", "fixed_small|fixed_small_log|fixed_large|learned_range", "fixed_small")];
+  out->variance = take_word(r, "variance_type", variances, "fixed_small");
 }
 
 static void read_dpm(scheduler_reader *r, schedule *out) {
   read_common(r, out);
-  take_integer(r, "solver_order", 2, 2, 2, "order 2");
-  take_word(r, "algorithm_type", "dpmsolver++", "dpmsolver++");
-  take_word(r, "solver_type", "midpoint", "midpoint");
-  take_word(r, "final_sigmas_type", "zero", "zero");
+  take_integer(r, "solver_order", 2, 2, 2, "2");
+  must_be(r, "algorithm_type", "dpmsolver++");
+  must_be(r, "solver_type", "midpoint");
+  must_be(r, "final_sigmas_type", "zero");
   if (!take_switch(r, "lower_order_final", 1)) refuse(r, "lower_order_final", "false", "true");
   must_be_off(r, "euler_at_final");
   must_be_off(r, "use_karras_sigmas");
@@ -139,25 +160,26 @@ static void read_dpm(scheduler_reader *r, schedule *out) {
 }
 
 dit_status scheduler_read(const json_value *config, const char *what, schedule *out, dit_error *error) {
+  static const word classes[] = {{"DDIMScheduler", DIT_SAMPLER_DDIM},
+                                 {"DDPMScheduler", DIT_SAMPLER_DDPM},
+                                 {"DPMSolverMultistepScheduler", DIT_SAMPLER_DPMPP},
+                                 {NULL, 0}};
   scheduler_reader r = {config, what, error, DIT_OK};
-  static const char *const samplers[] = {"ddim", "ddpm", "dpm++"};
   memset(out, 0, sizeof *out);
   if (config->kind != JSON_OBJECT) return dit__fail(error, DIT_ERROR_FORMAT, "%s: not an object", what);
-  int which = take_word(&r, "_class_name", "DDIMScheduler|DDPMScheduler|DPMSolverMultistepScheduler", NULL);
-  out->sampler = samplers[which];
-  if (which == 0)
-    read_ddim(&r, out);
-  else if (which == 1)
-    read_ddpm(&r, out);
-  else
-    read_dpm(&r, out);
+  out->sampler = take_word(&r, "_class_name", classes, NULL);
+  switch (out->sampler) {
+    case DIT_SAMPLER_DDIM: read_ddim(&r, out); break;
+    case DIT_SAMPLER_DDPM: read_ddpm(&r, out); break;
+    default: read_dpm(&r, out); break;
+  }
   return r.status;
 }
 
 dit_status scheduler_open(const char *path, schedule *out, dit_error *error) {
-  char *inside = source_is_folder(path) ? source_join(path, "scheduler_config.json") : text_copy(path, strlen(path));
+  char *inside = file_is_folder(path) ? file_join(path, "scheduler_config.json") : text_copy(path, strlen(path));
   if (!inside) return dit__fail(error, DIT_ERROR_MEMORY, "%s: out of memory", path);
-  json_value *config = source_json(inside, CONFIG_LIMIT, error);
+  json_value *config = file_json(inside, CONFIG_LIMIT, error);
   dit_status status = config ? scheduler_read(config, inside, out, error) : error ? error->status : DIT_ERROR_FORMAT;
   json_free(config);
   free(inside);

@@ -7,6 +7,7 @@
 
 #include "lib/core/elementary.h"
 #include "lib/core/error.h"
+#include "lib/model/variant.h"
 
 /* ---- The rule ---- */
 
@@ -21,7 +22,7 @@ static int ends_with(const char *name, const char *end) {
   return a >= b && strcmp(name + a - b, end) == 0;
 }
 
-/* How much larger than unit variance in, unit variance out; the first suffix that fits counts. */
+/* Returns the gain over weights that keep unit variance. The first suffix that fits counts. */
 static double gain_of(const char *name) {
   static const struct {
     const char *suffix;
@@ -45,19 +46,19 @@ static double gain_of(const char *name) {
   }
 }
 
-synthetic_rule synthetic_rule_of(const layout_tensor *t) {
+synthetic_rule synthetic_rule_of(const dit__tensor *t) {
   synthetic_rule rule = {hash_name(t->name), 0, 0};
-  if (ends_with(t->name, ".bias")) {
-    rule.scale = 0.0625f;
-  } else if (strcmp(t->name, "y_embedder.embedding_table.weight") == 0) {
-    rule.scale = 0.75f;
-  } else if (t->rank == 1) { /* weight of a norm */
-    rule.scale = 0.125f;
-    rule.norm = 1;
-  } else {
-    double fan_in = 1;
-    for (int i = 1; i < t->rank; i++) fan_in *= (double)t->shape[i];
-    rule.scale = (float)(gain_of(t->name) * sqrt(3.0 / fan_in));
+  double fan_in = 1;
+  switch (t->role) {
+    case DIT__ROLE_BIAS: rule.scale = 0.0625f; break;
+    case DIT__ROLE_EMBEDDING: rule.scale = 0.75f; break;
+    case DIT__ROLE_NORM:
+      rule.scale = 0.125f;
+      rule.norm = 1;
+      break;
+    default:
+      for (uint32_t i = 1; i < t->rank; i++) fan_in *= (double)t->shape[i];
+      rule.scale = (float)(gain_of(t->name) * sqrt(3.0 / fan_in));
   }
   return rule;
 }
@@ -70,7 +71,7 @@ void synthetic_read(const synthetic_rule *rule, uint64_t first, uint64_t count, 
     z ^= z >> 31;
     float unit = (float)((int32_t)(z >> 40) - (1 << 23)) * 0x1p-23f; /* exact, in [-1, 1) */
     float value = unit * rule->scale;
-    out[i] = rule->norm ? 1 + value : value; /* a norm's product is exact, so that fusing it would change nothing */
+    out[i] = rule->norm ? 1 + value : value; /* the product is exact for norms, so fusing it changes no bit */
   }
 }
 
@@ -97,7 +98,7 @@ static dit_status bad_spec(const char *text, const char *why, dit_error *error) 
       text, why);
 }
 
-/* A decimal number of at most nine digits; NULL if there is none, else what follows it. */
+/* Takes a decimal number of at most nine digits. Returns what follows it, or NULL if there is no number. */
 static const char *take_number(const char *text, int64_t *out) {
   int64_t value = 0;
   int digits = 0;
@@ -109,22 +110,19 @@ static const char *take_number(const char *text, int64_t *out) {
   return digits ? text : NULL;
 }
 
-/* "XL/2:256" */
-static dit_status parse_name(const char *text, dit_geometry *g, dit_error *error) {
-  static const struct {
-    const char *name;
-    int64_t hidden, depth, heads;
-  } known[] = {{"S/", 384, 12, 6}, {"B/", 768, 12, 12}, {"L/", 1024, 24, 16}, {"XL/", 1152, 28, 16}};
-  for (int i = 0; i < 4; i++) {
-    size_t length = strlen(known[i].name);
+/* Parses "XL/2:256". */
+static dit_status parse_name(const char *text, transformer_geometry *g, dit_error *error) {
+  for (int i = 0; i < DIT__VARIANTS; i++) {
+    const dit__variant *v = &dit__variants[i];
+    size_t length = strlen(v->name);
     int64_t pixels;
-    if (strncmp(text, known[i].name, length)) continue;
-    const char *rest = take_number(text + length, &g->patch);
+    if (strncmp(text, v->name, length) || text[length] != '/') continue;
+    const char *rest = take_number(text + length + 1, &g->patch);
     if (!rest || *rest != ':' || !(rest = take_number(rest + 1, &pixels)) || *rest || pixels % 8)
       return bad_spec(text, "after the size come the patch, a colon and a multiple of 8 pixels", error);
-    g->hidden = known[i].hidden;
-    g->depth = known[i].depth;
-    g->heads = known[i].heads;
+    g->hidden = v->hidden;
+    g->depth = v->depth;
+    g->heads = v->heads;
     g->latent = pixels / 8;
     return DIT_OK;
   }
@@ -137,8 +135,8 @@ typedef struct field {
   int given;
 } field;
 
-/* "a=1,b=2"; "blocks=32+64" goes to `vae`. */
-static dit_status parse_fields(const char *text, const char *at, field *fields, int count, vae_geometry *vae,
+/* Parses "a=1,b=2"; "blocks=32+64" goes to `vae`. */
+static dit_status parse_fields(const char *text, const char *at, field *fields, int count, autoencoder_geometry *vae,
                                dit_error *error) {
   for (;;) {
     const char *equals = strchr(at, '=');
@@ -150,20 +148,20 @@ static dit_status parse_fields(const char *text, const char *at, field *fields, 
     if (f->given++) return bad_spec(text, "a field is given twice", error);
     at = take_number(equals + 1, f->value);
     if (f->value == &vae->blocks[0])
-      for (vae->levels = 1; at && *at == '+' && vae->levels < LAYOUT_LEVELS; vae->levels++)
+      for (vae->levels = 1; at && *at == '+' && vae->levels < DIT__MAX_VAE_LEVELS; vae->levels++)
         at = take_number(at + 1, &vae->blocks[vae->levels]);
-    if (!at || (*at && *at != ',')) return bad_spec(text, "no number where one must be", error);
+    if (!at || (*at && *at != ',')) return bad_spec(text, "a number is missing", error);
     if (!*at) return DIT_OK;
     at++;
   }
 }
 
-static dit_status parse_dit(const char *text, dit_geometry *g, dit_error *error) {
+static dit_status parse_dit(const char *text, transformer_geometry *g, dit_error *error) {
   int64_t classes = 1000, sigma = 1;
   field fields[] = {{"hidden", &g->hidden, 0}, {"depth", &g->depth, 0},   {"heads", &g->heads, 0},
                     {"patch", &g->patch, 0},   {"latent", &g->latent, 0}, {"in", &g->in_channels, 0},
                     {"classes", &classes, 0},  {"sigma", &sigma, 0}};
-  vae_geometry unused;
+  autoencoder_geometry unused;
   g->patch = 2;
   g->latent = 32;
   g->in_channels = 4;
@@ -176,14 +174,14 @@ static dit_status parse_dit(const char *text, dit_geometry *g, dit_error *error)
   g->out_channels = sigma ? 2 * g->in_channels : g->in_channels;
   g->class_rows = classes + 1;
   g->mlp = 4 * g->hidden;
-  return layout_check_dit(g, error) ? DIT_OK : DIT_ERROR_ARGUMENT;
+  return layout_check_transformer(g, error) ? DIT_OK : DIT_ERROR_ARGUMENT;
 }
 
-static dit_status parse_vae(const char *text, vae_geometry *g, dit_error *error) {
+static dit_status parse_vae(const char *text, autoencoder_geometry *g, dit_error *error) {
   int64_t out = 0;
   field fields[] = {{"blocks", &g->blocks[0], 0},  {"layers", &g->layers, 0}, {"groups", &g->groups, 0},
                     {"in", &g->image_channels, 0}, {"out", &out, 0},          {"latent", &g->latent_channels, 0}};
-  static const vae_geometry usual = {4, {128, 256, 512, 512}, 2, 32, 3, 4, 0.18215};
+  static const autoencoder_geometry usual = {4, {128, 256, 512, 512}, 2, 32, 3, 4, 0.18215};
   *g = usual;
   if (text[3] == ':') {
     dit_status status = parse_fields(text, text + 4, fields, 6, g, error);
@@ -192,11 +190,13 @@ static dit_status parse_vae(const char *text, vae_geometry *g, dit_error *error)
     if (fields[4].given && out != g->image_channels)
       return bad_spec(text, "in and out, the channels of the picture, must be equal", error);
   }
-  return layout_check_vae(g, error) ? DIT_OK : DIT_ERROR_ARGUMENT;
+  return layout_check_autoencoder(g, error) ? DIT_OK : DIT_ERROR_ARGUMENT;
 }
 
-dit_status synthetic_parse(const char *text, int *kind, dit_geometry *dit, vae_geometry *vae, dit_error *error) {
-  *kind = strcmp(text, "vae") == 0 || strncmp(text, "vae:", 4) == 0 ? SYNTHETIC_VAE : SYNTHETIC_DIT;
-  memset(*kind == SYNTHETIC_VAE ? (void *)vae : (void *)dit, 0, *kind == SYNTHETIC_VAE ? sizeof *vae : sizeof *dit);
-  return *kind == SYNTHETIC_VAE ? parse_vae(text, vae, error) : parse_dit(text, dit, error);
+dit_status synthetic_parse(const char *text, int *kind, transformer_geometry *dit, autoencoder_geometry *vae,
+                           dit_error *error) {
+  *kind = strcmp(text, "vae") == 0 || strncmp(text, "vae:", 4) == 0 ? NETWORK_AUTOENCODER : NETWORK_TRANSFORMER;
+  memset(*kind == NETWORK_AUTOENCODER ? (void *)vae : (void *)dit, 0,
+         *kind == NETWORK_AUTOENCODER ? sizeof *vae : sizeof *dit);
+  return *kind == NETWORK_AUTOENCODER ? parse_vae(text, vae, error) : parse_dit(text, dit, error);
 }

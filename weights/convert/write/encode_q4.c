@@ -12,51 +12,52 @@
 enum {
   D = Q4_DIRECTIONS,
   TOGETHER = 16,      /* rows that are rounded side by side */
-  WIDTHS = 3,         /* 4, 5 and 6 bits */
-  SMALL_HIDDEN = 256, /* of a model that gets a bit more */
-  RANGES = 8,         /* how far a grid may reach, in sixteenths of a row's largest number: 16 .. 9 */
+  CODE_SIZES = 3,     /* 4, 5 and 6 bits */
+  SMALL_HIDDEN = 256, /* up to which a model gets one bit more */
+  RANGES = 8,         /* of a codebook: 16/16 to 9/16 of a row's largest number */
   BINS = 64,          /* of a histogram of absolute values */
-  POINTS = 8,         /* of a bin, where errors are taken */
-  FINE = 4,           /* parts of a whole number in which the nearest code is looked up */
+  POINTS = 8,         /* of a bin at which errors are evaluated */
+  FINE = 4,           /* entries of the table of nearest codes for each integer */
   PLACES = 2 * 127 * FINE + 1
 };
 
 struct q4_encoder {
-  int8_t value[WIDTHS][DIT__Q4_CODEBOOKS][64];
-  uint8_t nearest[WIDTHS][DIT__Q4_CODEBOOKS][PLACES];      /* code of (place / FINE - 127) */
-  float loss[WIDTHS][DIT__Q4_CODEBOOKS][RANGES][BINS + 1]; /* mean squared error of a bin; largest number = 1 */
+  int8_t value[CODE_SIZES][DIT__Q4_CODEBOOKS][64];
+  uint8_t nearest[CODE_SIZES][DIT__Q4_CODEBOOKS][PLACES];      /* code of (place / FINE - 127) */
+  float loss[CODE_SIZES][DIT__Q4_CODEBOOKS][RANGES][BINS + 1]; /* mean squared error of a bin; largest number = 1 */
 };
 
-/* ---- How many bits ---- */
+/* ---- Bits of a row ---- */
 
-static int ends_with(const char *name, const char *end) {
-  size_t a = strlen(name), b = strlen(end);
-  return a >= b && strcmp(name + a - b, end) == 0;
-}
-
-/* By what an error in 4 bits costs a pass of DiT-XL/2, measured kind by kind and quarter by quarter of its depth: twice
- * the error is worth one bit. docs/q4.md has the figures. */
-static int large_width(const char *name, uint64_t row, uint64_t rows, int depth) {
-  if (strncmp(name, "blocks.", 7) != 0) return 8; /* of the last layer: few, and at the end of everything */
-  const int quarter = 4 * atoi(name + 7) / depth, outer = quarter == 0 || quarter == 3;
-  if (ends_with(name, ".attn.proj.weight")) return 6;
-  if (ends_with(name, ".attn.qkv.weight")) return quarter < 2 ? 6 : 5;
-  if (ends_with(name, ".mlp.fc1.weight")) return outer || quarter == 1 ? 5 : 4;
-  if (ends_with(name, ".mlp.fc2.weight")) return outer ? 5 : 4;
-  const uint64_t chunk = 6 * row / rows; /* of modulation: shift, scale, gate, of attention and of the MLP */
+/* Bits of a row in a large model: by what an error in 4 bits costs a pass of DiT-XL/2, which was measured for each part
+ * and each quarter of the depth; twice the error is worth one bit. docs/q4.md has the figures. */
+static int large_bits(const dit__tensor *matrix, uint64_t row, int depth) {
+  if (matrix->block < 0) return 8; /* of the last layer: few rows, and at the end of everything */
+  const int quarter = 4 * matrix->block / depth, outer = quarter == 0 || quarter == 3;
+  switch (matrix->part) {
+    case DIT__PART_PROJ: return 6;
+    case DIT__PART_QKV: return quarter < 2 ? 6 : 5;
+    case DIT__PART_FC1: return outer || quarter == 1 ? 5 : 4;
+    case DIT__PART_FC2: return outer ? 5 : 4;
+    default: break;
+  }
+  const uint64_t chunk =
+      6 * row / matrix->shape[0]; /* of modulation: shift, scale, gate, of attention and of the MLP */
   return chunk % 3 == 2 ? 6 : quarter < 2 ? 5 : 4;
 }
 
-/* In a small model a bit more is a few hundred KB, and its pictures show it. */
-static int q4_width(const char *name, uint64_t row, uint64_t rows, uint64_t columns, int depth) {
+/* A small model gets one bit more, which costs a few hundred KB and shows in its pictures. */
+static int row_bits(const dit__tensor *matrix, uint64_t row, int depth) {
+  const uint64_t rows = matrix->shape[0], columns = matrix->shape[1];
   const uint64_t hidden = rows < columns ? rows : columns; /* of every matrix of a block */
-  const int width = large_width(name, row, rows, depth);
-  return width < 6 && hidden <= SMALL_HIDDEN ? width + 1 : width;
+  const int bits = large_bits(matrix, row, depth);
+  return bits < 6 && hidden <= SMALL_HIDDEN ? bits + 1 : bits;
 }
 
-uint64_t q4_bytes(const char *name, uint64_t rows, uint64_t columns, int depth) {
+uint64_t q4_bytes(const dit__tensor *matrix, int depth) {
   uint64_t bytes = 0;
-  for (uint64_t row = 0; row < rows; row++) bytes += columns / 8 * (uint64_t)q4_width(name, row, rows, columns, depth);
+  for (uint64_t row = 0; row < matrix->shape[0]; row++)
+    bytes += matrix->shape[1] / 8 * (uint64_t)row_bits(matrix, row, depth);
   return bytes;
 }
 
@@ -68,11 +69,11 @@ static int nearest_code(const int8_t *value, int codes, float x) {
   return code;
 }
 
-static float bin_loss(const q4_encoder *e, int w, int shape, float range, int bin) {
+static float bin_loss(const q4_encoder *e, int w, int codebook, float range, int bin) {
   float sum = 0;
   for (int i = 0; i < POINTS; i++) {
     const float x = ((float)bin + ((float)i + 0.5f) / POINTS) / BINS, at = x * 127 / range;
-    const int8_t *value = e->value[w][shape];
+    const int8_t *value = e->value[w][codebook];
     const float error = x - (float)value[nearest_code(value, 16 << w, at)] * range / 127;
     sum += error * error / POINTS;
   }
@@ -82,22 +83,23 @@ static float bin_loss(const q4_encoder *e, int w, int shape, float range, int bi
 dit_status q4_encoder_open(q4_encoder **out, dit_error *error) {
   q4_encoder *e = *out = (q4_encoder *)calloc(1, sizeof *e);
   if (!e) return dit__fail(error, DIT_ERROR_MEMORY, "no memory for the tables of q4");
-  for (int w = 0; w < WIDTHS; w++)
-    for (int shape = 0; shape < DIT__Q4_CODEBOOKS; shape++) {
-      int8_t *value = e->value[w][shape];
-      for (int code = 0; code < 16 << w; code++) value[code] = (int8_t)dit__q4_value(4 + w, shape, code);
+  for (int w = 0; w < CODE_SIZES; w++)
+    for (int codebook = 0; codebook < DIT__Q4_CODEBOOKS; codebook++) {
+      int8_t *value = e->value[w][codebook];
+      for (int code = 0; code < 16 << w; code++) value[code] = (int8_t)dit__q4_value(4 + w, codebook, code);
       for (int place = 0; place < PLACES; place++)
-        e->nearest[w][shape][place] = (uint8_t)nearest_code(value, 16 << w, (float)place / FINE - 127);
+        e->nearest[w][codebook][place] = (uint8_t)nearest_code(value, 16 << w, (float)place / FINE - 127);
       for (int range = 0; range < RANGES; range++)
-        for (int bin = 0; bin <= BINS; bin++) /* one more, for the largest number itself */
-          e->loss[w][shape][range][bin] = bin_loss(e, w, shape, (float)(16 - range) / 16, bin < BINS ? bin : BINS - 1);
+        for (int bin = 0; bin <= BINS; bin++) /* the last one is for the largest number itself */
+          e->loss[w][codebook][range][bin] =
+              bin_loss(e, w, codebook, (float)(16 - range) / 16, bin < BINS ? bin : BINS - 1);
     }
   return DIT_OK;
 }
 
 void q4_encoder_close(q4_encoder *e) { free(e); }
 
-/* ---- A row's grid ---- */
+/* ---- Codebook and scale of a row ---- */
 
 static float largest(const float *row, int64_t k) {
   float most = 0;
@@ -108,45 +110,45 @@ static float largest(const float *row, int64_t k) {
   return most;
 }
 
-/* The shape and range that lose least on the numbers of a row. */
-static void choose_grid(const q4_encoder *e, int width, const float *row, int64_t k, float most, int8_t *form,
+/* Chooses the codebook and range with the least squared error on a histogram of the row. */
+static void choose_grid(const q4_encoder *e, int bits, const float *row, int64_t k, float most, int8_t *row_format,
                         float *scale) {
   float counts[BINS + 1] = {0}, least = FLT_MAX;
   const float to_bin = BINS / most;
   for (int64_t i = 0; i < k; i++) counts[(int)((row[i] < 0 ? -row[i] : row[i]) * to_bin)]++;
-  for (int shape = 0; shape < DIT__Q4_CODEBOOKS; shape++)
+  for (int codebook = 0; codebook < DIT__Q4_CODEBOOKS; codebook++)
     for (int range = 0; range < RANGES; range++) {
       float loss = 0;
-      for (int bin = 0; bin <= BINS; bin++) loss += counts[bin] * e->loss[width - 4][shape][range][bin];
+      for (int bin = 0; bin <= BINS; bin++) loss += counts[bin] * e->loss[bits - 4][codebook][range][bin];
       if (!(loss < least)) continue;
       least = loss;
-      *form = dit__q4_row_format(width, shape);
+      *row_format = dit__q4_row_format(bits, codebook);
       *scale = most * (float)(16 - range) / (16 * 127);
     }
 }
 
 /* ---- Rounding ---- */
 
-/* Rows of one width, rounded column by column; each column takes upon itself its part of the error so far. */
+/* Up to TOGETHER rows of the same bits, rounded column by column: each column answers its part of the error so far. */
 typedef struct rounding {
   const q4_encoder *e;
   const q4_inputs *in;
-  int count, width; /* rows, up to TOGETHER */
+  int count, bits; /* of the rows */
   const float *values;
-  const int8_t *forms;
+  const int8_t *row_formats;
   const float *scales;
-  uint8_t *codes; /* [TOGETHER][k], not packed yet */
+  uint8_t *codes; /* [TOGETHER][k], one in each byte */
 } rounding;
 
 static float nearest(const rounding *r, int row, float x, uint8_t *code) {
-  const int shape = r->forms[row] >> 4;
-  if (r->width == 8) {
+  const int codebook = r->row_formats[row] >> 4;
+  if (r->bits == 8) {
     const int whole = (int)(x < 0 ? x - 0.5f : x + 0.5f);
     *code = (uint8_t)(int8_t)whole;
     return (float)whole;
   }
-  *code = r->e->nearest[r->width - 4][shape][(int)(x * FINE + (127 * FINE + 0.5f))];
-  return (float)r->e->value[r->width - 4][shape][*code];
+  *code = r->e->nearest[r->bits - 4][codebook][(int)(x * FINE + (127 * FINE + 0.5f))];
+  return (float)r->e->value[r->bits - 4][codebook][*code];
 }
 
 static void round_rows(const rounding *r) {
@@ -169,38 +171,50 @@ static void round_rows(const rounding *r) {
   }
 }
 
-/* Eight codes in `width` bytes, the first in the lowest bits. */
-static void pack_codes(const uint8_t *codes, int64_t k, int width, uint8_t *out) {
-  for (int64_t i = 0; i < k; i += 8, out += width) {
+/* Packs eight codes into `bits` bytes, the first into the lowest bits. */
+static void pack_codes(const uint8_t *codes, int64_t k, int bits, uint8_t *out) {
+  for (int64_t i = 0; i < k; i += 8, out += bits) {
     uint64_t word = 0;
-    for (int j = 7; j >= 0; j--) word = word << width | codes[i + j];
-    memcpy(out, &word, (size_t)width);
+    for (int j = 7; j >= 0; j--) word = word << bits | codes[i + j];
+    memcpy(out, &word, (size_t)bits);
   }
 }
 
-dit_status q4_encode(const q4_encoder *e, const char *name, const q4_inputs *in, int depth, const float *values,
-                     uint64_t first, uint64_t count, uint64_t rows, uint8_t *codes, size_t *size, int8_t *forms,
-                     float *scales, dit_error *error) {
+/* Chooses scale and format of a row of `bits` bits. */
+static dit_status choose_row(const q4_encoder *e, const char *name, int bits, const float *row, int64_t k,
+                             int8_t *row_format, float *scale, dit_error *error) {
+  const float most = largest(row, k);
+  if (!(most <= FLT_MAX))
+    return dit__fail(error, DIT_ERROR_FORMAT, "tensor %s: holds a number that is not finite", name);
+  *row_format = dit__q4_row_format(bits, 0);
+  *scale = most / 127;
+  if (bits < 8 && most > FLT_MIN) choose_grid(e, bits, row, k, most, row_format, scale);
+  return DIT_OK;
+}
+
+dit_status q4_encode(const q4_encoder *e, const dit__tensor *matrix, int depth, const q4_inputs *in,
+                     const q4_rows *rows, size_t *size, dit_error *error) {
   const int64_t k = in->k;
+  const float *values = rows->values;
   uint8_t *plain = (uint8_t *)malloc((size_t)(TOGETHER * k));
   if (!plain) return dit__fail(error, DIT_ERROR_MEMORY, "no memory for a few rows of q4");
   dit_status status = DIT_OK;
   *size = 0;
-  for (uint64_t done = 0; done < count && !status;) {
-    rounding r = {
-        e, in, 0, q4_width(name, first + done, rows, (uint64_t)k, depth), values, forms + done, scales + done, plain};
-    for (; r.count < TOGETHER && done < count && q4_width(name, first + done, rows, (uint64_t)k, depth) == r.width;
-         done++, r.count++) {
-      const float *row = r.values + r.count * k, most = largest(row, k);
-      if (!(most <= FLT_MAX))
-        status = dit__fail(error, DIT_ERROR_FORMAT, "tensor %s: holds a number that is not finite", name);
-      forms[done] = dit__q4_row_format(r.width, 0);
-      scales[done] = most / 127;
-      if (!status && r.width < 8 && most > FLT_MIN) choose_grid(e, r.width, row, k, most, &forms[done], &scales[done]);
-    }
+  for (uint64_t done = 0; done < rows->count && !status;) {
+    rounding r = {.e = e,
+                  .in = in,
+                  .bits = row_bits(matrix, rows->first + done, depth),
+                  .values = values,
+                  .row_formats = rows->row_formats + done,
+                  .scales = rows->scales + done,
+                  .codes = plain};
+    for (; r.count < TOGETHER && done < rows->count && row_bits(matrix, rows->first + done, depth) == r.bits && !status;
+         done++, r.count++)
+      status = choose_row(e, matrix->name, r.bits, values + r.count * k, k, &rows->row_formats[done],
+                          &rows->scales[done], error);
     if (!status) round_rows(&r);
-    for (int row = 0; row < r.count && !status; row++, *size += (size_t)(k / 8 * r.width))
-      pack_codes(plain + row * k, k, r.width, codes + *size);
+    for (int row = 0; row < r.count && !status; row++, *size += (size_t)(k / 8 * r.bits))
+      pack_codes(plain + row * k, k, r.bits, rows->codes + *size);
     values += r.count * k;
   }
   free(plain);

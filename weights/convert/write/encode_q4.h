@@ -1,21 +1,30 @@
 /* From float32 to q4 (docs/q4.md). */
-#ifndef DIT_ENCODE_Q4_H
-#define DIT_ENCODE_Q4_H
+#ifndef DIT_CONVERT_ENCODE_Q4_H
+#define DIT_CONVERT_ENCODE_Q4_H
 
 #include "weights/convert/write/q4_inputs.h"
 
-/* Bytes of the codes of a whole matrix; each row has the bits that its errors are worth. depth: blocks of the model. */
-uint64_t q4_bytes(const char *name, uint64_t rows, uint64_t columns, int depth);
+/* Returns the bytes of the codes of a whole matrix; the part that it is of a block, and the block among the `depth`
+ * blocks of the model, decide how many bits its rows get. */
+uint64_t q4_bytes(const dit__tensor *matrix, int depth);
 
+/* Tables that all matrices share. */
 typedef struct q4_encoder q4_encoder;
-
 dit_status q4_encoder_open(q4_encoder **out, dit_error *error);
-void q4_encoder_close(q4_encoder *e); /* NULL is fine */
+void q4_encoder_close(q4_encoder *e); /* may be NULL */
 
-/* Rows first..first+count-1 of `rows`, of in->k columns each, to codes (*size bytes of them), forms and scales.
- * FORMAT, naming the tensor, for a value that is not finite. */
-dit_status q4_encode(const q4_encoder *e, const char *name, const q4_inputs *in, int depth, const float *values,
-                     uint64_t first, uint64_t count, uint64_t rows, uint8_t *codes, size_t *size, int8_t *forms,
-                     float *scales, dit_error *error);
+/* Some rows of a matrix, and where they go. */
+typedef struct q4_rows {
+  uint64_t first, count;
+  const float *values; /* [count][k] */
+  uint8_t *codes;      /* at most count * k bytes */
+  int8_t *row_formats; /* [count] */
+  float *scales;       /* [count] */
+} q4_rows;
+
+/* Rounds rows to codes, and puts the number of bytes of the codes into *size. Fails, naming the tensor, for a value that
+ * is not finite. */
+dit_status q4_encode(const q4_encoder *e, const dit__tensor *matrix, int depth, const q4_inputs *in,
+                     const q4_rows *rows, size_t *size, dit_error *error);
 
 #endif

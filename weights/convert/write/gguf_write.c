@@ -38,7 +38,7 @@ struct gguf_writer {
 
 /* ---- Growing the header ---- */
 
-/* The first failure is the one that counts. */
+/* Keeps the first failure. */
 static void writer_fail(gguf_writer *w, dit_status status, const char *format, ...) {
   va_list arguments;
   if (w->failure.status) return;
@@ -169,7 +169,7 @@ void gguf_writer_tensor(gguf_writer *w, const char *name, uint32_t type, uint32_
 
 /* ---- The file ---- */
 
-/* Only a plain file may be replaced: not a folder, and never /dev/null. */
+/* Returns whether a path may be replaced: only a regular file may, no folder, and never /dev/null. */
 static int writer_may_replace(const char *path) {
 #ifdef _WIN32
   (void)path;
@@ -198,7 +198,7 @@ void gguf_writer_abandon(gguf_writer *w) {
   writer_release(w);
 }
 
-/* Creates a file that nobody else has: PATH.tmp- and a number. */
+/* Creates a file that did not exist: PATH.tmp- and a number. */
 static void writer_create(gguf_writer *w, size_t room) {
   uint32_t number = (uint32_t)dit__clock() ^ (uint32_t)time(NULL) * 2654435761u ^ (uint32_t)(uintptr_t)w;
   for (int attempt = 0; attempt < 100 && !w->file; attempt++) {

@@ -9,10 +9,11 @@
 
 #include "lib/core/error.h"
 #include "lib/core/platform.h"
+#include "weights/convert/write/gguf_write.h"
 
-enum { SAMPLES = 4096, MOST_CHANNELS = 64 };
+enum { SAMPLES = 4096, MAX_CHANNELS = 64 };
 
-/* The sums of a weighted linear regression on `inputs` numbers (the last is 1) of `outputs` numbers at a time. */
+/* The sums of a weighted linear regression from `inputs` numbers, the last of which is 1, to `outputs` numbers. */
 typedef struct regression {
   int inputs, outputs;
   double *square; /* [inputs][inputs] of products of inputs */
@@ -38,7 +39,8 @@ static void swap_rows(double *a, int columns, int i, int j) {
   }
 }
 
-/* Gauss-Jordan elimination with pivots; afterwards `mixed` holds the solution. 0 if there is no single one. */
+/* Solves by Gauss-Jordan elimination with pivots; `mixed` becomes the solution. Returns 0 if there is none, or more than
+ * one. */
 static int solve(regression *r) {
   int n = r->inputs, m = r->outputs;
   for (int k = 0; k < n; k++) {
@@ -61,8 +63,8 @@ static int solve(regression *r) {
   return 1;
 }
 
-/* A random latent plane of unit variance: of four, one is white noise, three are smooth with a grain, since real
- * latents have both. `cells` is the side of the coarse field, 0 for none. */
+/* Makes a random latent plane of unit variance. One plane in four is white noise, the others are smooth with a grain,
+ * since real latents have both. `cells` is the side of the coarse field; 0 means white noise. */
 static dit_status random_plane(dit_rng *rng, int side, int cells, float *plane) {
   float coarse[16 * 16];
   dit_status status = dit_rng_normal(rng, (int64_t)side * side, plane);
@@ -83,11 +85,11 @@ static dit_status random_plane(dit_rng *rng, int side, int cells, float *plane) 
 
 static double clipped(float value) { return value > 1 ? 1 : value < -1 ? -1 : value; }
 
-/* Adds every latent pixel of a picture, with the mean of the pixels it became. latent is in the transformer's scale.
- * Where there is an alpha channel (the fourth), colours count as much as they are seen. */
+/* Adds every latent pixel of a picture, with the mean of the pixels that it was decoded to. The latent is in the
+ * transformer's scale. If there is an alpha channel, the fourth, colours are weighted by it. */
 static void add_picture(regression *colours, regression *alpha, int side, int factor, const float *latent,
                         const float *image) {
-  double x[MOST_CHANNELS + 1], y[MOST_CHANNELS];
+  double x[MAX_CHANNELS + 1], y[MAX_CHANNELS];
   int plane = side * side, inputs = colours->inputs - 1;
   size_t width = (size_t)side * (size_t)factor, channel = width * width;
   for (int p = 0; p < plane; p++) {
@@ -134,10 +136,10 @@ static dit_status run_decoder(const dit_model *network, const dit_info *info, in
   return status;
 }
 
-/* Solves one regression; its outputs become rows of the map, and what is left of their squares is added up. */
+/* Solves one regression. Its outputs become rows of the map, and *rest grows by the squares that it leaves. */
 static int finish(regression *r, float *map, double *rest, double *count) {
   size_t mixed = (size_t)r->inputs * (size_t)r->outputs;
-  double products[MOST_CHANNELS * (MOST_CHANNELS + 1)];
+  double products[MAX_CHANNELS * (MAX_CHANNELS + 1)];
   if (!r->outputs) return 1;
   memcpy(products, r->mixed, mixed * sizeof *products);
   if (!solve(r)) return 0;
@@ -172,7 +174,7 @@ static int is_key(const char *name, size_t length, const char *key) {
   return length == strlen(key) && memcmp(name, key, length) == 0;
 }
 
-/* Writes the model again with another map; all else is copied. */
+/* Writes the model again with another map; everything else is copied. */
 static dit_status rewrite(const dit__gguf *file, const char *out, const float *map, size_t count, dit_error *error) {
   gguf_writer *w;
   const char *name;
@@ -199,7 +201,7 @@ static dit_status rewrite(const dit__gguf *file, const char *out, const float *m
 }
 
 dit_status preview_fit(const char *path, const char *out, const progress *watch, double *error_rms, dit_error *error) {
-  float map[MOST_CHANNELS * (MOST_CHANNELS + 1)];
+  float map[MAX_CHANNELS * (MAX_CHANNELS + 1)];
   dit_model *network;
   dit_info info;
   dit_status status = dit_model_open(path, NULL, &network, error);
@@ -207,9 +209,9 @@ dit_status preview_fit(const char *path, const char *out, const progress *watch,
   memset(&info, 0, sizeof info);
   info.struct_size = sizeof info;
   status = dit_model_info(network, &info);
-  if (!info.has_decoder || info.latent_channels > MOST_CHANNELS || info.image_channels > MOST_CHANNELS)
+  if (!info.has_decoder || info.latent_channels > MAX_CHANNELS || info.image_channels > MAX_CHANNELS)
     status = dit__fail(error, DIT_ERROR_UNSUPPORTED, "%s: a preview needs an autoencoder of at most %d channels", path,
-                       MOST_CHANNELS);
+                       MAX_CHANNELS);
   if (!status) status = fit(network, &info, watch, map, error_rms, error);
   dit_model_close(network);
   if (status) return status;

@@ -1,8 +1,9 @@
 /* The linear map from latents to pixels that gives a cheap preview. */
-#ifndef DIT_PREVIEW_H
-#define DIT_PREVIEW_H
+#ifndef DIT_CONVERT_PREVIEW_H
+#define DIT_CONVERT_PREVIEW_H
 
-#include "weights/convert/shape/gather.h"
+#include "dit.h"
+#include "weights/convert/write/progress.h"
 
 /* Fits the map of the model file `path` by least squares: many random latents are decoded and averaged down to the
  * latents' size; image_channels rows of latent_channels weights (for latents in the transformer's scale) and a bias,

@@ -3,7 +3,6 @@
 #include "weights/convert/write/q4_inputs.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,32 +16,42 @@ static dit_status no_memory(dit_error *error) {
   return dit__fail(error, DIT_ERROR_MEMORY, "no memory for the statistics of q4");
 }
 
-static const model_tensor *find(const model *m, const char *name) {
+static const content_tensor *find(const model_content *m, const char *name) {
   for (size_t i = 0; i < m->count; i++)
-    if (strcmp(m->tensors[i].shape.name, name) == 0) return &m->tensors[i];
+    if (strcmp(m->tensors[i].tensor.name, name) == 0) return &m->tensors[i];
   return NULL;
 }
 
-/* `count` elements of a tensor, to be freed; NULL without memory. */
-static float *read_part(const model *m, const model_tensor *t, uint64_t first, uint64_t count) {
+/* Reads `count` elements of a tensor, to be freed; NULL without memory. */
+static float *read_part(const model_content *m, const content_tensor *t, uint64_t first, uint64_t count) {
   float *values = (float *)malloc((size_t)count * sizeof *values);
-  if (values) model_read(m, t, first, count, values);
+  if (values) content_read(m, t, first, count, values);
   return values;
 }
 
-/* Rows first.. of a layer, weights [rows][k] and bias [rows], to be freed; both NULL if the model has no such layer. */
-static dit_status read_rows(const model *m, const char *block, const char *layer, int64_t first, int64_t rows,
-                            int64_t k, float *out[2], dit_error *error) {
-  const model_tensor *tensors[2];
-  for (int i = 0; i < 2; i++) {
-    char name[96];
-    snprintf(name, sizeof name, "%s%s.%s", block, layer, i ? "bias" : "weight");
-    tensors[i] = find(m, name);
+/* A linear layer of the network; both are NULL if there is no such layer. */
+typedef struct layer {
+  const content_tensor *weights, *bias;
+} layer;
+
+static layer find_part(const model_content *m, int32_t block, dit__tensor_part part) {
+  layer found = {NULL, NULL};
+  for (size_t i = 0; i < m->count; i++) {
+    const dit__tensor *t = &m->tensors[i].tensor;
+    if (t->block != block || t->part != part) continue;
+    *(t->role == DIT__ROLE_BIAS ? &found.bias : &found.weights) = &m->tensors[i];
   }
+  return found;
+}
+
+/* Reads rows first.. of a layer: out[0] is weights [rows][k] and out[1] bias [rows], to be freed; both are NULL if there
+ * is no such layer. */
+static dit_status read_rows(const model_content *m, layer from, int64_t first, int64_t rows, int64_t k, float *out[2],
+                            dit_error *error) {
   out[0] = out[1] = NULL;
-  if (!tensors[0] || !tensors[1]) return DIT_OK;
-  out[0] = read_part(m, tensors[0], (uint64_t)(first * k), (uint64_t)(rows * k));
-  out[1] = read_part(m, tensors[1], (uint64_t)first, (uint64_t)rows);
+  if (!from.weights || !from.bias) return DIT_OK;
+  out[0] = read_part(m, from.weights, (uint64_t)(first * k), (uint64_t)(rows * k));
+  out[1] = read_part(m, from.bias, (uint64_t)first, (uint64_t)rows);
   if (out[0] && out[1]) return DIT_OK;
   free(out[0]);
   free(out[1]);
@@ -64,11 +73,13 @@ static void multiply(const float *w, const float *bias, double weight, int64_t r
 
 /* ---- Conditions ---- */
 
-/* Embeddings [hidden][D] of TIMES timesteps spread over the process, in the even columns. */
-static dit_status embed_times(const model *m, int diffusers, int64_t hidden, double *out, dit_error *error) {
+/* Computes the embeddings [hidden][D] of TIMES timesteps spread over the process, in the even columns. */
+static dit_status embed_times(const model_content *m, int diffusers, int64_t hidden, double *out, dit_error *error) {
   float *in[4] = {NULL, NULL, NULL, NULL};
-  dit_status status = read_rows(m, "", "t_embedder.mlp.0", 0, hidden, FEATURES, in, error);
-  if (!status) status = read_rows(m, "", "t_embedder.mlp.2", 0, hidden, hidden, in + 2, error);
+  const layer first = {find(m, "t_embedder.mlp.0.weight"), find(m, "t_embedder.mlp.0.bias")};
+  const layer second = {find(m, "t_embedder.mlp.2.weight"), find(m, "t_embedder.mlp.2.bias")};
+  dit_status status = read_rows(m, first, 0, hidden, FEATURES, in, error);
+  if (!status) status = read_rows(m, second, 0, hidden, hidden, in + 2, error);
   double *features = (double *)calloc((size_t)FEATURES * D, sizeof *features);
   double *inner = (double *)malloc((size_t)hidden * D * sizeof *inner);
   if (!status && !(features && inner)) status = no_memory(error);
@@ -88,8 +99,8 @@ static dit_status embed_times(const model *m, int diffusers, int64_t hidden, dou
   return status;
 }
 
-/* Time embeddings become conditions: direction 2 t is the mean over classes at time t, 2 t + 1 the last row of the
- * table, which is the null class if there is one. */
+/* Turns time embeddings into conditions: direction 2 t is the mean over classes at time t, 2 t + 1 that of the last row
+ * of the table, which is the null class if there is one. */
 static void mix_classes(q4_conditions *c, const float *labels, int64_t rows) {
   const int64_t count = rows - 1 < CLASSES ? rows - 1 : CLASSES;
   for (int64_t k = 0; k < c->hidden; k++)
@@ -107,11 +118,12 @@ static void mix_classes(q4_conditions *c, const float *labels, int64_t rows) {
     }
 }
 
-dit_status q4_conditions_make(const model *m, int diffusers, q4_conditions *out, dit_error *error) {
-  const model_tensor *labels = find(m, "y_embedder.embedding_table.weight"), *time = find(m, "t_embedder.mlp.0.weight");
+dit_status q4_conditions_make(const model_content *m, int diffusers, q4_conditions *out, dit_error *error) {
+  const content_tensor *labels = find(m, "y_embedder.embedding_table.weight"),
+                       *time = find(m, "t_embedder.mlp.0.weight");
   memset(out, 0, sizeof *out);
   if (!labels || !time) return DIT_OK;
-  const int64_t hidden = (int64_t)time->shape.shape[0], rows = (int64_t)labels->shape.shape[0];
+  const int64_t hidden = (int64_t)time->tensor.shape[0], rows = (int64_t)labels->tensor.shape[0];
   out->hidden = hidden;
   out->weight = sqrt(1.0 / D);
   out->p = (double *)malloc((size_t)hidden * D * sizeof *out->p);
@@ -133,9 +145,10 @@ void q4_conditions_free(q4_conditions *c) {
 
 /* ---- Inputs of a matrix ---- */
 
-/* An error e = sum over columns so far of error * p is best answered by all columns that follow, together, if column k
- * takes -gain[k] . e upon itself: gain = (1 + S)^-1 p / rest, S = sum over columns from k on of p p' / rest. The
- * inverse is kept from the last column backwards (Sherman and Morrison). */
+/* Computes how later columns compensate the error of earlier ones. For e = sum of error * p over the columns so far, the
+ * squared error of the product is least if column k adds -gain[k] . e, with gain = (1 + S)^-1 p / rest and S = sum of
+ * p p' / rest over the columns from k on. The inverse is updated from the last column backwards (Sherman and
+ * Morrison). */
 static void answer(q4_inputs *in, const double *p, const double *rest) {
   double inverse[D][D] = {{0}}, mean = 0;
   for (int i = 0; i < D; i++) inverse[i][i] = 1;
@@ -156,49 +169,50 @@ static void answer(q4_inputs *in, const double *p, const double *rest) {
   }
 }
 
-/* Second moments less what the directions have of them. */
+/* Subtracts from the second moments what the directions explain. */
 static void take_rest(const double *p, int64_t k, double *square) {
   for (int64_t i = 0; i < k; i++)
     for (int d = 0; d < D; d++) square[i] -= p[i * D + d] * p[i * D + d];
 }
 
-/* Of a norm with the shift and scale of chunks `chunk` and `chunk` + 1 of the block's modulation: shifts are its mean,
- * the rest is 1 + scale at random. */
-static dit_status norm_inputs(const model *m, const q4_conditions *c, const char *block, int chunk, double *p,
+/* Estimates the output of a norm with the shift and scale of chunks `chunk` and `chunk` + 1 of the block's modulation:
+ * its mean is the shift, its standard deviation 1 + scale. */
+static dit_status norm_inputs(const model_content *m, const q4_conditions *c, int32_t block, int chunk, double *p,
                               double *rest, dit_error *error) {
   const int64_t h = c->hidden;
-  float *layer[2];
-  dit_status status = read_rows(m, block, "adaLN_modulation.1", chunk * h, 2 * h, h, layer, error);
-  if (status || !layer[0]) return status;
+  float *in[2];
+  dit_status status = read_rows(m, find_part(m, block, DIT__PART_MODULATION), chunk * h, 2 * h, h, in, error);
+  if (status || !in[0]) return status;
   double *scale = (double *)malloc((size_t)(h * D) * sizeof *scale);
   if (!scale) status = no_memory(error);
   if (!status) {
-    multiply(layer[0], layer[1], c->weight, h, h, c->p, p);
-    multiply(layer[0] + h * h, layer[1] + h, c->weight, h, h, c->p, scale);
+    multiply(in[0], in[1], c->weight, h, h, c->p, p);
+    multiply(in[0] + h * h, in[1] + h, c->weight, h, h, c->p, scale);
     for (int64_t i = 0; i < h; i++) {
       rest[i] = 0;
       for (int d = 0; d < D; d++) rest[i] += (c->weight + scale[i * D + d]) * (c->weight + scale[i * D + d]);
     }
   }
   free(scale);
-  free(layer[1]);
-  free(layer[0]);
+  free(in[1]);
+  free(in[0]);
   return status;
 }
 
-/* Of the layer behind attention: values, averaged. What differs from token to token is taken to lose three quarters. */
-static dit_status attention_inputs(const model *m, const q4_conditions *c, const char *block, double *p, double *rest,
-                                   dit_error *error) {
+/* Estimates the output of attention: an average of values, in which three quarters of the variance between tokens are
+ * assumed to be lost. */
+static dit_status attention_inputs(const model_content *m, const q4_conditions *c, int32_t block, double *p,
+                                   double *rest, dit_error *error) {
   const int64_t h = c->hidden;
-  float *layer[2];
-  dit_status status = read_rows(m, block, "attn.qkv", 2 * h, h, h, layer, error);
-  if (status || !layer[0]) return status;
+  float *in[2];
+  dit_status status = read_rows(m, find_part(m, block, DIT__PART_QKV), 2 * h, h, h, in, error);
+  if (status || !in[0]) return status;
   double *inner = (double *)calloc((size_t)(h * D), sizeof *inner),
          *spread = (double *)calloc((size_t)h, sizeof *spread);
   status = inner && spread ? norm_inputs(m, c, block, 0, inner, spread, error) : no_memory(error);
   if (!status) {
-    const float *weights = layer[0];
-    multiply(weights, layer[1], c->weight, h, h, inner, p);
+    const float *weights = in[0];
+    multiply(weights, in[1], c->weight, h, h, inner, p);
     for (int64_t i = 0; i < h; i++) {
       rest[i] = 0;
       for (int64_t k = 0; k < h; k++)
@@ -207,12 +221,12 @@ static dit_status attention_inputs(const model *m, const q4_conditions *c, const
   }
   free(spread);
   free(inner);
-  free(layer[1]);
-  free(layer[0]);
+  free(in[1]);
+  free(in[0]);
   return status;
 }
 
-/* GELU of a normal number has the mean 0.282 and the second moment 0.425. */
+/* Estimates the output of GELU: of a normal number it has the mean 0.282 and the second moment 0.425. */
 static void gelu_inputs(int64_t k, double *p, double *rest) {
   for (int64_t i = 0; i < k; i++) {
     p[i * D] = 0.282;
@@ -220,36 +234,35 @@ static void gelu_inputs(int64_t k, double *p, double *rest) {
   }
 }
 
-static int ends_with(const char *name, const char *end) {
-  size_t a = strlen(name), b = strlen(end);
-  return a >= b && strcmp(name + a - b, end) == 0;
+/* Fills in what is known about the inputs of a matrix; the rest stays as it is. */
+static dit_status fill_inputs(const model_content *m, const q4_conditions *c, const dit__tensor *t, double *p,
+                              double *rest, dit_error *error) {
+  const int64_t k = (int64_t)t->shape[1];
+  if (t->part != DIT__PART_FC2 && c->hidden != k) return DIT_OK;
+  switch (t->part) {
+    case DIT__PART_FC2: gelu_inputs(k, p, rest); return DIT_OK;
+    case DIT__PART_QKV: return norm_inputs(m, c, t->block, 0, p, rest, error);
+    case DIT__PART_FC1: return norm_inputs(m, c, t->block, 3, p, rest, error);
+    case DIT__PART_PROJ: return attention_inputs(m, c, t->block, p, rest, error);
+    case DIT__PART_MODULATION:
+      memcpy(p, c->p, (size_t)(k * D) * sizeof *p);
+      memcpy(rest, c->square, (size_t)k * sizeof *rest);
+      take_rest(p, k, rest);
+      return DIT_OK;
+    default: return DIT_OK;
+  }
 }
 
-dit_status q4_inputs_make(const model *m, const q4_conditions *c, const model_tensor *t, q4_inputs *out,
+dit_status q4_inputs_make(const model_content *m, const q4_conditions *c, const content_tensor *t, q4_inputs *out,
                           dit_error *error) {
-  const char *name = t->shape.name, *dot = strncmp(name, "blocks.", 7) ? NULL : strchr(name + 7, '.');
-  const int64_t k = (int64_t)t->shape.shape[1];
-  char block[80];
-  snprintf(block, sizeof block, "%.*s", dot ? (int)(dot + 1 - name) : 0, name); /* "blocks.7." */
+  const int64_t k = (int64_t)t->tensor.shape[1];
   out->k = k;
   out->p = (float *)calloc((size_t)(k * D), sizeof *out->p);
   out->gain = (float *)calloc((size_t)(k * D), sizeof *out->gain);
   double *p = (double *)calloc((size_t)(k * D), sizeof *p), *rest = (double *)malloc((size_t)k * sizeof *rest);
   dit_status status = out->p && out->gain && p && rest ? DIT_OK : no_memory(error);
   for (int64_t i = 0; !status && i < k; i++) rest[i] = 1;
-  if (status) {
-  } else if (ends_with(name, ".mlp.fc2.weight")) {
-    gelu_inputs(k, p, rest);
-  } else if (c->hidden != k) {
-  } else if (ends_with(name, "adaLN_modulation.1.weight")) {
-    memcpy(p, c->p, (size_t)(k * D) * sizeof *p);
-    memcpy(rest, c->square, (size_t)k * sizeof *rest);
-    take_rest(p, k, rest);
-  } else if (ends_with(name, ".attn.qkv.weight") || ends_with(name, ".mlp.fc1.weight")) {
-    status = norm_inputs(m, c, block, ends_with(name, "qkv.weight") ? 0 : 3, p, rest, error);
-  } else if (ends_with(name, ".attn.proj.weight")) {
-    status = attention_inputs(m, c, block, p, rest, error);
-  }
+  if (!status) status = fill_inputs(m, c, &t->tensor, p, rest, error);
   if (!status) answer(out, p, rest);
   free(rest);
   free(p);

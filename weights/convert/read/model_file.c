@@ -1,4 +1,4 @@
-#include "weights/convert/read/model_source.h"
+#include "weights/convert/read/model_file.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,15 +9,15 @@
 
 static int type_of(uint32_t type) {
   switch (type) {
-    case DIT__GGUF_F32: return SOURCE_F32;
-    case DIT__GGUF_F16: return SOURCE_F16;
-    case DIT__GGUF_BF16: return SOURCE_BF16;
-    default: return SOURCE_Q8;
+    case DIT__GGUF_F32: return CHECKPOINT_F32;
+    case DIT__GGUF_F16: return CHECKPOINT_F16;
+    case DIT__GGUF_BF16: return CHECKPOINT_BF16;
+    default: return CHECKPOINT_Q8;
   }
 }
 
-/* NAME.END, which has one number for each row; NULL: not there, of another type, or of another number of rows (0:
- * any). */
+/* Finds NAME.END, which has one number for each row. Returns NULL if it is missing, of another type, or has another
+ * number of rows (0: any). */
 static const dit__gguf_tensor *find_companion(const dit__gguf *file, const dit__gguf_tensor *t, const char *end,
                                               uint32_t type, uint64_t rows) {
   char name[80];
@@ -26,7 +26,7 @@ static const dit__gguf_tensor *find_companion(const dit__gguf *file, const dit__
   return found && found->type == type && found->rank == 1 && (!rows || found->shape[0] == rows) ? found : NULL;
 }
 
-/* Whether a tensor is the scales of another, or the forms of a q4 matrix. */
+/* Returns whether a tensor holds the scales of another, or the row formats of a q4 matrix. */
 static int is_companion(const dit__gguf *file, const dit__gguf_tensor *t) {
   char name[64];
   const char *dot = strrchr(t->name, '.');
@@ -37,33 +37,36 @@ static int is_companion(const dit__gguf *file, const dit__gguf_tensor *t) {
   return of && of->type == DIT__GGUF_I8 && (of->rank == 1 || !strcmp(dot, ".scale"));
 }
 
-/* The codes `t`, whose shape only their forms tell. */
-static dit_status add_q4(source *s, const dit__gguf_tensor *t, source_tensor *to, const char *what, dit_error *error) {
+/* Adds a q4 matrix: `t` holds its codes, and only the row formats tell its shape. */
+static dit_status add_q4(checkpoint *s, const dit__gguf_tensor *t, checkpoint_tensor *to, const char *what,
+                         dit_error *error) {
   const dit__gguf_tensor *form = find_companion(s->model_file, t, "form", DIT__GGUF_I8, 0);
   const uint64_t rows = form ? form->shape[0] : 0;
-  const uint64_t widths = form ? dit__q4_sum_bits((const int8_t *)form->data, rows) : 0;
-  const uint64_t columns = widths && t->count % widths == 0 ? t->count / widths * 8 : 0;
+  const uint64_t bits = form ? dit__q4_sum_bits((const int8_t *)form->data, rows) : 0;
+  const uint64_t columns = bits && t->count % bits == 0 ? t->count / bits * 8 : 0;
   if (!columns || t->count > UINT32_MAX || rows > INT32_MAX || columns > INT32_MAX)
-    return dit__fail(error, DIT_ERROR_FORMAT, "%s: tensor %s is int8 and no matrix, and not of the size of %s.form",
-                     what, t->name, t->name);
+    return dit__fail(error, DIT_ERROR_FORMAT,
+                     "%s: tensor %s is int8 and not a matrix, and its size does not match %s.form", what, t->name,
+                     t->name);
   const dit__gguf_tensor *scale = find_companion(s->model_file, t, "scale", DIT__GGUF_F32, rows);
   if (!scale)
     return dit__fail(error, DIT_ERROR_FORMAT, "%s: tensor %s is q4 without its scales, %s.scale", what, t->name,
                      t->name);
-  source_q4 *q4 = to->q4 = (source_q4 *)calloc(1, sizeof *q4);
-  if (!s->pairs && (s->pairs = (uint16_t *)malloc(DIT__Q4_TABLE_SIZE * sizeof *s->pairs)))
-    dit__q4_decode_table(s->pairs);
-  if (q4) q4->starts = (uint32_t *)malloc((size_t)(rows + 1) * sizeof *q4->starts);
+  checkpoint_q4 *q4 = to->q4 = (checkpoint_q4 *)calloc(1, sizeof *q4);
+  if (!s->decode_table && (s->decode_table = (uint16_t *)malloc(DIT__Q4_TABLE_SIZE * sizeof *s->decode_table)))
+    dit__q4_decode_table(s->decode_table);
+  if (q4) q4->row_offsets = (uint32_t *)malloc((size_t)(rows + 1) * sizeof *q4->row_offsets);
   if (q4) q4->row = (int8_t *)malloc((size_t)columns);
-  if (!q4 || !s->pairs || !q4->starts || !q4->row) return dit__fail(error, DIT_ERROR_MEMORY, "%s: out of memory", what);
-  dit__q4_row_offsets((const int8_t *)form->data, rows, columns, q4->starts);
-  q4->rows.forms = (const int8_t *)form->data;
-  q4->rows.starts = q4->starts;
-  q4->rows.pairs = s->pairs;
+  if (!q4 || !s->decode_table || !q4->row_offsets || !q4->row)
+    return dit__fail(error, DIT_ERROR_MEMORY, "%s: out of memory", what);
+  dit__q4_row_offsets((const int8_t *)form->data, rows, columns, q4->row_offsets);
+  q4->rows.row_formats = (const int8_t *)form->data;
+  q4->rows.row_offsets = q4->row_offsets;
+  q4->rows.decode_table = s->decode_table;
   q4->weights.data = t->data;
   q4->weights.k = (int32_t)columns;
   q4->weights.q4 = &q4->rows;
-  to->type = SOURCE_Q4;
+  to->type = CHECKPOINT_Q4;
   to->scale = (const uint8_t *)scale->data;
   to->rank = 2;
   to->shape[0] = rows;
@@ -72,8 +75,8 @@ static dit_status add_q4(source *s, const dit__gguf_tensor *t, source_tensor *to
   return DIT_OK;
 }
 
-/* int8 numbers with a scale for each row. */
-static dit_status add_q8(const source *s, const dit__gguf_tensor *t, source_tensor *to, const char *what,
+/* Adds a matrix of int8 with a scale for each row. */
+static dit_status add_q8(const checkpoint *s, const dit__gguf_tensor *t, checkpoint_tensor *to, const char *what,
                          dit_error *error) {
   const dit__gguf_tensor *scale =
       t->rank == 2 ? find_companion(s->model_file, t, "scale", DIT__GGUF_F32, t->shape[0]) : NULL;
@@ -84,8 +87,8 @@ static dit_status add_q8(const source *s, const dit__gguf_tensor *t, source_tens
   return DIT_OK;
 }
 
-static dit_status add_tensor(source *s, const dit__gguf_tensor *t, const char *what, dit_error *error) {
-  source_tensor *to = &s->tensors[s->count];
+static dit_status add_tensor(checkpoint *s, const dit__gguf_tensor *t, const char *what, dit_error *error) {
+  checkpoint_tensor *to = &s->tensors[s->count];
   memset(to, 0, sizeof *to);
   to->type = type_of(t->type);
   to->rank = (int)t->rank;
@@ -99,11 +102,11 @@ static dit_status add_tensor(source *s, const dit__gguf_tensor *t, const char *w
   to->name = text_copy(t->name, strlen(t->name));
   s->count++;
   if (!to->name) return dit__fail(error, DIT_ERROR_MEMORY, "%s: out of memory", what);
-  if (to->type != SOURCE_Q8) return DIT_OK;
+  if (to->type != CHECKPOINT_Q8) return DIT_OK;
   return t->rank == 1 ? add_q4(s, t, to, what, error) : add_q8(s, t, to, what, error);
 }
 
-dit_status model_source_list(const uint8_t *bytes, size_t size, const char *what, source *s, dit_error *error) {
+dit_status model_file_list(const uint8_t *bytes, size_t size, const char *what, checkpoint *s, dit_error *error) {
   const char *architecture = "";
   size_t length = 0;
   if (s->model_file) return dit__fail(error, DIT_ERROR_FORMAT, "%s: a second model file", what);
@@ -114,7 +117,7 @@ dit_status model_source_list(const uint8_t *bytes, size_t size, const char *what
       memcmp(architecture, "dit", 3))
     return dit__fail(error, DIT_ERROR_UNSUPPORTED, "%s: a GGUF file of another kind of model than dit", what);
   uint64_t count = dit__gguf_tensor_count(s->model_file);
-  if (!source_reserve(s, (size_t)count)) return dit__fail(error, DIT_ERROR_MEMORY, "%s: out of memory", what);
+  if (!checkpoint_reserve(s, (size_t)count)) return dit__fail(error, DIT_ERROR_MEMORY, "%s: out of memory", what);
   for (uint64_t i = 0; !status && i < count; i++) {
     const dit__gguf_tensor *t = dit__gguf_tensor_at(s->model_file, i);
     if (!is_companion(s->model_file, t)) status = add_tensor(s, t, what, error);

@@ -1,7 +1,8 @@
-/* The noise process of a model file and what it recommends, from the file's keys to the latents of a job.
- * Fails if a key is not carried out: if dit_model_schedule is not the schedule of these keys, or if a job's latents are
- * not, to the bit, those of dit_denoise and the sampler's steps one after the other; if a recommendation is not what a
- * job takes where nothing is said; or if a job asks for more steps than there are timesteps. */
+/* The diffusion process of a model file and what the file recommends, from its keys to the latents of a job.
+ *
+ * The test fails if a key has no effect: if dit_model_schedule is not the schedule of these keys, or if a job's latents
+ * are not, to the bit, those of dit_forward and the sampler's steps one after the other; if a recommendation is not
+ * what a job takes for 0; or if a job may take more steps than there are timesteps. */
 #include <math.h>
 
 #include "lib/sampling/rng.h"
@@ -14,11 +15,11 @@
 
 enum { CHANNELS = 3, SIDE = 4, LATENT = CHANNELS * SIDE * SIDE, MOST = 8 };
 
-/* Keys in place of a model file's own. */
+/* Keys that replace a model file's own. */
 typedef struct keys {
-  const char *schedule, *spacing, *sampler, *variance, *clip; /* NULL: as they are */
-  double start, end;                                          /* 0: likewise */
-  uint32_t timesteps, offset, steps;                          /* 0: likewise */
+  const char *schedule, *spacing, *sampler, *variance, *clip; /* NULL: unchanged */
+  double start, end;                                          /* 0: unchanged */
+  uint32_t timesteps, offset, steps;                          /* 0: unchanged */
   int not_clean;
 } keys;
 
@@ -40,7 +41,7 @@ static void write_keys(gguf_writer *w, const keys *k) {
   gguf_writer_string(w, "dit.prediction_type", "epsilon");
 }
 
-/* Copies the model file `from` to `to`, with these keys. */
+/* Copies the model file `from` to `to` with these keys. */
 static int rewrite(const char *from, const char *to, const keys *k) {
   FILE *file = fopen(from, "rb");
   static uint8_t bytes[1 << 20];
@@ -85,7 +86,7 @@ static dit_model *open_with(const char *base, const keys *k, dit_error *error) {
   return model;
 }
 
-/* The same job by hand: its network, its steps, its noise. */
+/* The same job step by step: forward passes, noise, the solver. */
 static void by_hand(const dit_model *model, const dit_params *p, const dit_schedule_row *rows, float *x) {
   float out[2 * LATENT], clean[LATENT], noise[LATENT];
   dit__normal(p->seed, 0, LATENT, x);
@@ -98,7 +99,7 @@ static void by_hand(const dit_model *model, const dit_params *p, const dit_sched
   for (; step.index < p->steps; step.index++) {
     const float time = (float)rows[step.index].timestep;
     dit_error error = {0};
-    CHECK(!dit_denoise(model, 1, SIDE, SIDE, x, &time, p->classes, out, &error), "%s", error.message);
+    CHECK(!dit_forward(model, 1, SIDE, SIDE, x, &time, p->classes, out, &error), "%s", error.message);
     dit__normal(p->seed, (uint64_t)(step.index + 1) * LATENT, LATENT, noise);
     dit__solver_take(&step, LATENT, x, out, out + LATENT, noise, clean);
   }
@@ -160,7 +161,7 @@ static void test_keys(const char *base) {
           &(dit_params){.steps = 5, .sampler = 3, .timestep_spacing = 5, .variance_type = 2, .clip_sample = 1});
 }
 
-/* A spacing of diffusers' holds for every sampler, an official one for its own. */
+/* A recommended spacing of diffusers' holds for every sampler, an official one for the recommended sampler. */
 static void test_choices(const char *base) {
   const keys leading = {.spacing = "leading"}, even = {.spacing = "even"};
   for (int i = 0; i < 2; i++) {
@@ -189,8 +190,8 @@ static void test_limits(const char *base) {
         error.message);
   const float x[LATENT] = {0}, times[2] = {41, 40};
   float y[2 * LATENT];
-  CHECK(dit_denoise(model, 1, SIDE, SIDE, x, &times[0], NULL, y, &error) == DIT_ERROR_ARGUMENT, "timestep 41 of 40");
-  CHECK(dit_denoise(model, 1, SIDE, SIDE, x, &times[1], NULL, y, &error) == DIT_OK, "%s", error.message);
+  CHECK(dit_forward(model, 1, SIDE, SIDE, x, &times[0], NULL, y, &error) == DIT_ERROR_ARGUMENT, "timestep 41 of 40");
+  CHECK(dit_forward(model, 1, SIDE, SIDE, x, &times[1], NULL, y, &error) == DIT_OK, "%s", error.message);
   dit_model_close(model);
   CHECK(!open_with(base, &too_many, &error) && strstr(error.message, "dit.steps"), "41 steps: %s", error.message);
   model = open_with(base, &beyond, &error);
@@ -210,5 +211,5 @@ int main(void) {
     test_limits(base);
   }
   remove(base);
-  return test_end("process");
+  return test_end("test_diffusion");
 }

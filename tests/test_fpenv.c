@@ -1,7 +1,7 @@
-/* Hosts with another floating-point mode, other traps and another locale.
+/* Hosts with another floating-point environment (rounding, flush-to-zero, traps) and another locale.
  *
- * It fails if any call makes other bytes in such a host than in a plain one, if the mode, the traps or the flags of the
- * caller or of a worker are not afterwards what they were before, or if the locale changes. */
+ * The test fails if any call makes other bytes in such a host than in a plain one, if the modes, the traps or the flags
+ * of the caller or of a worker thread are not the same afterwards, or if the locale changes. */
 #if !defined(_GNU_SOURCE)
 #define _GNU_SOURCE /* feenableexcept */
 #endif
@@ -47,7 +47,7 @@ static void mode_set(const mode *m) {
 #endif
 }
 
-/* Everything of the mode that there is, flags included. */
+/* All of the floating-point environment, flags included. */
 typedef struct state {
   int rounding, flags, traps;
   unsigned control;
@@ -81,7 +81,7 @@ static void on_worker(void *user, int leaving) {
   }
 }
 
-/* ---- What is called ---- */
+/* ---- The calls ---- */
 
 enum { PICTURE = 16 * 16 * 4, LATENT = 4 * 8 * 8 };
 
@@ -104,7 +104,7 @@ static size_t size;
 static state before_call;
 static int changes;
 
-/* Evaluates a call, and notes where it changes the mode. No arithmetic here, for traps may be on. */
+/* Evaluates a call, and notes where it changes the environment. There is no arithmetic here, for traps may be on. */
 #define CALL(call)                                                        \
   do {                                                                    \
     call;                                                                 \
@@ -137,7 +137,7 @@ static void calls_of_job(const dit_model *model, const inputs *in, results *r) {
   memset(&r->params, 0, sizeof r->params);
   r->params.struct_size = sizeof r->params;
   CALL(dit_params_resolve(model, &p, &r->params, NULL));
-  r->params.classes = r->params.classes_b = NULL; /* addresses */
+  r->params.classes = r->params.classes_b = NULL; /* addresses differ */
   CALL(dit_job_memory(model, &p, &memory, NULL));
   CALL(dit_job_start(model, &p, &job, NULL));
   memset(&progress, 0, sizeof progress);
@@ -168,8 +168,8 @@ static void calls_of_parts(const dit_model *model, const inputs *in, results *r)
   p.struct_size = sizeof p;
   p.steps = 10;
   p.eta = 0.3f;
-  CALL(dit_denoise(model, 2, 8, 8, in->latent, in->times, in->classes, r->out, NULL));
-  CALL(dit_denoise(model, 2, 8, 8, in->latent, nan_time, in->classes, r->out, NULL)); /* refused */
+  CALL(dit_forward(model, 2, 8, 8, in->latent, in->times, in->classes, r->out, NULL));
+  CALL(dit_forward(model, 2, 8, 8, in->latent, nan_time, in->classes, r->out, NULL)); /* refused */
   CALL(dit_vae_decode(model, 1, 8, 8, in->latent, r->image, NULL));
   CALL(dit_vae_encode(model, 1, 16, 16, in->image, r->mean, r->logvar, NULL));
   CALL(dit_schedule(&p, 10, r->rows, &count, NULL));
@@ -181,7 +181,7 @@ static void calls_of_parts(const dit_model *model, const inputs *in, results *r)
   CALL(dit_rng_close(rng));
 }
 
-/* Everything in one mode. */
+/* Makes all the calls in one environment. */
 static void calls(const mode *m, const dit_options *options, const inputs *in, results *r) {
   dit_model *model = NULL;
   memset(r, 0, sizeof *r);
@@ -197,7 +197,7 @@ static void calls(const mode *m, const dit_options *options, const inputs *in, r
   fesetenv(FE_DFL_ENV);
 }
 
-/* A preview of the embedded model, and its first picture. */
+/* Makes a preview with the embedded model, and its first picture. */
 static void preview(const mode *m, const dit_model *model, results *r) {
   const int32_t class_id = 4;
   dit_job *job = NULL;
@@ -236,7 +236,7 @@ static void make_inputs(inputs *in) {
   in->classes_b[0] = 2;
 }
 
-/* Runs everything in mode m with a hook or without, and compares with `plain`. */
+/* Makes all the calls in environment m, with a hook or without, and compares the results with `plain`. */
 static void test_mode(const mode *m, int hook, const inputs *in, const results *plain) {
   static results r;
   static host h;
@@ -259,7 +259,7 @@ static void test_mode(const mode *m, int hook, const inputs *in, const results *
         "'%s': other pictures", m->name);
   CHECK(!memcmp(r.edited, plain->edited, sizeof r.edited), "'%s': other pictures from a start picture", m->name);
   CHECK(!memcmp(r.latent, plain->latent, sizeof r.latent), "'%s': another latent", m->name);
-  CHECK(!memcmp(r.out, plain->out, sizeof r.out), "'%s': dit_denoise", m->name);
+  CHECK(!memcmp(r.out, plain->out, sizeof r.out), "'%s': dit_forward", m->name);
   CHECK(!memcmp(r.image, plain->image, sizeof r.image), "'%s': dit_vae_decode", m->name);
   CHECK(!memcmp(r.mean, plain->mean, sizeof r.mean) && !memcmp(r.logvar, plain->logvar, sizeof r.logvar),
         "'%s': dit_vae_encode", m->name);
@@ -337,5 +337,5 @@ int main(void) {
     test_locale();
   }
   free(bytes);
-  return test_end("test_environment");
+  return test_end("test_fpenv");
 }

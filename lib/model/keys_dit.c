@@ -1,0 +1,52 @@
+/* The keys of a transformer. */
+#include "lib/core/numerics.h"
+
+#include "lib/core/error.h"
+#include "lib/model/keys_dit.h"
+#include "lib/sampling/schedule.h"
+
+static void keys_geometry(dit__metadata *keys, dit__transformer *dit) {
+  dit->hidden = (int32_t)dit__key_integer(keys, "dit.hidden_size", 4, DIT__MAX_HIDDEN);
+  dit->depth = (int32_t)dit__key_integer(keys, "dit.depth", 1, DIT__MAX_DEPTH);
+  dit->heads = (int32_t)dit__key_integer(keys, "dit.heads", 1, DIT__MAX_HEADS);
+  dit->patch = (int32_t)dit__key_integer(keys, "dit.patch", 1, DIT__MAX_PATCH);
+  dit->latent_size = (int32_t)dit__key_integer(keys, "dit.latent_size", 1, DIT__MAX_LATENT);
+  dit->channels = (int32_t)dit__key_integer(keys, "dit.in_channels", 1, DIT__MAX_CHANNELS);
+  dit->classes = (int32_t)dit__key_integer(keys, "dit.class_count", 1, DIT__MAX_CLASSES);
+  dit->null_class = (int32_t)dit__key_integer(keys, "dit.null_class", -1, dit->classes);
+  dit->mlp = (int32_t)dit__key_integer_or(keys, "dit.mlp_size", 4, DIT__MAX_MLP, 4 * (int64_t)dit->hidden);
+  dit->out_channels = dit->channels * (dit__key_integer(keys, "dit.learned_sigma", 0, 1) ? 2 : 1);
+  dit->diffusers = dit__key_word(keys, "dit.forward", dit__forward_words) == DIT__FORWARD_DIFFUSERS;
+  dit->mlp_eps = (float)(dit->diffusers ? dit__key_real_or(keys, "dit.norm_eps", 1e-5) : 1e-6);
+  if (keys->status) return;
+  if (dit->hidden % dit->heads || dit->hidden % 4 || dit->latent_size % dit->patch)
+    keys->status = dit__fail(keys->error, DIT_ERROR_FORMAT,
+                             "geometry: hidden_size %d must be a multiple of heads %d and of 4, latent_size %d of "
+                             "patch %d",
+                             dit->hidden, dit->heads, dit->latent_size, dit->patch);
+  else if (!(dit->mlp_eps > 0 && dit->mlp_eps <= 1))
+    keys->status = dit__fail(keys->error, DIT_ERROR_FORMAT, "key dit.norm_eps must be above 0 and at most 1");
+}
+
+/* The process whose noise the model predicts. */
+static void keys_diffusion(dit__metadata *keys, dit__diffusion *process) {
+  *process = dit__diffusion_default;
+  dit__key_word(keys, "dit.prediction_type", dit__prediction_words);
+  process->scaled = dit__key_word(keys, "dit.beta_schedule", dit__beta_schedule_words) == DIT__BETAS_SCALED_LINEAR;
+  process->beta_start = dit__key_real_or(keys, "dit.beta_start", process->beta_start);
+  process->beta_end = dit__key_real_or(keys, "dit.beta_end", process->beta_end);
+  process->timesteps = (int32_t)dit__key_integer_or(keys, "dit.timesteps", 2, DIT__MAX_TIMESTEPS, process->timesteps);
+  process->offset = (int32_t)dit__key_integer_or(keys, "dit.steps_offset", 0, process->timesteps - 1, 0);
+  process->set_alpha_to_one = (int32_t)dit__key_integer_or(keys, "dit.set_alpha_to_one", 0, 1, 1);
+  if (!keys->status) keys->status = dit__diffusion_check(process, keys->error);
+}
+
+void dit__keys_transformer(dit__metadata *keys, dit__transformer *dit) {
+  /* One tensor of either end is enough, so that a file that lacks the other is refused. */
+  if (keys->status || !(dit__gguf_find(keys->gguf, "x_embedder.proj.weight") ||
+                        dit__gguf_find(keys->gguf, "final_layer.linear.weight")))
+    return;
+  dit->present = 1;
+  keys_geometry(keys, dit);
+  keys_diffusion(keys, &dit->diffusion);
+}

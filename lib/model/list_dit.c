@@ -1,0 +1,36 @@
+/* The tensors of DiT, under the official names (Peebles & Xie 2022, models.py). */
+#include "lib/core/numerics.h"
+
+#include "lib/model/tensor_list.h"
+#include "lib/sampling/timestep_embedding.h"
+
+static void list_block(dit__tensor_list *list, int64_t hidden, int64_t mlp, dit__block *block) {
+  dit__list_linear(list, "attn.qkv", 3 * hidden, hidden, DIT__PART_QKV, DIT__LARGE, DIT__MEMBER(block, qkv));
+  dit__list_linear(list, "attn.proj", hidden, hidden, DIT__PART_PROJ, DIT__LARGE, DIT__MEMBER(block, proj));
+  dit__list_linear(list, "mlp.fc1", mlp, hidden, DIT__PART_FC1, DIT__LARGE, DIT__MEMBER(block, fc1));
+  dit__list_linear(list, "mlp.fc2", hidden, mlp, DIT__PART_FC2, DIT__LARGE, DIT__MEMBER(block, fc2));
+  dit__list_linear(list, "adaLN_modulation.1", 6 * hidden, hidden, DIT__PART_MODULATION, DIT__LARGE | DIT__SELDOM,
+                   DIT__MEMBER(block, modulation));
+}
+
+dit_status dit__list_transformer(dit__transformer *dit, dit__tensor_visit *visit, void *user) {
+  const int64_t hidden = dit->hidden, patch = dit->patch, grid = dit->latent_size / patch;
+  const int64_t labels = (int64_t)dit->classes + (dit->null_class == dit->classes);
+  dit__tensor_list list = dit__list_begin(visit, user);
+  dit__list_positions(&list, "pos_embed", grid * grid, hidden, &dit->positions);
+  dit__list_patches(&list, "x_embedder.proj", dit->channels, hidden, patch, &dit->embed);
+  dit__list_linear(&list, "t_embedder.mlp.0", hidden, DIT__TIMESTEP_CHANNELS, DIT__PART_OTHER, DIT__SELDOM,
+                   &dit->t_mlp0);
+  dit__list_linear(&list, "t_embedder.mlp.2", hidden, hidden, DIT__PART_OTHER, DIT__SELDOM, &dit->t_mlp2);
+  dit__list_embedding(&list, "y_embedder.embedding_table", labels, hidden, &dit->labels);
+  for (list.block = 0; list.block < dit->depth && !list.status; list.block++) {
+    dit__list_prefix(&list, "blocks.%d.", list.block);
+    list_block(&list, hidden, dit->mlp, dit->blocks ? &dit->blocks[list.block] : NULL);
+  }
+  list.block = -1;
+  dit__list_prefix(&list, "final_layer.");
+  dit__list_linear(&list, "linear", patch * patch * dit->out_channels, hidden, DIT__PART_OTHER, 0, &dit->final_linear);
+  dit__list_linear(&list, "adaLN_modulation.1", 2 * hidden, hidden, DIT__PART_MODULATION, DIT__LARGE | DIT__SELDOM,
+                   &dit->final_modulation);
+  return list.status;
+}

@@ -1,0 +1,59 @@
+#!/bin/sh
+# Every failure once: dit and dit-convert with each allocation, open, read, map, write, flush, close and rename
+# failing once and from then on. A run that fails must say so, leave the old file as it was and nothing behind; one that
+# ends with status 0 must have written the right bytes. tests/faults/walk.c says what is checked.
+#   tests/test_faults.sh           a sample of the calls
+#   tests/test_faults.sh --full    each of them
+cd "$(dirname "$0")/.." || exit 1
+. tests/check.sh
+full=${1:-}
+root=$(pwd)
+case $build in /*) ;; *) build=$root/$build ;; esac
+
+if [ "$(uname -s)" != Linux ] || ! ${CC:-cc} -shared -fPIC -O1 tests/faults/shim.c -o "$work/shim.so" -ldl 2>/dev/null; then
+  skip "faults: needs Linux and a shared library of its own"
+  finish faults
+fi
+check "walk.c compiles" ${CC:-cc} -O1 tests/faults/walk.c -o "$work/walk"
+
+# walk STRIDE OUTPUT COMMAND...: in a folder of its own, with each STRIDE-th call failing
+walk() {
+  stride=$1 output=$2
+  shift 2
+  [ "$full" != --full ] || stride=1
+  rm -rf "$work/folder"
+  mkdir "$work/folder"
+  (cd "$work/folder" && "$work/walk" "$work/shim.so" "$stride" "$output" 20 "$@") >"$work/log"
+  grep FAILED "$work/log" | sed "s|^|$*: |"
+  line=$(tail -n 1 "$work/log")
+  case $line in
+    *passed*)
+      line=${line#*: }
+      passed=$((passed + ${line%% *}))
+      line=${line#*passed, }
+      failed=$((failed + ${line%% *}))
+      ;;
+    *) check "$*: walks: $line" false ;;
+  esac
+}
+
+dit="$build/dit -q --threads 2"
+walk 67 a.png $dit -c potion -s 1 -o a.png
+walk 97 a.png $dit -c potion,sword -n 2 -s 1 --scale 2 -o a.png
+$dit -c potion -s 1 -o "$work/start.png"
+walk 97 a.png $dit -c sword -s 2 -i "$work/start.png" --strength 0.5 -o a.png
+walk 97 a.png $dit --again "$work/start.png" -o a.png
+
+convert="$build/dit-convert --quiet"
+small=dit:hidden=16,depth=1,heads=2,patch=2,latent=4,in=4,classes=3,sigma=1
+vae=vae:blocks=8+8,layers=1,groups=4,in=3,out=3,latent=4
+$convert --synthetic $small --synthetic $vae -o "$work/small.gguf"
+walk 61 a.gguf $convert --synthetic $small --synthetic $vae -o a.gguf
+walk 61 a.gguf $convert --type q4 "$work/small.gguf" -o a.gguf
+walk 61 a.gguf $convert --fit-preview "$work/small.gguf" -o a.gguf
+for checkpoint in tests/golden/torch/*.pt tests/golden/checkpoints/*.safetensors; do
+  [ "$full" = --full ] || case $checkpoint in *zip*|*dit.safetensors|*small*) ;; *) continue ;; esac
+  ($convert "$root/$checkpoint" -o "$work/try.gguf" 2>/dev/null) || continue
+  walk 61 a.gguf $convert "$root/$checkpoint" -o a.gguf
+done
+finish faults
