@@ -87,14 +87,14 @@ judge() {
   fi
 }
 
-# build COMPILER FLAG...: plans a native build, run on scalar and on the best instruction set.
-build() {
-  flags="$*" machine=
-  wanted "$flags" || return
-  if ! have "$1"; then skip "$flags: not installed"; return; fi
+# native COMPILER FLAG...: plans a native build, run on scalar and on the best instruction set.
+native() {
+  what="$*" machine=
+  wanted "$what" || return
+  if ! have "$1"; then skip "$what: not installed"; return; fi
   program "$@"
-  run "$flags, scalar" "$few" "$program" scalar 1
-  run "$flags, best, 2 threads" "$all" "$program" best 2 all
+  run "$what, scalar" "$few" "$program" scalar 1
+  run "$what, best, 2 threads" "$all" "$program" best 2 all
 }
 
 # emulated NAME COMPILER RUNNER FLAG...: plans a build for another machine, run through a program on scalar and $vectors.
@@ -139,15 +139,15 @@ emulated "aarch64 with its own fma, -O2" aarch64-linux-gnu-gcc "$qemu_arm" -O2
 emulated "aarch64 with its own fma, -O3" aarch64-linux-gnu-gcc "$qemu_arm" -O3
 
 for cc in gcc clang; do
-  build $cc -O0
-  build $cc -O2 -flto
-  build $cc -O2
-  build $cc -O2 -std=c11 -pedantic
-  build $cc -O3 -march=native
-  if [ -n "$(tools/openmp.sh $cc 2>/dev/null)" ]; then build $cc -O2 -fopenmp
+  native $cc -O0
+  native $cc -O2 -flto
+  native $cc -O2
+  native $cc -O2 -std=c11 -pedantic
+  native $cc -O3 -march=native
+  if [ -n "$(tools/openmp.sh $cc 2>/dev/null)" ]; then native $cc -O2 -fopenmp
   else skip "$cc -fopenmp: no OpenMP library for it"; fi
 done
-build gcc -Os -march=native -ffp-contract=fast # overruled by numerics.h; clang's cannot be
+native gcc -Os -march=native -ffp-contract=fast # overruled by numerics.h; clang's cannot be
 
 m32="-m32 -msse2 -mfpmath=sse -idirafter /usr/include/$(uname -m)-linux-gnu" # where Debian has asm/
 if wanted "32 bits"; then

@@ -153,6 +153,7 @@ static int convert(command_line *o) {
     failed = 1;
   }
   if (!failed) failed = write_file(o, &m);
+  o->options.schedule = NULL; /* one of those that end here */
   content_free(&m);
   inputs_free(&in);
   return failed;
