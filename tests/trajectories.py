@@ -330,7 +330,8 @@ PARTS = {  # those that take long come first
 
 def alone(part):
     """A part in a process of its own; returns its three counts. Prints all but its closing line."""
-    done = subprocess.run([sys.executable, __file__, part], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    done = subprocess.run([sys.executable, __file__, part], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          env={**os.environ, "OPENBLAS_NUM_THREADS": "1"})  # a thread for each part
     *lines, last = done.stdout.splitlines() or [""]
     counts = re.fullmatch(r"trajectories: (\d+) passed, (\d+) failed(?:, (\d+) skipped)?", last)
     print("\n".join([part] + lines + ([] if counts else [last, "  FAILED   %s: exit status %d" % (part, done.returncode)])), flush=True)
