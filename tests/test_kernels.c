@@ -27,10 +27,8 @@ enum { ON_ARM = 1 };
 enum { ON_ARM = 0 };
 #endif
 
-/* The reference is the scalar table of this file's own, always with the emulated fma, whatever the compiler may use. */
-#undef __FMA__
-#undef __aarch64__
-#undef __ARM_FEATURE_FMA
+/* The reference is a scalar table of this file's own, with the emulated fma whatever the compiler may use. */
+#define DIT_EMULATE_FMA
 #define dit__kernels_scalar scalar_without_fma
 #include "lib/kernels/scalar.c"
 #undef dit__kernels_scalar
@@ -281,7 +279,7 @@ static void random_triple(float *a, float *b, float *c) {
 }
 
 static void compare_fma(triples *t, int by_libm) {
-  for (int i = 0; i < TRIPLES; i++) t->emulated[i] = dit__fmaf(t->a[i], t->b[i], t->c[i]);
+  for (int i = 0; i < TRIPLES; i++) t->emulated[i] = f32_fma(t->a[i], t->b[i], t->c[i]);
   if (by_libm)
     fuse_by_libm(t);
   else
@@ -1054,7 +1052,7 @@ static void test_product_bf16(const dit__kernels *k) {
       for (int32_t i = 0; i < c.k; i++) {
         const float scale = w.w.scale ? w.w.scale[n] : 0;
         const double term = (double)to_bf16(x[m * c.k + i]) *
-                            (double)to_bf16(dit__load_one(w.w.type, w.w.data, n * w.w.stride + i, scale));
+                            (double)to_bf16(f32_load(w.w.type, w.w.data, n * w.w.stride + i, scale));
         sum += term;
         size += fabs(term);
       }

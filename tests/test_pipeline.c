@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "examples/cli/lodepng/lodepng.h"
+#include "examples/cli/png_memory.h"
 #include "tests/marks.h"
 #include "tests/npy.h"
 #include "tests/synthetic.h"
@@ -171,7 +172,7 @@ static void test_grid(const run *r) {
           (long long)most);
   }
   free(wanted);
-  free(pixels);
+  png_memory_end(); /* frees the pixels */
   remove(output);
 }
 

@@ -1,7 +1,8 @@
 #!/bin/sh
 # tools/single.sh (the library as one header), tools/embed.sh (the embedded model as an array) and the shared library.
-# Fails if the single header does not compile without a warning or makes other bytes than build/minimal, if the array is
-# not the file, or if the shared library shows a symbol that dit.h does not declare, or hides one.
+# Fails if the single header does not compile without a warning or makes other bytes than build/minimal, if single.sh
+# leaves a header inside an #if or moves one that it must not, if the array is not the file, or if the shared library shows
+# a symbol that dit.h does not declare, or hides one.
 cd "$(dirname "$0")/.." || exit 1
 . tests/check.sh
 cc=${CC:-cc}
@@ -16,6 +17,26 @@ check "the single header compiles: $(head -n 3 "$work/log")" [ "$status" = 0 ]
 "$work/minimal" "$model" "$work/single.pam"
 "$build/minimal" "$model" "$work/library.pam"
 check "the single header makes the same bytes" cmp -s "$work/single.pam" "$work/library.pam"
+
+# A library of three files: what one includes inside an #if that does not hold, the other one needs.
+mkdir -p "$work/tree/tools" "$work/tree/lib/a"
+cp tools/single.sh "$work/tree/tools"
+printf '#ifndef DIT_H\n#define DIT_H\nint dit_three(void);\n#endif\n' >"$work/tree/dit.h"
+printf '#ifndef DIT_ONE_H\n#define DIT_ONE_H\n#define ONE 1\n#endif\n' >"$work/tree/lib/a/one.h"
+printf '#ifndef DIT_TWO_H\n#define DIT_TWO_H\n#if 0\n#include "lib/a/one.h"\n#endif\nenum { TWO = 2 };\n#endif\n' >"$work/tree/lib/a/two.h"
+printf '#include "dit.h"\n#if defined(NEVER)\n#define FN(name) x_##name\n#if 1\n#include "lib/a/two.h"\n#endif\n#endif\n' >"$work/tree/a.c"
+printf '#include "lib/a/one.h"\n#include "lib/a/two.h"\nint dit_three(void) { return ONE + TWO; }\n' >"$work/tree/lib/a/b.c"
+printf '#define DIT_IMPLEMENTATION\n#include "dit.h"\n#if defined(ONE) || defined(DIT_TWO_H)\n#error left\n#endif\nint main(void) { return dit_three() != 3; }\n' >"$work/three.c"
+check "single.sh takes a small library" "$work/tree/tools/single.sh" dist/dit.h
+$cc -Wall -Wextra -Werror -I"$work/tree/dist" "$work/three.c" -o "$work/three" >"$work/log" 2>&1
+check "headers stand before an #if that does not hold: $(head -n 3 "$work/log")" "$work/three"
+refused() { # refused WHAT: single.sh must refuse the tree with a sentence that has WHAT in it
+  ! "$work/tree/tools/single.sh" dist/dit.h 2>"$work/log" && has "$1" "$work/log"
+}
+printf 'enum { FOUR = FN(4) };\n' >>"$work/tree/lib/a/one.h"
+check "a header that uses a macro from inside the #if is refused" refused "a.c: includes lib/a/two.h inside an #if"
+printf '#include "lib/a/three.h"\n' >"$work/tree/a.c"
+check "a header that is not there is refused" refused "a.c: cannot find lib/a/three.h"
 
 # A small file stands for the model, so that the compiler is done soon.
 head -c 100003 "$model" >"$work/small.gguf"

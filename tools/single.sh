@@ -1,14 +1,22 @@
 #!/bin/sh
 # The library as one header, dist/dit.h: tools/single.sh [OUTPUT]
-# dit.h, and behind DIT_IMPLEMENTATION every source file. Headers of our own stand where they are first included;
-# templates, which have no include guard, stand wherever they are included. What a source file defines as a macro ends
-# with that file.
+# It holds dit.h, and behind DIT_IMPLEMENTATION every source file. A header of ours, which guards itself, stands where it
+# is first included; inside an #if it stands before that #if, because later files may need it where the condition does not
+# hold. Templates, which have no guard, stand wherever they are included. Nothing is left defined behind the end: what a
+# source file defines as a macro ends with that file, and what headers define ends with the implementation. Only macros
+# that belong to the system, which are defined under their own #ifndef, stay.
 set -eu
 cd "$(dirname "$0")/.."
 output=${1:-dist/dit.h}
 mkdir -p "$(dirname "$output")"
 trap 'rm -f "$output.part"' EXIT
 awk '
+  function fail(sentence) {
+    print "single.sh: " sentence > "/dev/stderr"
+    failed = 1
+    exit 1
+  }
+
   # The path of a local include, or "" if it is not a file of ours. Looked for as the compiler does with -I. .
   function find(name, from,    folder, path, line) {
     folder = from
@@ -19,63 +27,136 @@ awk '
     return ""
   }
 
+  # The file that a line includes, or "".
+  function included(line, from,    name, file) {
+    if (line !~ /^ *# *include *"/) return ""
+    name = line
+    sub(/^[^"]*"/, "", name)
+    sub(/".*/, "", name)
+    file = find(name, from)
+    if (file == "") fail(from ": cannot find " name)
+    return file
+  }
+
   # Whether a header guards itself against being included twice: its first directive is #ifndef.
   function guarded(path,    line, found) {
-    while ((getline line < path) > 0) if (line ~ /^ *#/) { found = line ~ /^ *#ifndef/; break }
+    while ((getline line < path) > 0) if (line ~ /^ *#/) { found = line ~ /^ *# *ifndef/; break }
     close(path)
     return found
   }
 
-  # Prints a file with its includes; remembers its macros if they are to end with the source file.
-  function inline(path, temporary,    line, name, file, macro) {
+  # The name that a directive defines or tests, or "".
+  function name_in(line, directive) {
+    if (!match(line, "^ *# *" directive " +[A-Za-z_][A-Za-z0-9_]*")) return ""
+    line = substr(line, RSTART, RLENGTH)
+    sub(/.* /, "", line)
+    return line
+  }
+
+  # Whether a file, or one that it includes, mentions a macro.
+  function mentions(path, macro,    line, file, found) {
+    while (!found && (getline line < path) > 0) {
+      file = included(line, path)
+      if (file != "") found = mentions(file, macro)
+      else found = (" " line " ") ~ ("[^A-Za-z0-9_]" macro "[^A-Za-z0-9_]")
+    }
+    close(path)
+    return found
+  }
+
+  # Each header that is being written has a level. depth[level] counts the #ifs that are open in it, without its guard;
+  # held[level] is the text since the outermost of them, which waits for headers that must stand before it.
+  function put(line) {
+    if (depth[level] > 0) held[level] = held[level] line "\n"
+    else print line
+  }
+
+  # A header of ours inside an #if moves before it: not if the macros between the #if and the include would change it.
+  function check_move(file, from,    i, at, macro) {
+    for (i = level; i >= 0; i--)
+      for (at in held_macros) {
+        macro = at
+        if (!sub("^" i " ", "", macro) || !mentions(file, macro)) continue
+        fail(from ": includes " file " inside an #if and behind the definition of " macro ", which it uses; " \
+             "include it before the #if")
+      }
+  }
+
+  # Writes a header of ours at the present place, or before the #ifs that are open there.
+  function write_header(file,    macro) {
+    done[file] = 1
+    level++
+    depth[level] = -1 # its guard
+    held[level] = ""
+    write_file(file, 0)
+    level--
+  }
+
+  function end_if(    at) {
+    depth[level]--
+    if (depth[level] != 0) return
+    printf "%s", held[level]
+    held[level] = ""
+    for (at in held_macros) if (at ~ ("^" level " ")) delete held_macros[at]
+  }
+
+  # Writes a file with its includes. `source`: its macros end with the source file that it belongs to.
+  function write_file(path, source,    line, file, macro, tested) {
     while ((getline line < path) > 0) {
-      if (line ~ /^ *# *include *"/) {
-        name = line
-        sub(/^[^"]*"/, "", name)
-        sub(/".*/, "", name)
-        file = find(name, path)
-        if (file == "") { print "single.sh: " path ": cannot find " name > "/dev/stderr"; failed = 1; exit 1 }
-        if (!guarded(file)) inline(file, temporary)
-        else if (!(file in done)) { done[file] = 1; inline(file, 0) }
+      file = included(line, path)
+      if (file != "") {
+        if (!guarded(file)) write_file(file, source)
+        else if (!(file in done)) {
+          if (depth[level] > 0) check_move(file, path)
+          write_header(file)
+        }
         continue
       }
-      if (temporary && match(line, /^ *# *define +[A-Za-z][A-Za-z0-9_]*/)) {
-        macro = substr(line, RSTART, RLENGTH)
-        sub(/.* /, "", macro)
-        macros[macro] = 1
+      macro = name_in(line, "define")
+      if (macro != "") {
+        if (depth[level] > 0) held_macros[level " " macro] = 1
+        if (macro == tested && depth[level] > 0) system_macros[macro] = 1 # perhaps the host defined it
+        else if (source) macros[macro] = 1
+        else header_macros[macro] = 1
       }
-      print line
+      if (line ~ /^ *#/) tested = name_in(line, "ifndef")
+      if (line ~ /^ *# *if/) depth[level]++
+      put(line)
+      if (line ~ /^ *# *endif/) end_if()
     }
     close(path)
   }
 
+  function undefine(names,    macro) {
+    for (macro in names) print "#undef " macro | "sort"
+    close("sort")
+  }
+
   BEGIN {
-    print "/* Made by tools/single.sh: libdit in one file. Include it as a header anywhere, and in one C file of its own"
-    print " * (which includes nothing else before it) write"
+    print "/* Made by tools/single.sh: libdit in one file. Include it as a header anywhere. In one C file, behind any other"
+    print " * headers, write"
     print " *     #define DIT_IMPLEMENTATION"
     print " *     #include \"dit.h\""
-    print " * Link with -lm. */"
-    print "#if defined(DIT_IMPLEMENTATION) && !defined(_WIN32)"
-    print "#ifndef _GNU_SOURCE"
-    print "#define _GNU_SOURCE"
-    print "#endif"
-    print "#ifndef _FILE_OFFSET_BITS"
-    print "#define _FILE_OFFSET_BITS 64"
-    print "#endif"
-    print "#endif"
-    done["dit.h"] = 1
-    inline("dit.h", 0)
+    print " * and link with -lm. A file of its own is best: names of static functions are not hidden from what follows. With a"
+    print " * 32-bit glibc, compile it with -D_FILE_OFFSET_BITS=64. */"
+    level = 0
+    write_header("dit.h")
+    split("", header_macros) # those are for the host
     print "\n#if defined(DIT_IMPLEMENTATION) && !defined(DIT_IMPLEMENTED)\n#define DIT_IMPLEMENTED"
     print "#ifdef __cplusplus\n#error \"the implementation of libdit is C: define DIT_IMPLEMENTATION in a .c file\"\n#endif"
+    print "#if defined(__GNUC__) && !defined(__clang__)\n#pragma GCC push_options\n#endif"
     for (i = 1; i < ARGC; i++) {
       print "\n/* ======== " ARGV[i] " ======== */"
-      inline(ARGV[i], 1)
-      for (macro in macros) print "#undef " macro | "sort"
-      close("sort")
+      write_file(ARGV[i], 1)
+      if (depth[0]) fail(ARGV[i] ": an #if without its #endif")
+      undefine(macros)
       split("", macros)
     }
+    print ""
+    undefine(header_macros)
+    print "#if defined(__clang__)\n#pragma STDC FP_CONTRACT DEFAULT\n#elif defined(__GNUC__)\n#pragma GCC pop_options\n#endif"
     print "\n#endif /* DIT_IMPLEMENTATION */"
-    exit failed
   }
+  END { exit failed }
 ' *.c lib/*/*.c >"$output.part"
 mv "$output.part" "$output"

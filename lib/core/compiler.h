@@ -1,14 +1,15 @@
-/* What compilers and processors can do, as macros. */
+/* What the compiler and the target processor can do, as macros. Those with a value are always defined, as 0 or 1. */
 #ifndef DIT_COMPILER_H
 #define DIT_COMPILER_H
 
-#if defined(__GNUC__) /* tiles must be specialised for their number of rows, or their sums leave the registers */
-#define INLINE __attribute__((always_inline))
+/* Kernels rely on it: a microkernel that is not specialised for its number of rows spills its sums to memory. */
+#if defined(__GNUC__)
+#define FORCE_INLINE inline __attribute__((always_inline))
 #else
-#define INLINE
+#define FORCE_INLINE inline
 #endif
 
-/* Loops of constant length over registers. */
+/* Before a loop of constant length over registers. */
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
 #elif defined(__GNUC__)
@@ -17,12 +18,25 @@
 #define UNROLL
 #endif
 
-/* x86 with vectors of its own. */
-#if defined(__x86_64__) || defined(_M_X64) || defined(__i386__) || defined(_M_IX86)
-#define DIT__X86 1
+/* Lets one function use instructions that the rest of the file may not; Visual Studio allows them everywhere. */
+#if defined(__GNUC__)
+#define TARGET_FEATURES(features) __attribute__((target(features)))
+#else
+#define TARGET_FEATURES(features)
 #endif
 
-/* AArch64, little-endian; and whether its dot products can be named. */
+#if defined(__x86_64__) || defined(_M_X64)
+#define DIT__X86_64 1
+#else
+#define DIT__X86_64 0
+#endif
+#if DIT__X86_64 || defined(__i386__) || defined(_M_IX86)
+#define DIT__X86 1
+#else
+#define DIT__X86 0
+#endif
+
+/* AArch64, little-endian; and whether its dot products can be named (Visual Studio has no name for them). */
 #if (defined(__aarch64__) && !defined(__AARCH64EB__)) || defined(_M_ARM64)
 #define DIT__ARM64 1
 #else
@@ -30,10 +44,8 @@
 #endif
 #if DIT__ARM64 && defined(__GNUC__)
 #define DIT__ARM64_DOT 1
-#define DIT__PREFETCH(p, locality) __builtin_prefetch(p, 0, locality)
 #else
 #define DIT__ARM64_DOT 0
-#define DIT__PREFETCH(p, locality) ((void)(p))
 #endif
 
 /* Compilers that know these instructions: gcc 11, clang 12, Visual Studio 2022. */

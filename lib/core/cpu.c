@@ -1,4 +1,4 @@
-/* Which instruction sets the processor has: asked at each call, so that no state is kept. */
+/* Which instruction sets the processor has. It is asked at each call, so that no state is kept. */
 #include "lib/core/numerics.h"
 
 #if defined(__linux__) && defined(__aarch64__)
@@ -10,7 +10,7 @@
 #include "lib/core/compiler.h"
 #include "lib/core/cpu.h"
 
-#ifdef DIT__X86
+#if DIT__X86
 #if defined(_MSC_VER)
 #include <intrin.h>
 #else
@@ -27,7 +27,7 @@ static void x86_cpuid_part(uint32_t leaf, uint32_t part, uint32_t out[4]) {
 
 static void x86_cpuid(uint32_t leaf, uint32_t out[4]) { x86_cpuid_part(leaf, 0, out); }
 
-/* The registers that the operating system saves. */
+/* Returns which registers the operating system saves. */
 static uint64_t x86_xcr0(void) {
 #if defined(_MSC_VER)
   return _xgetbv(0);
@@ -38,8 +38,7 @@ static uint64_t x86_xcr0(void) {
 #endif
 }
 
-/* The instruction sets of this processor (Intel SDM volume 2A, CPUID; volume 1, 14.3 and
- * 15.2). */
+/* Returns the instruction sets of this processor (Intel SDM volume 2A, CPUID; volume 1, 14.3 and 15.2). */
 static uint32_t x86_isas(void) {
   uint32_t r[4], all = 0;
   x86_cpuid(0, r);
@@ -79,7 +78,7 @@ static int32_t arm_has_dot(void) {
 
 uint32_t dit__cpu_isas(void) {
   uint32_t present = 1u << DIT_ISA_SCALAR;
-#ifdef DIT__X86
+#if DIT__X86
   present |= x86_isas();
 #endif
 #if DIT__ARM64

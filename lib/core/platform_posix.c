@@ -1,10 +1,7 @@
 /* POSIX systems (Linux, macOS, the BSDs): see platform.h. */
-#if !defined(_WIN32)
-/* Under -std=c11 these macros declare what POSIX has, and madvise and sched_getaffinity, which Linux has beside it. The
- * last two are used only where they turn out to be declared: a header that was included before this line may have
- * decided that they are not. */
+#if !defined(_WIN32) && !defined(DIT_IMPLEMENTATION) /* in the single header, other headers came before */
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE
+#define _GNU_SOURCE /* declares what POSIX and Linux have, also under -std=c11 */
 #endif
 #ifndef _FILE_OFFSET_BITS
 #define _FILE_OFFSET_BITS 64
@@ -24,10 +21,37 @@
 #include <time.h>
 #include <unistd.h>
 #ifdef __linux__
-#include <sched.h>
+#include <sys/syscall.h>
 #endif
 
 #include "lib/core/error.h"
+
+/* The single header may follow headers that were included under -std=c11 without the macros above, and have decided
+ * that only ISO C is declared. What Linux has is then declared once more, as its own headers do. */
+#ifdef __linux__
+int posix_memalign(void **block, size_t alignment, size_t size);
+long syscall(long number, ...);
+#endif
+
+#if defined(CLOCK_MONOTONIC)
+#define POSIX_MONOTONIC CLOCK_MONOTONIC
+#elif defined(__linux__) && defined(__LP64__) /* elsewhere struct timespec has two forms */
+#define POSIX_MONOTONIC 1
+int clock_gettime(int clock, struct timespec *now);
+#endif
+
+#if defined(MADV_HUGEPAGE)
+#define POSIX_HUGEPAGE MADV_HUGEPAGE
+#elif defined(__linux__)
+#define POSIX_HUGEPAGE 14
+int madvise(void *block, size_t size, int advice);
+#endif
+
+#if defined(O_CLOEXEC)
+#define POSIX_CLOEXEC O_CLOEXEC
+#else
+#define POSIX_CLOEXEC 0 /* the file is open for a moment only */
+#endif
 
 /* Large blocks lie on huge pages where the system has them: the rows of activations are pages apart, and each page
  * costs a walk through the page table. */
@@ -37,8 +61,8 @@ void *dit__system_allocate(size_t size, size_t alignment) {
   if (alignment < sizeof(void *)) alignment = sizeof(void *);
   if (size >= 2 * huge && alignment < huge) alignment = huge;
   if (posix_memalign(&block, alignment, size ? size : 1)) return NULL;
-#ifdef MADV_HUGEPAGE
-  if (size >= 2 * huge) madvise(block, size / huge * huge, MADV_HUGEPAGE);
+#ifdef POSIX_HUGEPAGE
+  if (size >= 2 * huge) madvise(block, size / huge * huge, POSIX_HUGEPAGE);
 #endif
   return block;
 }
@@ -47,14 +71,21 @@ void dit__system_release(void *block) { free(block); }
 
 int64_t dit__clock(void) {
   struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
+#ifdef POSIX_MONOTONIC
+  clock_gettime(POSIX_MONOTONIC, &now);
+#else
+  timespec_get(&now, TIME_UTC);
+#endif
   return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
 int32_t dit__processors(void) {
-#if defined(__linux__) && defined(CPU_COUNT) /* those that taskset, cpusets and containers leave */
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set) < 1 ? 1 : CPU_COUNT(&set);
+#ifdef __linux__ /* those that taskset, cpusets and containers leave; sched_getaffinity needs _GNU_SOURCE */
+  uint64_t mask[16] = {0};
+  int32_t allowed = 0;
+  if (syscall(SYS_sched_getaffinity, 0, sizeof mask, mask) > 0)
+    for (int32_t i = 0; i < 1024; i++) allowed += (int32_t)(mask[i / 64] >> i % 64 & 1);
+  if (allowed) return allowed;
 #endif
   const long count = sysconf(_SC_NPROCESSORS_ONLN);
   return count < 1 ? 1 : count > 4096 ? 4096 : (int32_t)count;
@@ -84,7 +115,7 @@ static dit_status posix_read(int descriptor, const char *path, const dit_options
 dit_status dit__file_open(const char *path, int32_t load, const dit_options *hooks, dit__file *file, dit_error *error) {
   memset(file, 0, sizeof *file);
   file->load = load;
-  int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not block before it is refused */
+  int descriptor = open(path, O_RDONLY | POSIX_CLOEXEC | O_NONBLOCK); /* a FIFO must not block before it is refused */
   if (descriptor < 0) return dit__fail(error, DIT_ERROR_IO, "%s: cannot be opened: %s", path, strerror(errno));
   struct stat about;
   dit_status status = DIT_OK;

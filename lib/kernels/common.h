@@ -1,4 +1,4 @@
-/* What all instruction sets share: exact fma, single numbers of stored types. */
+/* What the files of all instruction sets share: sizes, prefetch cursors, and arithmetic on single numbers. */
 #ifndef DIT_KERNELS_COMMON_H
 #define DIT_KERNELS_COMMON_H
 
@@ -9,42 +9,49 @@
 #include "lib/core/fp16.h"
 #include "lib/kernels/kernels.h"
 
-enum { DIT__QUERIES = 24 };    /* rows of attention that share a pass over the keys */
-enum { DIT__MAX_NR = 32 };     /* widest panel of any instruction set */
-enum { DIT__TAPS_CHUNK = 16 }; /* channels of a convolution's weights at a time */
+enum { DIT__MAX_NR = 32, DIT__MAX_MR = 12 }; /* of any instruction set */
+enum { DIT__QUERIES = 24 };                  /* queries that share one pass over the keys; a multiple of every MR */
+enum { DIT__TAPS_CHUNK = 16 };               /* channels of a convolution's weights that are packed at a time */
 
-/* Tiles and columns of a Winograd convolution whose sums are kept at a time, 1.3 MB. */
+enum { DIT__WINOGRAD_STRIP = 32 }; /* channels that are transformed at a time */
+
+/* Winograd tiles and columns whose sums are kept at a time: 1.3 MB. */
 enum { DIT__WINOGRAD_GROUP = 144, DIT__WINOGRAD_COLUMNS = 64 };
 
-/* Rows that were packed together: about 200 KB, to stay in the second cache. */
-enum { DIT__SLIVERS = 24, DIT__MAX_MR = 12 };
-typedef struct dit__slivers {
-  int32_t count, end; /* end: the first row that is not among them */
-  int32_t row[DIT__SLIVERS], rows[DIT__SLIVERS];
-} dit__slivers;
+/* Row panels that are packed together, block by block: about 200 KB, so that they stay in L2 while all panels of
+ * weights pass. */
+enum { DIT__MAX_ROW_PANELS = 24 };
+typedef struct dit__row_panels {
+  int32_t count;
+  int32_t end;                                                 /* the first row behind them */
+  int32_t row[DIT__MAX_ROW_PANELS], rows[DIT__MAX_ROW_PANELS]; /* of each: the first, and how many (at most MR) */
+} dit__row_panels;
 
-/* Memory that is brought nearer on the way, `step` lines of 64 bytes at a time. */
+/* Computes a tile of sums; gemm_f32.h says how. */
+typedef void (*dit__ukernel)(const float *a, int32_t length, const float *b, float *c, ptrdiff_t c_stride, int32_t add,
+                             const float *prefetch);
+
+/* A range of memory that is prefetched in even steps while something else is computed. */
 typedef struct dit__prefetch_cursor {
-  dit__prefetch left; /* row: the one under way */
-  ptrdiff_t at;       /* in the row, bytes */
-  int64_t step;
+  dit__prefetch left; /* left.row: the row under way */
+  ptrdiff_t offset;   /* in that row, bytes */
+  int64_t lines_per_step;
 } dit__prefetch_cursor;
 
-/* In `times` steps. */
-static inline dit__prefetch_cursor dit__prefetch_begin(dit__prefetch ahead, int64_t times) {
-  const dit__prefetch_cursor fetching = {
-      ahead, 0, ahead.rows && times ? (ahead.rows * ((ahead.width + 63) / 64) + times - 1) / times : 0};
-  return fetching;
+static inline dit__prefetch_cursor prefetch_begin(dit__prefetch range, int64_t steps) {
+  dit__prefetch_cursor cursor = {.left = range};
+  const int64_t lines = range.rows * ((range.width + 63) / 64); /* of 64 bytes */
+  if (lines && steps) cursor.lines_per_step = (lines + steps - 1) / steps;
+  return cursor;
 }
 
-typedef void (*dit__tile)(const float *a, int32_t length, const float *b, float *c, ptrdiff_t c_stride, int32_t add,
-                          const float *fetch);
+static inline int32_t min32(int32_t a, int32_t b) { return a < b ? a : b; }
 
-/* a * b + c with one rounding. Without the instruction: the product is exact in double; the sum is rounded to odd
- * (TwoSum tells whether it was exact), so that the rounding to float is the only one that counts (Boldo & Melquiond
- * 2008). */
-static inline float dit__fmaf(float a, float b, float c) {
-#if defined(__FMA__) || defined(__aarch64__) || defined(__ARM_FEATURE_FMA)
+/* Returns a * b + c with one rounding. Without the instruction (or with DIT_EMULATE_FMA, for tests): the product is
+ * exact in double; the sum is rounded to odd (TwoSum finds whether it is exact), so that the rounding to float is the
+ * only one that counts (Boldo & Melquiond 2008). */
+static inline float f32_fma(float a, float b, float c) {
+#if !defined(DIT_EMULATE_FMA) && (defined(__FMA__) || defined(__aarch64__) || defined(__ARM_FEATURE_FMA))
   return __builtin_fmaf(a, b, c);
 #else
   const double product = (double)a * b, addend = c;
@@ -61,10 +68,10 @@ static inline float dit__fmaf(float a, float b, float c) {
 #endif
 }
 
-static inline float dit__sqrtf(float x) { return sqrtf(x); } /* IEEE: correctly rounded everywhere */
+static inline float f32_sqrt(float x) { return sqrtf(x); } /* IEEE 754: correctly rounded everywhere */
 
-/* Number i of an array of any stored type at any alignment. */
-static inline float dit__load_one(int32_t type, const uint8_t *x, int64_t i, float scale) {
+/* Returns number i of an array of a stored type (dit__weight_type, not Q4) at any alignment; int8 times scale. */
+static inline float f32_load(int32_t type, const uint8_t *x, int64_t i, float scale) {
   float value;
   uint16_t half;
   switch (type) {

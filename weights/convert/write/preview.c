@@ -1,5 +1,6 @@
 #include "lib/core/numerics.h" /* so that every machine fits the same bits */
 
+#include "weights/convert/write/check_written.h"
 #include "weights/convert/write/preview.h"
 
 #include <math.h>
@@ -196,7 +197,7 @@ static dit_status rewrite(const dit__gguf *file, const char *out, const float *m
     const dit__gguf_tensor *t = dit__gguf_tensor_at(file, i);
     status = gguf_writer_data(w, t->data, (size_t)t->count * dit__gguf_type_size(t->type), error);
   }
-  if (!status) return gguf_writer_finish(w, error);
+  if (!status) return gguf_writer_finish(w, check_written, error);
   gguf_writer_abandon(w);
   return status;
 }
