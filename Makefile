@@ -124,6 +124,7 @@ $(BUILD)/bench: $(BENCH_OBJECTS) $(BUILD)/libdit_sprites.a $(BUILD)/libconvert.a
 	$(call link,$@)
 $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/libdit_sprites.a $(BUILD)/libconvert.a $(BUILD)/libdit.a $(PNG)
 	$(call link,$(@D),,$(THREADS_FLAG))
+$(filter $(BUILD)/tests/test_kernels_%,$(TESTS)): $(BUILD)/obj/tests/kernels_reference.o
 
 # ---- What people ask for ----
 

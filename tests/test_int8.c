@@ -2,7 +2,7 @@
  * since there are no others), DiT-S/2 and, with --full, DiT-XL/2 (synthetic weights).
  *
  * It fails if quantising activations or weights, or the finishing formula of int8 products, loses more than MARK_INT8,
- * and if int8 gave just what f32 gives (then it was not int8). That all instruction sets agree is in test_kernels and
+ * and if int8 gave just what f32 gives (then it was not int8). That all instruction sets agree is in test_kernels_int8 and
  * test_bits. */
 #include "dit.h"
 #include "tests/difference.h"

@@ -142,7 +142,7 @@ static void test_odd_rows(void) {
       dit_error error = {0};
       q4_inputs in = {K, (float *)calloc(K * Q4_DIRECTIONS, sizeof(float)),
                       (float *)calloc(K * Q4_DIRECTIONS, sizeof(float))};
-      for (int i = 0; i < K; i++) values[i] = isfinite(odd[n]) ? odd[n] * (float)(i - at) / K : (float)i;
+      for (int i = 0; i < K; i++) values[i] = isfinite(odd[n]) ? odd[n] * ((float)(i - at) / K) : (float)i;
       values[at] = odd[n];
       const dit_status status = q4_encode(encoder, &matrix, 4, &in, &rows, &size, &error);
       if (isfinite(odd[n]))

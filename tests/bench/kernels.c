@@ -7,7 +7,7 @@
 #include "tests/bench/limit.h"
 #include "tests/bench/table.h"
 
-/* The four products of a block of DiT-XL/2 at 256 px with guidance, on one thread, weights packed before. */
+/* Times the four products of a block of DiT-XL/2 at 256 px with guidance, on one thread, with packed weights. */
 static void products(void) {
   static const int32_t shapes[4][2] = {{3456, 1152}, {1152, 1152}, {4608, 1152}, {1152, 4608}};
   const int32_t rows = 512;
@@ -24,25 +24,24 @@ static void products(void) {
         .data = (const uint8_t *)w, .stride = depth, .type = DIT__F32, .rows = n, .k = depth, .taps = 1};
     double times[9], packs[9];
     for (int r = 0; r < 9; r++) {
-      dit__gemm p;
-      memset(&p, 0, sizeof p);
+      dit__gemm p = {.a = a,
+                     .row_stride = depth,
+                     .line = rows,
+                     .taps = 1,
+                     .channels = depth,
+                     .columns = chunk,
+                     .out_stride = n,
+                     .partial = partial,
+                     .partial_rows = rows,
+                     .epilogue = s == 2 ? DIT__EPILOGUE_GELU : DIT__EPILOGUE_STORE,
+                     .rows_per_sample = rows};
       const double start = bench_clock();
       k.pack(&weights, 0, n, panels);
       packs[r] = bench_clock() - start;
       for (int32_t at = 0; at < n; at += chunk) {
-        p.a = a;
-        p.row_stride = depth;
-        p.line = p.rows_per_sample = rows;
-        p.taps = 1;
-        p.channels = depth;
         p.panels = panels + (size_t)at * (size_t)depth;
-        p.columns = chunk;
         p.bias = bias + at;
         p.out = out + at;
-        p.partial = partial;
-        p.partial_rows = rows;
-        p.out_stride = n;
-        p.epilogue = s == 2 ? DIT__EPILOGUE_GELU : DIT__EPILOGUE_STORE;
         k.gemm(&p, 0, rows, scratch);
       }
       times[r] = bench_clock() - start - packs[r];
@@ -62,7 +61,7 @@ static void products(void) {
   }
 }
 
-/* One head of DiT-XL/2's attention, on one thread. */
+/* Times the heads of DiT-XL/2's attention, on one thread. */
 static void attention(int32_t tokens) {
   const int32_t dim = 72, width = 3 * 16 * dim;
   dit__kernels k;
@@ -84,7 +83,15 @@ static void attention(int32_t tokens) {
                                        .taps = 1};
       k.pack(&as_weights, 0, tokens, keys);
       k.pack_columns(q + 32 * dim, width, tokens, dim, values);
-      const dit__attention a = {tokens, dim, q, width, keys, values, 0.11785113f, out + h * dim, 16 * dim};
+      const dit__attention a = {.tokens = tokens,
+                                .dim = dim,
+                                .q = q,
+                                .q_stride = width,
+                                .keys = keys,
+                                .values = values,
+                                .scale = 0.11785113f,
+                                .out = out + h * dim,
+                                .out_stride = 16 * dim};
       k.attention(&a, 0, tokens, scratch);
     }
     times[r] = bench_clock() - start;
