@@ -171,6 +171,7 @@ static int convert(command_line *o) {
     failed = 1;
   }
   if (!failed) failed = o->fit_preview ? write_with_preview(o, &m) : write_file(o, &m, o->out);
+  o->options.schedule = NULL; /* one of those that end here */
   content_free(&m);
   inputs_free(&in);
   return failed;

@@ -125,7 +125,8 @@ static dit_status run_decoder(const dit_model *network, const dit_info *info, in
     static const int cells[] = {0, 2, 3, 4};
     for (int c = 0; !status && c < info->latent_channels; c++)
       status = random_plane(rng, side, cells[k % 4], latent + (size_t)c * side * side);
-    for (size_t i = 0; i < numbers; i++) latent[numbers + i] = latent[i] / info->scaling_factor;
+    /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): the planes above are all of them. */
+    for (size_t i = 0; !status && i < numbers; i++) latent[numbers + i] = latent[i] / info->scaling_factor;
     if (!status) status = dit_vae_decode(network, 1, side, side, latent + numbers, image, error);
     if (!status) add_picture(colours, alpha, side, info->vae_scale_factor, latent, image);
     if (!status && watch && watch->report(watch->user, (uint64_t)k + 1, (uint64_t)pictures))
