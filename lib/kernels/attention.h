@@ -93,7 +93,7 @@ static TARGET void FN(attention)(const dit__attention *a, int32_t first, int32_t
   float *q = scratch, *s = q + (DIT__QUERIES + 1) * width, *sums = s + DIT__QUERIES * DIT__KC;
   for (int32_t q0 = first; q0 < first + count; q0 += DIT__QUERIES) {
     const int32_t rows = min32(first + count - q0, DIT__QUERIES);
-    float top[DIT__QUERIES], total[DIT__QUERIES], factor[DIT__QUERIES];
+    float top[DIT__QUERIES], total[DIT__QUERIES] = {0}, factor[DIT__QUERIES];
     FN(pack_queries)(a, q0, rows, q);
     for (int32_t k0 = 0; k0 < a->tokens; k0 += DIT__KC) {
       const int32_t keys = min32(a->tokens - k0, DIT__KC);
