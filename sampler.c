@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "lib/core/atomic.h"
 #include "lib/core/error.h"
 #include "lib/core/fpenv.h"
 #include "lib/core/names.h"

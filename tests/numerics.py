@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """docs/numerics.md as a program: an independent implementation in numpy, compared bit for bit with the library.
 
-Written from that page alone; it needs python3 and numpy, and of the library only build/libdit.so (called through ctypes)
-and build/dit-convert (which makes the small models). It fails if a result of the library is not the one that the page
+Written from that page alone; it needs python3 and numpy, and of the library only build/libdit.so (called through the
+ctypes structs of weights/train/libdit.py) and build/dit-convert (which makes the small models). It fails if a result of the library is not the one that the page
 defines, be it a single bit. One of the longer checks (.ci/run); about a minute.
 """
 import ctypes
@@ -14,6 +14,9 @@ import tempfile
 from fractions import Fraction
 
 import numpy as np
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "weights", "train"))
+from libdit import Error, Params, pointer  # noqa: E402
 
 F = np.float32
 D = np.float64
@@ -627,6 +630,7 @@ def compose(new, old, mask, factor):
 # ---- Schedules and jobs ----
 
 EVEN, DDIM, LEADING, TRAILING, LINSPACE = 1, 2, 3, 4, 5  # spacings
+DIFFUSERS = (LEADING, TRAILING, LINSPACE)  # which have the rules of its schedulers
 DDPM_SAMPLER, DDIM_SAMPLER, DPMPP = 1, 2, 3
 LEARNED, FIXED_LARGE, FIXED_SMALL, DIRECT = 1, 2, 3, 4
 DERIVED = 3  # clip
@@ -704,7 +708,7 @@ def schedule(keys, steps, spacing, sampler, eta):
 
 
 def needs_noise(rows, k, p):
-    last, diffusers = k == len(rows) - 1, p["spacing"] >= LEADING
+    last, diffusers = k == len(rows) - 1, p["spacing"] in DIFFUSERS
     if p["sampler"] == DPMPP:
         return False
     if p["sampler"] == DDIM_SAMPLER:
@@ -714,7 +718,7 @@ def needs_noise(rows, k, p):
 
 def sampler_step(rows, k, first, p, x, eps, v, noise, held):
     """The new x and the clean latent; held: that of the step before."""
-    row, clip, diffusers = rows[k], p.get("clip", 1), p["spacing"] >= LEADING
+    row, clip, diffusers = rows[k], p.get("clip", 1), p["spacing"] in DIFFUSERS
     x, eps = x.astype(D), eps.astype(D)
     to_x0, to_eps = np.sqrt(1 / D(row["a"])), np.sqrt(1 / D(row["a"]) - 1)
     cut = (lambda y: np.clip(y, -1, 1)) if clip > 1 else (lambda y: y)
@@ -800,19 +804,6 @@ class Options(ctypes.Structure):
         ("memory_limit", U64)] + [(n, PTR) for n in ("user", "allocate", "release", "parallel_for")]
 
 
-class Params(ctypes.Structure):
-    _fields_ = [("struct_size", ctypes.c_uint32), ("count", I32)] + [
-        (n, PTR) for n in ("classes", "classes_b", "seeds", "noise", "step_noise", "init_image", "mask")] + [
-        ("seed", U64)] + [(n, I32) for n in ("width", "height", "steps", "sampler", "spacing", "generator", "variance",
-                                             "clip", "guidance_channels", "threads")] + [
-        (n, F32) for n in ("guidance", "guidance_from", "guidance_to", "eta", "mix", "strength", "reserved", "reserved2")] + [
-        ("reuse", I32), ("reserved3", I32)]
-
-
-class Error(ctypes.Structure):
-    _fields_ = [("status", I32), ("message", ctypes.c_char * 508)]
-
-
 BUILD = os.environ.get("BUILD", "build")
 LIBRARY = ctypes.CDLL(os.path.join(os.getcwd(), BUILD, "libdit.so"))
 ERROR = Error()
@@ -824,10 +815,6 @@ def call(name, *arguments):
     if status < 0:
         sys.exit("%s: %s" % (name, ERROR.message.decode()))
     return status
-
-
-def pointer(array):
-    return array.ctypes.data_as(PTR)
 
 
 class Model:
@@ -869,10 +856,12 @@ class Model:
         arrays.update({n: np.ascontiguousarray(p[n]) for n in ("init_image", "mask") if n in p})
         height, width = p.get("size", (dit.latent_size, dit.latent_size))
         factor = image[1] if image else 1
-        given = Params(struct_size=ctypes.sizeof(Params), count=count, height=height * factor, width=width * factor, seed=p["seed"], steps=p["steps"], sampler=p["sampler"],
-                       spacing=p["spacing"], generator=p.get("generator", 0), variance=p.get("variance") or 0, clip=p.get("clip", 1), eta=p.get("eta", 0),
-                       guidance=p["guidance"], guidance_channels=p["guided"], mix=p.get("mix", 0), strength=p.get("strength", 0),
-                       guidance_from=p.get("from", 0), guidance_to=p.get("to", 1), reuse=p.get("reuse", 0),
+        given = Params(struct_size=ctypes.sizeof(Params), count=count, height=height * factor, width=width * factor,
+                       seed=p["seed"], steps=p["steps"], sampler=p["sampler"], timestep_spacing=p["spacing"],
+                       generator=p.get("generator", 0), variance_type=p.get("variance") or 0, clip_sample=p.get("clip", 1),
+                       eta=p.get("eta", 0), guidance_scale=p["guidance"], guidance_channels=p["guided"],
+                       guidance_start=p.get("from", 0), guidance_end=p.get("to", 1), class_mix=p.get("mix", 0),
+                       strength=p.get("strength", 0), cache_interval=p.get("reuse", 0),
                        **{n: a.ctypes.data for n, a in arrays.items()})
         handle = PTR()
         call("dit_job_start", self.model, ctypes.byref(given), ctypes.byref(handle))
@@ -933,7 +922,7 @@ def check_schedules():
     official = [(1, EVEN, 1), (2, EVEN, 0.25), (50, EVEN, 0), (250, EVEN, 1), (50, DDIM, 0.3), (1000, DDIM, 0.7)]
     for steps, spacing, sampler, eta in [(n, s, DDPM_SAMPLER, e) for n, s, e in official] + every:
         theirs, count = np.empty((steps, len(names))), I32()
-        given = Params(struct_size=ctypes.sizeof(Params), steps=steps, spacing=spacing, sampler=sampler, eta=eta)
+        given = Params(struct_size=ctypes.sizeof(Params), steps=steps, timestep_spacing=spacing, sampler=sampler, eta=eta)
         call("dit_schedule", ctypes.byref(given), steps, pointer(theirs), ctypes.byref(count))
         ours = np.array([[row[n] for n in names] for row in schedule(USUAL, steps, spacing, sampler, eta)])
         same("schedule of %d steps, spacing %d, sampler %d, eta %g" % (steps, spacing, sampler, eta), ours, theirs)

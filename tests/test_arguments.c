@@ -595,9 +595,10 @@ static int write_model(void) {
   wishes.guidance = -1;
   wishes.labels = labels;
   wishes.label_count = 6;
-  const int made = !content_add_synthetic(&m, "dit:hidden=48,depth=1,heads=2,patch=2,latent=8,in=4,classes=6", &error) &&
-                   !content_add_synthetic(&m, "vae:blocks=8+16,layers=1,groups=4,in=4,out=4,latent=4", &error) &&
-                   !model_write(&m, &wishes, path, NULL, NULL, &error);
+  const int made =
+      !content_add_synthetic(&m, "dit:hidden=48,depth=1,heads=2,patch=2,latent=8,in=4,classes=6", &error) &&
+      !content_add_synthetic(&m, "vae:blocks=8+16,layers=1,groups=4,in=4,out=4,latent=4", &error) &&
+      !model_write(&m, &wishes, path, NULL, NULL, &error);
   content_free(&m);
   return CHECK(made, "%s", error.message);
 }

@@ -5,7 +5,7 @@
  * what a job takes for 0; or if a job may take more steps than there are timesteps. */
 #include <math.h>
 
-#include "lib/sampling/rng.h"
+#include "lib/sampling/rng_philox.h"
 #include "lib/sampling/schedule.h"
 #include "lib/sampling/solvers.h"
 #include "lib/sampling/timesteps.h"
@@ -73,7 +73,7 @@ static int rewrite(const char *from, const char *to, const keys *k) {
     gguf_writer_data(w, t->data, (size_t)(t->count * dit__gguf_type_size(t->type)), &error);
   }
   dit__gguf_close(gguf, NULL);
-  return CHECK(gguf_writer_finish(w, &error) == DIT_OK, "%s", error.message);
+  return CHECK(gguf_writer_finish(w, NULL, &error) == DIT_OK, "%s", error.message);
 }
 
 static dit_model *open_with(const char *base, const keys *k, dit_error *error) {

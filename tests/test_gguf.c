@@ -578,7 +578,7 @@ static void test_writer(void) {
     CHECK(gguf_writer_data(w, data + 60, 7, &error) == DIT_OK, "last chunk");
     CHECK(gguf_writer_data(w, data, 1, &error) == DIT_ERROR_STATE, "a byte too many");
     CHECK(files_in(folder) == 1 + round, "the temporary file is beside the wanted one");
-    CHECK(gguf_writer_finish(w, &error) == DIT_OK && files_in(folder) == 1, "%s", error.message);
+    CHECK(gguf_writer_finish(w, NULL, &error) == DIT_OK && files_in(folder) == 1, "%s", error.message);
     size_t size = read_file(path, bytes, sizeof bytes);
     CHECK(size == expected, "%zu bytes instead of %llu", size, (unsigned long long)expected);
     check_written(bytes, size, data);
@@ -587,7 +587,7 @@ static void test_writer(void) {
 
   w = begin_sample(path, NULL, &error);
   CHECK(w && gguf_writer_data(w, data, 60, &error) == DIT_OK, "begun");
-  CHECK(gguf_writer_finish(w, &error) == DIT_ERROR_STATE && files_in(folder) == 0, "unfinished, yet left");
+  CHECK(gguf_writer_finish(w, NULL, &error) == DIT_ERROR_STATE && files_in(folder) == 0, "unfinished, yet left");
   w = begin_sample(path, NULL, &error);
   gguf_writer_abandon(w);
   CHECK(w && files_in(folder) == 0, "abandoned, yet left");
@@ -612,7 +612,7 @@ static void test_writer(void) {
   setrlimit(RLIMIT_FSIZE, &limit);
   dit_status status = gguf_writer_data(w, data, 60, &error);
   if (!status) status = gguf_writer_data(w, data + 60, 7, &error);
-  status = gguf_writer_finish(w, &error);
+  status = gguf_writer_finish(w, NULL, &error);
   setrlimit(RLIMIT_FSIZE, &kept);
   CHECK(status == DIT_ERROR_IO && files_in(folder) == 0, "full disk: status %d, %d files", (int)status,
         files_in(folder));

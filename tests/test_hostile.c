@@ -106,7 +106,7 @@ static int rewrite(const dit__gguf *file, const change *c) {
     gguf_writer_abandon(w);
     return CHECK(0, "a changed file cannot be written");
   }
-  return CHECK(gguf_writer_finish(w, &error) == DIT_OK, "%s", error.message);
+  return CHECK(gguf_writer_finish(w, NULL, &error) == DIT_OK, "%s", error.message);
 }
 
 static dit_status open_path(dit_model **model, dit_error *error) {

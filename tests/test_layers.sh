@@ -26,8 +26,9 @@ shape         weights/convert/shape/      : interface core kernels sampling mode
 write         weights/convert/write/      : interface core kernels sampling model read shape root
 convert       weights/convert/            : interface core kernels sampling model read shape write root
 minimal       examples/minimal.c          : interface root
-lodepng       examples/cli/lodepng/       :
-cli           examples/cli/               : interface root sprites.h sprites lodepng lib/core/utf8.h
+png_memory    examples/cli/png_memory.c examples/cli/png_memory.h :
+lodepng       examples/cli/lodepng/       : png_memory
+cli           examples/cli/               : interface root sprites.h sprites png_memory lodepng lib/core/utf8.h
 tests         tests/                      : *
 END
 

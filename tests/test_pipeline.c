@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "examples/cli/lodepng/lodepng.h"
+#include "examples/cli/png_memory.h"
 #include "tests/marks.h"
 #include "tests/npy.h"
 #include "tests/synthetic.h"
@@ -171,7 +172,7 @@ static void test_grid(const run *r) {
           (long long)most);
   }
   free(wanted);
-  free(pixels);
+  png_memory_end(); /* frees the pixels */
   remove(output);
 }
 
@@ -188,8 +189,7 @@ static void test_again(void) {
   unsigned char *a = read_png(one, &width, &height), *b = read_png(again, &width, &height);
   CHECK(a && b && width == 2 * SIDE && height == 2 * SIDE && !memcmp(a, b, (size_t)(3 * width * height)),
         "picture 3 made again is another");
-  free(a);
-  free(b);
+  png_memory_end(); /* frees both */
   for (int i = 0; i < MOST; i++) {
     snprintf(one, sizeof one, "%s-%d.png", model_path, i);
     remove(one);

@@ -123,6 +123,39 @@ static void test_rounding(void) {
   dit_rng_close(rng);
 }
 
+/* Rows of numbers that are as small, as large or as odd as they can be. */
+static void test_odd_rows(void) {
+  enum { K = 64 };
+  static const float odd[] = {0,      1e-45f, 1e-39f, 1.18e-38f, 1e-38f, 1e-37f, 1.8e-37f, 1.9e-37f,
+                              1e-36f, 1e-20f, 1,      1e20f,     3e38f,  NAN,    INFINITY};
+  static float values[K], scales[1];
+  static uint8_t codes[K];
+  int8_t row_format;
+  const dit__tensor matrix = {
+      .name = "blocks.0.mlp.fc1.weight", .rank = 2, .shape = {1, K, 1, 1}, .part = DIT__PART_FC1};
+  const q4_rows rows = {0, 1, values, codes, &row_format, scales};
+  q4_encoder *encoder = NULL;
+  CHECK(q4_encoder_open(&encoder, NULL) == DIT_OK, "q4_encoder_open");
+  for (size_t n = 0; n < sizeof odd / sizeof *odd; n++)
+    for (int at = 0; at < K; at += 21) { /* the first, in between, the last */
+      size_t size = 0;
+      dit_error error = {0};
+      q4_inputs in = {K, (float *)calloc(K * Q4_DIRECTIONS, sizeof(float)),
+                      (float *)calloc(K * Q4_DIRECTIONS, sizeof(float))};
+      for (int i = 0; i < K; i++) values[i] = isfinite(odd[n]) ? odd[n] * ((float)(i - at) / K) : (float)i;
+      values[at] = odd[n];
+      const dit_status status = q4_encode(encoder, &matrix, 4, &in, &rows, &size, &error);
+      if (isfinite(odd[n]))
+        CHECK(status == DIT_OK && size == q4_bytes(&matrix, 4) && scales[0] >= 0 && isfinite(scales[0]),
+              "%g: status %d, scale %g: %s", (double)odd[n], (int)status, (double)scales[0], error.message);
+      else
+        CHECK(status == DIT_ERROR_FORMAT && strstr(error.message, "fc1"), "%g at %d: status %d, '%s'", (double)odd[n],
+              at, (int)status, error.message);
+      q4_inputs_free(&in);
+    }
+  q4_encoder_close(encoder);
+}
+
 /* ---- Files ---- */
 
 /* What opening a changed copy says; NULL: it opens. */
@@ -267,6 +300,7 @@ int main(int count, char **arguments) {
   test_values();
   test_rows();
   test_rounding();
+  test_odd_rows();
   test_files();
   compare("S/2:256", 2 * 8 * 32 * 32, 23000000);
   if (count > 1 && !strcmp(arguments[1], "--full")) compare("XL/2:256", 2 * 8 * 32 * 32, 430000000);

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "lib/sampling/rng.h"
+#include "lib/sampling/rng_philox.h"
 #include "tests/test.h"
 
 enum { MANY = 1000000 };

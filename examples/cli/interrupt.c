@@ -17,7 +17,7 @@ static void handle(int number) {
 #endif
   caught = number;
   dit_job *job = watched;
-  if (job) dit_job_cancel(job);
+  if (job) dit_job_cancel(job); /* NOLINT(bugprone-signal-handler,cert-sig30-c): dit.h allows it */
 }
 
 /* A signal that was ignored when the program started, as under nohup, stays ignored. Calls that wait, such as opening or

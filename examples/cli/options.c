@@ -26,6 +26,7 @@ static int parse_enum(int id, const char *option, const char *value, int32_t *ou
 
 /* Parses "CLASS:X". The name of a class may itself contain a colon. */
 static int parse_mix(const char *option, const char *value, cli_options *o) {
+  /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): the table says that the option has a value. */
   const char *colon = strrchr(value, ':');
   if (!colon || colon == value)
     return fail(EXIT_USAGE, "%s %s: must be a class and a number, such as sword:0.5", option, value);
@@ -67,6 +68,7 @@ static int set_option(cli_options *o, int id, const char *option, const char *va
     case OPTION_DIFFUSERS: o->program = PYTORCH_DIFFUSERS; return EXIT_OK;
     case OPTION_GUIDANCE_SCALE: return number_float(option, value, 0.01, 1000, &o->params.guidance_scale);
     case OPTION_GUIDANCE_CHANNELS:
+      /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): the table says that the option has a value. */
       if (strcmp(value, "all") == 0) return o->params.guidance_channels = -1, EXIT_OK;
       return number_int(option, value, 1, 65536, &o->params.guidance_channels);
     case OPTION_GUIDANCE_START: return number_float(option, value, 0, 1, &o->params.guidance_start);

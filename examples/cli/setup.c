@@ -53,6 +53,7 @@ static int list_pictures(setup *s, const cli_options *o) {
   s->picture_seeds = (uint64_t *)malloc((size_t)count * sizeof *s->picture_seeds);
   if (!s->picture_classes || !s->picture_seeds) return fail(EXIT_FAILED, "out of memory");
   for (int32_t i = 0; i < (int32_t)count; i++) {
+    /* NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Assign): i / columns is less than classes.count. */
     s->picture_classes[i] = s->classes.ids[i / s->columns];
     s->picture_seeds[i] = o->params.seed + (uint64_t)(i % s->columns);
   }

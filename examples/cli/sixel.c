@@ -48,6 +48,7 @@ static void print_colour(FILE *out, const uint8_t *band, int32_t width, int32_t 
 
 static void print_band(FILE *out, const uint8_t *band, int32_t width, int32_t rows) {
   unsigned char used[256] = {0};
+  /* NOLINTNEXTLINE(clang-analyzer-core.uninitialized.ArraySubscript): sixel_print has filled width * rows of them. */
   for (size_t i = 0; i < (size_t)width * (size_t)rows; i++) used[band[i]] = 1;
   for (int colour = 0, first = 1; colour < COLOURS; colour++) {
     if (!used[colour]) continue;

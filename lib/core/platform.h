@@ -1,9 +1,8 @@
-/* The operating system: files, memory, clocks, processors, atomics.
+/* The operating system: files, memory, clocks, processors.
  *
- * platform.c holds what every system shares; platform_posix.c and platform_windows.c hold the rest, and each compiles
- * to nothing on the other's system. A system that fits neither gets a file of its own (platform_wasm.c, say) and a line
- * in the guard of platform_posix.c. No other file of the library calls the operating system, except cpu.c, which asks
- * for the processor's features. */
+ * platform_posix.c and platform_windows.c each compile to nothing on the other's system. A system that fits neither gets
+ * a file of its own (platform_wasm.c, say) and a line in the guard of platform_posix.c. No other file of the library
+ * calls the operating system, except cpu.c, which asks for the processor's features. */
 #ifndef DIT_PLATFORM_H
 #define DIT_PLATFORM_H
 
@@ -24,18 +23,23 @@ void dit__file_close(dit__file *file, const dit_options *hooks);
 int64_t dit__clock(void);      /* microseconds since some fixed moment; never runs backwards */
 int32_t dit__processors(void); /* how many processors this process may use: at least 1 */
 
-/* Atomic and sequentially consistent. dit__atomic_add returns the sum. */
-intptr_t dit__atomic_add(intptr_t *value, intptr_t summand);
-intptr_t dit__atomic_load(const intptr_t *value);
-void dit__atomic_store(intptr_t *value, intptr_t to);
-
-/* Memory from the host's hooks or, if `hooks` is NULL or has none, from the system. dit__allocate returns NULL on
- * failure; `alignment` is a power of two. dit__release takes the same size; `block` may be NULL. */
-void *dit__allocate(const dit_options *hooks, size_t size, size_t alignment);
-void dit__release(const dit_options *hooks, void *block, size_t size);
-
-/* The system's own allocator, for dit__allocate and dit__release alone. */
+/* The system's own allocator: at least `size` bytes at a multiple of `alignment`, a power of two, or NULL. */
 void *dit__system_allocate(size_t size, size_t alignment);
 void dit__system_release(void *block);
+
+/* Memory from the host's hooks or, if `hooks` is NULL or has none, from the system. */
+static inline void *dit__allocate(const dit_options *hooks, size_t size, size_t alignment) {
+  if (hooks && hooks->allocate) return hooks->allocate(hooks->user, size, alignment);
+  return dit__system_allocate(size, alignment);
+}
+
+/* Takes the size that was allocated; `block` may be NULL. */
+static inline void dit__release(const dit_options *hooks, void *block, size_t size) {
+  if (!block) return;
+  if (hooks && hooks->release)
+    hooks->release(hooks->user, block, size);
+  else
+    dit__system_release(block);
+}
 
 #endif

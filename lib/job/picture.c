@@ -8,6 +8,7 @@
 #include "lib/sampling/guidance.h"
 #include "lib/sampling/inpaint.h"
 #include "lib/sampling/rng.h"
+#include "lib/sampling/rng_philox.h"
 #include "lib/sampling/solvers.h"
 #include "lib/sampling/timesteps.h"
 

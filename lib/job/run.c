@@ -10,6 +10,7 @@
  *     for each picture                 DECODE (a plan), PIXELS
  *   DONE */
 #include "lib/core/numerics.h"
+#include "lib/core/atomic.h"
 
 #include <string.h>
 

@@ -56,10 +56,12 @@ static inline float f32_fma(float a, float b, float c) {
 #else
   const double product = (double)a * b, addend = c;
   double sum = product + addend;
-  const double part = sum - product;
-  const double error = (product - (sum - part)) + (addend - part);
   uint64_t bits;
   memcpy(&bits, &sum, sizeof bits);
+  /* The rounding of the sum itself only matters halfway between two floats, or where floats are subnormal. */
+  if ((bits & 0x1fffffff) != 0x10000000 && fabs(sum) >= 0x1p-126) return (float)sum;
+  const double part = sum - product;
+  const double error = (product - (sum - part)) + (addend - part);
   if ((error < 0 || error > 0) && !(bits & 1)) { /* not for infinities, where it is NaN */
     bits += ((error > 0) == (sum > 0)) ? 1u : ~(uint64_t)0;
     memcpy(&sum, &bits, sizeof bits);

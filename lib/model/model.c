@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "lib/core/atomic.h"
 #include "lib/core/error.h"
 #include "lib/model/model.h"
 

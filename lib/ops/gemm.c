@@ -6,6 +6,7 @@
  * columns. Where a unit would be less than a panel for each thread, a unit of its own packs some columns for all chunks
  * of rows. */
 #include "lib/core/numerics.h"
+#include "lib/core/atomic.h"
 
 #include <string.h>
 

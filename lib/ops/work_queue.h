@@ -6,6 +6,7 @@
 #define DIT_WORK_QUEUE_H
 
 #include "lib/core/integers.h"
+#include "lib/core/atomic.h"
 #include "lib/core/platform.h"
 
 enum { DIT__WORK_QUEUE_BYTES = 64 }; /* a cache line at the start of each task's memory holds its queue's position */

@@ -2,6 +2,8 @@
 #include "lib/core/numerics.h"
 
 #include "lib/sampling/rng.h"
+#include "lib/sampling/rng_philox.h"
+#include "lib/sampling/rng_torch.h"
 
 void dit__rng_begin(dit_rng *rng, int32_t generator, uint64_t seed) {
   rng->generator = generator;

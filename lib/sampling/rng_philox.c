@@ -22,7 +22,7 @@
 #include <math.h>
 
 #include "lib/core/elementary.h"
-#include "lib/sampling/rng.h"
+#include "lib/sampling/rng_philox.h"
 
 static const double rng_two_pi = 0x1.921fb54442d18p+2;
 

@@ -13,7 +13,8 @@
  * All is computed in double and rounded to float. PyTorch computes in float, and differs by up to 1.3e-6. */
 #include "lib/core/numerics.h"
 
-#include "lib/sampling/rng.h"
+#include "lib/sampling/rng_philox.h"
+#include "lib/sampling/rng_torch.h"
 
 /* ---- mt19937 ---- */
 

@@ -11,7 +11,7 @@
 
 #include <math.h>
 
-#include "lib/sampling/solvers.h"
+#include "lib/sampling/solver.h"
 
 typedef struct solver_x0 {
   double by_x, by_eps;

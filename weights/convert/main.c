@@ -106,12 +106,13 @@ static int complete_options(command_line *o, const inputs *in, schedule *from_fi
 
 /* ---- Output ---- */
 
-static int write_file(const command_line *o, const model_content *m) {
+/* Writes the model to `path`, which may be another name than the one that the user gave. */
+static int write_file(const command_line *o, const model_content *m, const char *path) {
   display shown;
   progress watch = display_start(&shown, "writing", "MB", 1e6, o->quiet);
   uint64_t bytes = 0;
   dit_error error;
-  dit_status status = model_write(m, &o->options, o->out, &watch, &bytes, &error);
+  dit_status status = model_write(m, &o->options, path, &watch, &bytes, &error);
   display_end(&shown);
   if (status) return fail_on(o->out, &error);
   if (o->quiet) return 0;
@@ -139,6 +140,23 @@ static int fit_preview(const char *path, const char *out, int quiet) {
   return 0;
 }
 
+/* Fitting needs a model file to decode with: the model is written under another name first, so that only the finished
+ * file gets its own. */
+static int write_with_preview(const command_line *o, const model_content *m) {
+  const size_t room = strlen(o->out) + 32;
+  char *first = (char *)malloc(room);
+  if (!first) {
+    fprintf(stderr, "dit-convert: %s: out of memory\n", o->out);
+    return 1;
+  }
+  snprintf(first, room, "%s.unfitted-%08x", o->out, (unsigned)dit__clock());
+  int failed = write_file(o, m, first);
+  if (!failed) failed = fit_preview(first, o->out, o->quiet);
+  remove(first);
+  free(first);
+  return failed;
+}
+
 static int convert(command_line *o) {
   inputs in;
   model_content m;
@@ -152,7 +170,8 @@ static int convert(command_line *o) {
     fprintf(stderr, "dit-convert: --fit-preview needs an autoencoder\n");
     failed = 1;
   }
-  if (!failed) failed = write_file(o, &m);
+  if (!failed) failed = o->fit_preview ? write_with_preview(o, &m) : write_file(o, &m, o->out);
+  o->options.schedule = NULL; /* one of those that end here */
   content_free(&m);
   inputs_free(&in);
   return failed;
@@ -229,7 +248,6 @@ int main(int count, char **arguments) {
     failed = 2;
   } else {
     failed = convert(&o);
-    if (!failed && o.fit_preview) failed = fit_preview(o.out, o.out, o.quiet);
   }
   options_free(&o);
   return failed;

@@ -7,7 +7,8 @@
 
 PyTorch runs all 28 blocks in f32 with whichever of its two ways of using threads is faster; ONNX Runtime runs 7 of them
 (a file of 28 is above the 2 GB that its format holds), times four. Rounds alternate, so that what else the machine does
-falls on all; medians are printed, and their ratio to libdit's."""
+falls on all; medians are printed, and their ratio to libdit's. Only times are compared: what PyTorch computes is not looked
+at here (tests/trajectories.py does, and asks twice)."""
 import argparse
 import ctypes
 import json

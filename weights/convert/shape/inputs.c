@@ -48,7 +48,7 @@ static dit_status read_labels(inputs *in, const json_value *index, const char *p
       return dit__fail(error, DIT_ERROR_FORMAT, "%s: id2label must map class numbers to names", path);
     if (id >= count) count = id + 1;
   }
-  in->labels = (char **)calloc(count, sizeof *in->labels);
+  in->labels = (char **)calloc(count + 1, sizeof *in->labels);
   if (!in->labels) return fail_memory(path, error);
   in->label_count = count;
   for (const json_value *v = map->child; v; v = v->next) {

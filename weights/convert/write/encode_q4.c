@@ -3,6 +3,7 @@
 #include "weights/convert/write/encode_q4.h"
 
 #include <float.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -101,13 +102,15 @@ void q4_encoder_close(q4_encoder *e) { free(e); }
 
 /* ---- Codebook and scale of a row ---- */
 
+/* Returns the largest magnitude of a row, or infinity if one of its numbers is not finite. */
 static float largest(const float *row, int64_t k) {
-  float most = 0;
+  float largest = 0;
   for (int64_t i = 0; i < k; i++) {
-    const float size = row[i] < 0 ? -row[i] : row[i];
-    if (!(size <= most)) most = size; /* a NaN stays */
+    const float magnitude = row[i] < 0 ? -row[i] : row[i];
+    if (!(magnitude <= FLT_MAX)) return INFINITY; /* a NaN too: it compares as false */
+    if (magnitude > largest) largest = magnitude;
   }
-  return most;
+  return largest;
 }
 
 /* Chooses the codebook and range with the least squared error on a histogram of the row. */
@@ -123,7 +126,7 @@ static void choose_grid(const q4_encoder *e, int bits, const float *row, int64_t
       if (!(loss < least)) continue;
       least = loss;
       *row_format = dit__q4_row_format(bits, codebook);
-      *scale = most * (float)(16 - range) / (16 * 127);
+      *scale = most > FLT_MAX / 16 ? most / (16 * 127) * (float)(16 - range) : most * (float)(16 - range) / (16 * 127);
     }
 }
 
@@ -188,7 +191,8 @@ static dit_status choose_row(const q4_encoder *e, const char *name, int bits, co
     return dit__fail(error, DIT_ERROR_FORMAT, "tensor %s: holds a number that is not finite", name);
   *row_format = dit__q4_row_format(bits, 0);
   *scale = most / 127;
-  if (bits < 8 && most > FLT_MIN) choose_grid(e, bits, row, k, most, row_format, scale);
+  /* A row of numbers below 2e-37 has no histogram, as BINS / most would overflow; it keeps the uniform codebook. */
+  if (bits < 8 && most > BINS / FLT_MAX) choose_grid(e, bits, row, k, most, row_format, scale);
   return DIT_OK;
 }
 

@@ -18,6 +18,7 @@
 #include "lib/core/error.h"
 #include "lib/core/platform.h"
 #include "weights/convert/write/gguf_write.h"
+#include "weights/convert/write/replace_file.h"
 
 typedef struct gguf_bytes {
   uint8_t *data;
@@ -269,20 +270,27 @@ dit_status gguf_writer_data(gguf_writer *w, const void *bytes, size_t size, dit_
   return writer_pad(w, w->sizes[w->current - 1], error);
 }
 
-dit_status gguf_writer_finish(gguf_writer *w, dit_error *error) {
+/* Writes out what is buffered, and closes the file; its bytes are on the disk afterwards. */
+static dit_status writer_close(gguf_writer *w, dit_error *error) {
+  errno = 0;
+  const int failed = fflush(w->file) || file_synchronize(w->file);
+  const int closed = fclose(w->file);
+  w->file = NULL;
+  if (!failed && !closed) return DIT_OK;
+  return dit__fail(error, DIT_ERROR_IO, "%s: cannot be written: %s", w->path, strerror(errno));
+}
+
+dit_status gguf_writer_finish(gguf_writer *w, gguf_writer_check *check, dit_error *error) {
   dit_status status = DIT_OK;
   if (w->current != w->tensor_count)
     status = dit__fail(error, DIT_ERROR_STATE, "%s: the bytes of tensor %llu are missing", w->path,
                        (unsigned long long)w->current);
+  if (!status) status = writer_close(w, error);
+  if (!status && check) status = check(w->temporary, error);
   errno = 0;
-  if (fclose(w->file) && !status)
-    status = dit__fail(error, DIT_ERROR_IO, "%s: cannot be written: %s", w->path, strerror(errno));
-  w->file = NULL;
-#ifdef _WIN32
-  if (!status) remove(w->path); /* rename does not replace there */
-#endif
-  if (!status && rename(w->temporary, w->path))
+  if (!status && file_replace(w->temporary, w->path))
     status = dit__fail(error, DIT_ERROR_IO, "%s: cannot be replaced: %s", w->path, strerror(errno));
+  if (w->file) fclose(w->file);
   if (status) remove(w->temporary);
   writer_release(w);
   return status;

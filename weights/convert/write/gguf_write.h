@@ -33,8 +33,12 @@ void gguf_writer_tensor(gguf_writer *w, const char *name, uint32_t type, uint32_
 dit_status gguf_writer_begin(gguf_writer *w, uint64_t *bytes, dit_error *error);
 /* Writes the next bytes of the tensors, in chunks of any size that do not cross from one tensor into the next. */
 dit_status gguf_writer_data(gguf_writer *w, const void *bytes, size_t size, dit_error *error);
-/* Gives the file its name, if every byte came and was written. Frees the writer in any case. */
-dit_status gguf_writer_finish(gguf_writer *w, dit_error *error);
+/* Looks at the whole file, under a temporary name, before it gets its own; anything but DIT_OK keeps it from that. */
+typedef dit_status gguf_writer_check(const char *path, dit_error *error);
+
+/* Gives the file its name, if every byte came, was written and is on the disk, and if `check`, which may be NULL, has
+ * nothing against it. An older file of that name is replaced in one step. Frees the writer in any case. */
+dit_status gguf_writer_finish(gguf_writer *w, gguf_writer_check *check, dit_error *error);
 /* Removes what was written, and frees the writer, which may be NULL. */
 void gguf_writer_abandon(gguf_writer *w);
 

@@ -1,5 +1,6 @@
 #include "lib/core/numerics.h" /* so that every machine fits the same bits */
 
+#include "weights/convert/write/check_written.h"
 #include "weights/convert/write/preview.h"
 
 #include <math.h>
@@ -124,7 +125,8 @@ static dit_status run_decoder(const dit_model *network, const dit_info *info, in
     static const int cells[] = {0, 2, 3, 4};
     for (int c = 0; !status && c < info->latent_channels; c++)
       status = random_plane(rng, side, cells[k % 4], latent + (size_t)c * side * side);
-    for (size_t i = 0; i < numbers; i++) latent[numbers + i] = latent[i] / info->scaling_factor;
+    /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): the planes above are all of them. */
+    for (size_t i = 0; !status && i < numbers; i++) latent[numbers + i] = latent[i] / info->scaling_factor;
     if (!status) status = dit_vae_decode(network, 1, side, side, latent + numbers, image, error);
     if (!status) add_picture(colours, alpha, side, info->vae_scale_factor, latent, image);
     if (!status && watch && watch->report(watch->user, (uint64_t)k + 1, (uint64_t)pictures))
@@ -195,7 +197,7 @@ static dit_status rewrite(const dit__gguf *file, const char *out, const float *m
     const dit__gguf_tensor *t = dit__gguf_tensor_at(file, i);
     status = gguf_writer_data(w, t->data, (size_t)t->count * dit__gguf_type_size(t->type), error);
   }
-  if (!status) return gguf_writer_finish(w, error);
+  if (!status) return gguf_writer_finish(w, check_written, error);
   gguf_writer_abandon(w);
   return status;
 }

@@ -1,3 +1,4 @@
+#include "weights/convert/write/check_written.h"
 #include "weights/convert/write/write_model.h"
 
 #include <stdio.h>
@@ -217,5 +218,5 @@ dit_status model_write(const model_content *m, const convert_options *options, c
     return status;
   }
   if (bytes) *bytes = size;
-  return gguf_writer_finish(run.w, error);
+  return gguf_writer_finish(run.w, check_written, error);
 }
