@@ -1,8 +1,8 @@
 #!/bin/sh
 # tools/single.sh (the library as one header), tools/embed.sh (the embedded model as an array) and the shared library.
 # Fails if the single header does not compile without a warning or makes other bytes than build/minimal, if single.sh
-# leaves a header inside an #if or moves one that it must not, if the array is not the file, or if the shared library shows
-# a symbol that dit.h does not declare, or hides one.
+# leaves a header inside an #if or moves one that it must not, if the array is not the file, or if the shared library
+# shows a symbol that dit.h does not declare, or hides one.
 cd "$(dirname "$0")/.." || exit 1
 . tests/check.sh
 cc=${CC:-cc}

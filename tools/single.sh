@@ -1,10 +1,10 @@
 #!/bin/sh
 # The library as one header, dist/dit.h: tools/single.sh [OUTPUT]
-# It holds dit.h, and behind DIT_IMPLEMENTATION every source file. A header of ours, which guards itself, stands where it
-# is first included; inside an #if it stands before that #if, because later files may need it where the condition does not
-# hold. Templates, which have no guard, stand wherever they are included. Nothing is left defined behind the end: what a
-# source file defines as a macro ends with that file, and what headers define ends with the implementation. Only macros
-# that belong to the system, which are defined under their own #ifndef, stay.
+# It holds dit.h, and behind DIT_IMPLEMENTATION every source file. A header of ours, which guards itself, stands where
+# it is first included; inside an #if it stands before that #if, because later files may need it where the condition does
+# not hold. Templates, which have no guard, stand wherever they are included. Nothing is left defined behind the end:
+# what a source file defines as a macro ends with that file, and what headers define ends with the implementation. Only
+# macros that belong to the system, which are defined under their own #ifndef, stay.
 set -eu
 cd "$(dirname "$0")/.."
 output=${1:-dist/dit.h}
@@ -133,12 +133,12 @@ awk '
   }
 
   BEGIN {
-    print "/* Made by tools/single.sh: libdit in one file. Include it as a header anywhere. In one C file, behind any other"
-    print " * headers, write"
+    print "/* Made by tools/single.sh: libdit in one file. Include it as a header anywhere. In one C file, behind any"
+    print " * other headers, write"
     print " *     #define DIT_IMPLEMENTATION"
     print " *     #include \"dit.h\""
-    print " * and link with -lm. A file of its own is best: names of static functions are not hidden from what follows. With a"
-    print " * 32-bit glibc, compile it with -D_FILE_OFFSET_BITS=64. */"
+    print " * and link with -lm. A file of its own is best: what follows sees the names of static functions. With a 32-bit"
+    print " * glibc, compile it with -D_FILE_OFFSET_BITS=64. */"
     level = 0
     write_header("dit.h")
     split("", header_macros) # those are for the host

@@ -6,7 +6,7 @@
 #include "lib/kernels/norm.h"
 #include "lib/kernels/winograd.h"
 
-/* Fills all entries of the table but those of low precision. */
+/* Fills all entries of the table except those of low precision. */
 static void FN(fill_f32)(dit__kernels *table) {
   table->nr = NR;
   table->pack = FN(pack_weights);
