@@ -85,14 +85,33 @@ static array arrays[MAX_ARRAYS];
 static int array_count;
 static char under_way[200]; /* what is being computed */
 
+/* Mappings that wait for the next array, by the number of pages inside: making one takes longer than most cases. */
+enum { MAX_SPARE_PAGES = 64, MAX_SPARES = 16 };
+static uint8_t *spare_maps[MAX_SPARE_PAGES + 1][MAX_SPARES];
+static int spare_counts[MAX_SPARE_PAGES + 1];
+
+/* Returns memory of `inside` bytes, a multiple of the page, between two pages that cannot be touched; or NULL. */
+static inline uint8_t *map_new(size_t inside, size_t page) {
+  if (inside <= MAX_SPARE_PAGES * page && spare_counts[inside / page] > 0)
+    return spare_maps[inside / page][--spare_counts[inside / page]];
+  uint8_t *map = (uint8_t *)mmap(NULL, inside + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return map == MAP_FAILED || mprotect(map + page, inside, PROT_READ | PROT_WRITE) != 0 ? NULL : map;
+}
+
+static inline void map_free(uint8_t *map, size_t inside, size_t page) {
+  if (inside <= MAX_SPARE_PAGES * page && spare_counts[inside / page] < MAX_SPARES)
+    spare_maps[inside / page][spare_counts[inside / page]++] = map;
+  else
+    munmap(map, inside + 2 * page);
+}
+
 static inline void *array_new(size_t size) {
   const size_t page = (size_t)sysconf(_SC_PAGESIZE);
   array *a = &arrays[array_count++];
   a->size = size;
   a->inside = (size / page + 1) * page;
-  a->map = (uint8_t *)mmap(NULL, a->inside + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (array_count == MAX_ARRAYS || a->map == MAP_FAILED ||
-      mprotect(a->map + page, a->inside, PROT_READ | PROT_WRITE) != 0) {
+  a->map = map_new(a->inside, page);
+  if (array_count == MAX_ARRAYS || !a->map) {
     printf("  FAILED: no room for an array of %zu bytes\n", size);
     exit(1);
   }
@@ -125,7 +144,7 @@ static inline void release_arrays(void) {
     const array *a = &arrays[i];
     for (const uint8_t *p = a->map + page; p < a->at; p++) intact &= *p == UNTOUCHED;
     for (const uint8_t *p = a->at + a->size; p < a->map + page + a->inside; p++) intact &= *p == UNTOUCHED;
-    munmap(a->map, a->inside + 2 * page);
+    map_free(a->map, a->inside, page);
   }
   array_count = 0;
   CHECK(intact, "%s: written beyond an array", under_way);
