@@ -646,7 +646,7 @@ static void test_impossible(void) {
   refused("two", RUN("--synthetic", SMALL_DIT, CHECKPOINTS "dit_f32.pt", "--heads", "2", "-o", out), "second");
   refused("kinds", RUN("--vae", CHECKPOINTS "dit_f32.pt", "--heads", "2", "-o", out), "not an autoencoder");
   refused("pair", RUN("--synthetic", SMALL_DIT, "--synthetic", "vae:blocks=8,groups=4,latent=8", "-o", out), "8");
-  refused("steps", RUN("--synthetic", SMALL_DIT, "--spacing", "ddim", "--steps", "999", "-o", out), "999");
+  refused("steps", RUN("--synthetic", SMALL_DIT, "--timestep-spacing", "ddim", "--steps", "999", "-o", out), "999");
   refused("null class", RUN("--synthetic", SMALL_DIT, "--no-null-class", "--guidance-scale", "2", "-o", out),
           "null class");
   refused("channels", RUN("--synthetic", SMALL_DIT, "--guidance-channels", "5", "-o", out), "5");
@@ -661,7 +661,7 @@ static void test_impossible(void) {
   static const char *const wrong[][2] = {{"--type", "f8"},    {"--steps", "0"},           {"--steps", "1001"},
                                          {"--steps", "5x"},   {"--guidance-scale", "-1"}, {"--guidance-scale", "nan"},
                                          {"--heads", "1e9"},  {"--sampler", "euler"},     {"--name", "\xff"},
-                                         {"--nonsense", "1"}, {"--spacing", ""}};
+                                         {"--nonsense", "1"}, {"--timestep-spacing", ""}};
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
     CHECK(RUN("--synthetic", SMALL_DIT, wrong[i][0], wrong[i][1], "-o", out) == 2 && strstr(output, wrong[i][0]),
           "%s %s: %s", wrong[i][0], wrong[i][1], output);

@@ -147,7 +147,7 @@ static void test_odd_rows(void) {
       const dit_status status = q4_encode(encoder, &matrix, 4, &in, &rows, &size, &error);
       if (isfinite(odd[n]))
         CHECK(status == DIT_OK && size == q4_bytes(&matrix, 4) && scales[0] >= 0 && isfinite(scales[0]),
-              "%g: status %d, scale %g", (double)odd[n], (int)status, (double)scales[0]);
+              "%g: status %d, scale %g: %s", (double)odd[n], (int)status, (double)scales[0], error.message);
       else
         CHECK(status == DIT_ERROR_FORMAT && strstr(error.message, "fc1"), "%g at %d: status %d, '%s'", (double)odd[n],
               at, (int)status, error.message);

@@ -38,7 +38,7 @@ const char options_help[] =
     "  --scheduler FILE        a scheduler_config.json of diffusers (default: the pipeline's)\n"
     "  --steps N               (default: 250; 50 with a scheduler)\n"
     "  --sampler ddpm|ddim|dpm++  (default: ddpm)\n"
-    "  --spacing even|ddim|leading|trailing|linspace  (default: even; ddim for the sampler ddim)\n"
+    "  --timestep-spacing even|ddim|leading|trailing|linspace  (default: even; ddim for the sampler ddim)\n"
     "  --guidance-scale X      (default: 4)\n"
     "\n"
     "What checkpoints do not say:\n"

@@ -126,7 +126,7 @@ static void choose_grid(const q4_encoder *e, int bits, const float *row, int64_t
       if (!(loss < least)) continue;
       least = loss;
       *row_format = dit__q4_row_format(bits, codebook);
-      *scale = most * (float)(16 - range) / (16 * 127);
+      *scale = most > FLT_MAX / 16 ? most / (16 * 127) * (float)(16 - range) : most * (float)(16 - range) / (16 * 127);
     }
 }
 

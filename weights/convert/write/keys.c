@@ -51,7 +51,7 @@ static dit_status write_recommendations(gguf_writer *w, const model_content *m, 
   double guidance = options->guidance >= 0 ? options->guidance : null_class < 0 ? 1 : 4;
   if (!spacing) spacing = sampler == DIT_SAMPLER_DDIM && has_ddim_stride(steps) ? DIT_SPACING_DDIM : DIT_SPACING_EVEN;
   if (spacing == DIT_SPACING_DDIM && !has_ddim_stride(steps))
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "no integer stride makes %d steps, which --spacing ddim needs", steps);
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "no integer stride makes %d steps, which --timestep-spacing ddim needs", steps);
   if (from && steps > from->timesteps)
     return dit__fail(error, DIT_ERROR_ARGUMENT, "--steps %d: the scheduler has only %d timesteps", steps,
                      from->timesteps);
