@@ -16,6 +16,7 @@ static void keys_geometry(dit__metadata *keys, dit__transformer *dit) {
   dit->null_class = (int32_t)dit__key_integer(keys, "dit.null_class", -1, dit->classes);
   dit->mlp = (int32_t)dit__key_integer_or(keys, "dit.mlp_size", 4, DIT__MAX_MLP, 4 * (int64_t)dit->hidden);
   dit->out_channels = dit->channels * (dit__key_integer(keys, "dit.learned_sigma", 0, 1) ? 2 : 1);
+  dit->block_kind = (dit__block_kind)dit__key_word(keys, "dit.block", dit__block_words());
   dit->diffusers = dit__key_word(keys, "dit.forward", dit__forward_words) == DIT__FORWARD_DIFFUSERS;
   dit->mlp_eps = (float)(dit->diffusers ? dit__key_real_or(keys, "dit.norm_eps", 1e-5) : 1e-6);
   if (keys->status) return;

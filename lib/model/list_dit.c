@@ -4,12 +4,13 @@
 #include "lib/model/tensor_list.h"
 #include "lib/sampling/timestep_embedding.h"
 
-static void list_block(dit__tensor_list *list, int64_t hidden, int64_t mlp, dit__block *block) {
+static void list_block(dit__tensor_list *list, const dit__transformer *dit, dit__block *block) {
+  const int64_t hidden = dit->hidden, mlp = dit->mlp, chunks = dit__block_chunks(dit->block_kind);
   dit__list_linear(list, "attn.qkv", 3 * hidden, hidden, DIT__PART_QKV, DIT__LARGE, DIT__MEMBER(block, qkv));
   dit__list_linear(list, "attn.proj", hidden, hidden, DIT__PART_PROJ, DIT__LARGE, DIT__MEMBER(block, proj));
   dit__list_linear(list, "mlp.fc1", mlp, hidden, DIT__PART_FC1, DIT__LARGE, DIT__MEMBER(block, fc1));
   dit__list_linear(list, "mlp.fc2", hidden, mlp, DIT__PART_FC2, DIT__LARGE, DIT__MEMBER(block, fc2));
-  dit__list_linear(list, "adaLN_modulation.1", 6 * hidden, hidden, DIT__PART_MODULATION, DIT__LARGE | DIT__SELDOM,
+  dit__list_linear(list, "adaLN_modulation.1", chunks * hidden, hidden, DIT__PART_MODULATION, DIT__LARGE | DIT__SELDOM,
                    DIT__MEMBER(block, modulation));
 }
 
@@ -25,7 +26,7 @@ dit_status dit__list_transformer(dit__transformer *dit, dit__tensor_visit *visit
   dit__list_embedding(&list, "y_embedder.embedding_table", labels, hidden, &dit->labels);
   for (list.block = 0; list.block < dit->depth && !list.status; list.block++) {
     dit__list_prefix(&list, "blocks.%d.", list.block);
-    list_block(&list, hidden, dit->mlp, dit->blocks ? &dit->blocks[list.block] : NULL);
+    list_block(&list, dit, dit->blocks ? &dit->blocks[list.block] : NULL);
   }
   list.block = -1;
   dit__list_prefix(&list, "final_layer.");

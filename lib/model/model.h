@@ -3,6 +3,7 @@
 #define DIT_MODEL_H
 
 #include "lib/core/platform.h"
+#include "lib/model/block_kind.h"
 #include "lib/model/gguf.h"
 #include "lib/model/matrix.h"
 #include "lib/sampling/timesteps.h"
@@ -29,6 +30,7 @@ typedef struct dit__block {
 typedef struct dit__transformer {
   int32_t present; /* 1: the file has a transformer */
   int32_t hidden, depth, heads, patch, latent_size, channels, out_channels, mlp, classes, null_class;
+  dit__block_kind block_kind; /* of all blocks */
   dit__diffusion diffusion;   /* what the model was trained with */
   int32_t diffusers;          /* dit.forward: 1 for the formulas of diffusers' DiTTransformer2DModel */
   float mlp_eps;              /* of the norm before the MLP */

@@ -31,7 +31,7 @@ static void block_attention(const dit__pass *pass) {
 /* x += gate * attention(norm(x)); x += gate * mlp(norm(x)). */
 void dit__block_adaln_zero(const dit__pass *pass, int32_t index) {
   const dit__block *block = &pass->dit->blocks[index];
-  const int64_t chunk = DIT__BLOCK_CHUNKS * (int64_t)index;
+  const int64_t chunk = dit__modulation_chunk(pass->dit, index);
   dit__pass_norm(pass, chunk + SHIFT_ATTENTION, 1e-6f);
   dit__pass_linear(pass, &block->qkv, pass->h, pass->wide, DIT__EPILOGUE_STORE, 0);
   block_attention(pass);

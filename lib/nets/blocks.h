@@ -5,6 +5,8 @@
 #include "lib/nets/pass.h"
 
 /* Appends block `index` of the pass: x becomes block(x). */
-void dit__block_adaln_zero(const dit__pass *pass, int32_t index);
+typedef void dit__block_add(const dit__pass *pass, int32_t index);
+
+dit__block_add dit__block_adaln_zero;
 
 #endif

@@ -5,8 +5,12 @@
 #include "lib/nets/conditioning.h"
 #include "lib/sampling/timestep_embedding.h"
 
+int64_t dit__modulation_chunk(const dit__transformer *dit, int32_t index) {
+  return dit__block_chunks(dit->block_kind) * (int64_t)index;
+}
+
 int64_t dit__modulation_size(const dit__transformer *dit) {
-  return (DIT__BLOCK_CHUNKS * (int64_t)dit->depth + DIT__FINAL_CHUNKS) * dit->hidden;
+  return (dit__modulation_chunk(dit, dit->depth) + DIT__FINAL_CHUNKS) * dit->hidden;
 }
 
 /* out [rows][..] = x [rows][k] * matrix, in f32. */
@@ -46,7 +50,7 @@ static void plan_timesteps(dit__plan *plan, const dit__transformer *dit, const d
 void dit__plan_modulation(dit__plan *plan, const dit__transformer *dit, const dit__modulation_request *request,
                           float *modulation) {
   const int32_t rows = request->paired ? request->steps : request->steps * request->conditions;
-  const int64_t hidden = dit->hidden, size = dit__modulation_size(dit), block = DIT__BLOCK_CHUNKS * hidden;
+  const int64_t hidden = dit->hidden, size = dit__modulation_size(dit);
   float *time = (float *)dit__plan_alloc(plan, (uint64_t)(request->steps * hidden), sizeof(float));
   float *labels = (float *)dit__plan_alloc(plan, 2 * (uint64_t)hidden, sizeof(float));
   float *condition = (float *)dit__plan_alloc(plan, (uint64_t)(rows * hidden), sizeof(float));
@@ -56,8 +60,9 @@ void dit__plan_modulation(dit__plan *plan, const dit__transformer *dit, const di
       &(dit__op){.kind = DIT__OP_CONDITIONS,
                  .conditions = {.dit = dit, .request = request, .time = time, .labels = labels, .out = condition}});
   for (int32_t i = 0; i < dit->depth; i++)
-    plan_linear(plan, &dit->blocks[i].modulation, rows, condition, modulation + block * i, size);
-  plan_linear(plan, &dit->final_modulation, rows, condition, modulation + block * dit->depth, size);
+    plan_linear(plan, &dit->blocks[i].modulation, rows, condition, modulation + hidden * dit__modulation_chunk(dit, i),
+                size);
+  plan_linear(plan, &dit->final_modulation, rows, condition, modulation + size - DIT__FINAL_CHUNKS * hidden, size);
   dit__plan_free(plan, time);
   dit__plan_free(plan, labels);
   dit__plan_free(plan, condition);

@@ -4,7 +4,10 @@
 
 #include "lib/ops/plan.h"
 
-enum { DIT__BLOCK_CHUNKS = 6, DIT__FINAL_CHUNKS = 2 }; /* of modulation, `hidden` numbers each */
+enum { DIT__FINAL_CHUNKS = 2 }; /* of the modulation of the final layer, `hidden` numbers each */
+
+/* Returns the chunk with which the modulation of block `index` begins; of block `depth`, that of the final layer. */
+int64_t dit__modulation_chunk(const dit__transformer *dit, int32_t index);
 
 /* Numbers in one row of modulation: the chunks of all blocks, and those of the final layer. */
 int64_t dit__modulation_size(const dit__transformer *dit);

@@ -5,6 +5,9 @@
 #include "lib/nets/conditioning.h"
 #include "lib/nets/transformer.h"
 
+/* The block of each kind (dit__block_kind). */
+static dit__block_add *const pass_block_kinds[] = {[DIT__BLOCK_ADALN_ZERO] = dit__block_adaln_zero};
+
 static void pass_elementwise(const dit__pass *pass, dit__elementwise function, const float *x, float *out) {
   dit__plan_add(
       pass->plan,
@@ -41,14 +44,14 @@ static void pass_blocks(const dit__pass *pass, dit__block_cache cache, float *bl
     return;
   }
   if (cache == DIT__CACHE_STORE) pass_elementwise(pass, DIT__COPY, pass->x, block_cache);
-  for (int32_t i = 0; i < pass->dit->depth; i++) dit__block_adaln_zero(pass, i);
+  for (int32_t i = 0; i < pass->dit->depth; i++) pass_block_kinds[pass->dit->block_kind](pass, i);
   if (cache == DIT__CACHE_STORE) pass_elementwise(pass, DIT__RSUB, pass->x, block_cache);
 }
 
 /* out = unpatchify(linear(norm(x))). */
 static void pass_final(const dit__pass *pass, const dit__pass_request *request) {
   const dit__transformer *dit = pass->dit;
-  dit__pass_norm(pass, DIT__BLOCK_CHUNKS * (int64_t)dit->depth, 1e-6f);
+  dit__pass_norm(pass, dit__modulation_chunk(dit, dit->depth), 1e-6f);
   dit__pass_linear(pass, &dit->final_linear, pass->h, pass->wide, DIT__EPILOGUE_STORE, 0);
   dit__plan_add(pass->plan, &(dit__op){.kind = DIT__OP_UNPATCHIFY,
                                        .patch = {.samples = pass->batch,
