@@ -355,6 +355,16 @@ again int8.png -m q8.gguf
 run 0 -m q8.gguf -c 3,none -n 2 -s 2 --compute f32 -o f32.png
 check "--compute f32: another picture" differ int8.png f32.png
 again f32.png -m q8.gguf
+# A terminal obeys C1 control characters (U+009B begins a sequence), and bidi overrides turn text around.
+printf 'a\302\233b\nc\342\200\256d\ne\nf\ng\nh\ni\nj\nk\n' >labels.txt
+"$build/dit-convert" --quiet q8.gguf --labels labels.txt --name "$(printf 'x\302\2339y')" -o hostile.gguf >out 2>&1
+run 0 --list -m hostile.gguf
+check "--list: no control characters" sh -c "LC_ALL=C grep -a -q '0  a?b\$' out && LC_ALL=C grep -a -q '1  c?d\$' out"
+run 0 --info -m hostile.gguf
+check "--info: no control characters" sh -c "LC_ALL=C grep -a -q 'x?9y' out"
+run 0 -m hostile.gguf -c 0 -s 1 --width 16 --height 16 -o '%c.png'
+check "a file named by a label has no control characters" [ -s a-b.png ]
+
 "$build/dit-convert" q8.gguf --type f16 -o f16.gguf >out 2>&1
 run 1 -m f16.gguf -c 3 -s 2 --compute int8 -o none.png
 check "--compute int8 of f16 weights: refused" has 'int8' err

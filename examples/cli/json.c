@@ -5,35 +5,22 @@
 #include <stdio.h>
 
 #include "enums.h"
-
-/* Returns the length of the UTF-8 sequence that begins at `text`, 1 to 4 bytes, or 0 if none does. */
-static int utf8_length(const unsigned char *text) {
-  int more = text[0] >= 0xf0 && text[0] < 0xf5 ? 3 : text[0] >= 0xe0 ? 2 : 1;
-  if (text[0] < 0x80) return 1;
-  if (text[0] < 0xc2 || text[0] >= 0xf5) return 0;
-  if ((text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xed && text[1] >= 0xa0)) return 0; /* overlong; surrogates */
-  if ((text[0] == 0xf0 && text[1] < 0x90) || (text[0] == 0xf4 && text[1] >= 0x90)) return 0; /* overlong; too large */
-  for (int i = 1; i <= more; i++) {
-    if ((text[i] & 0xc0) != 0x80) return 0;
-  }
-  return more + 1;
-}
+#include "lib/core/utf8.h"
 
 /* Strings may come from files, so whatever is not UTF-8 is replaced by U+FFFD. */
-static void print_string(const char *string) {
-  const unsigned char *text = (const unsigned char *)string;
+static void print_string(const char *text) {
   putchar('"');
   while (*text) {
-    int length = utf8_length(text);
+    const size_t size = utf8_size(text, 4);
     if (*text == '"' || *text == '\\')
       printf("\\%c", *text);
-    else if (*text < 32 || *text == 127)
-      printf("\\u%04x", *text);
-    else if (length == 0)
+    else if ((unsigned char)*text < 32 || *text == 127)
+      printf("\\u%04x", (unsigned)*text);
+    else if (size == 0)
       printf("\\ufffd");
     else
-      printf("%.*s", length, (const char *)text);
-    text += length ? length : 1;
+      printf("%.*s", (int)size, text);
+    text += size ? size : 1;
   }
   putchar('"');
 }

@@ -3,10 +3,16 @@
 
 #include <stdarg.h>
 
+#include "lib/core/utf8.h"
+
 void print_foreign(FILE *stream, const char *text) {
-  for (; *text; text++) {
-    unsigned char c = (unsigned char)*text;
-    fputc(c < 32 || c == 127 ? '?' : c, stream);
+  while (*text) {
+    const size_t size = utf8_size(text, 4), bytes = size ? size : 1;
+    if (size && utf8_is_printable(text, size))
+      fwrite(text, 1, bytes, stream);
+    else
+      fputc('?', stream);
+    text += bytes;
   }
 }
 

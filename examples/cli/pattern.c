@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "classes.h"
+#include "lib/core/utf8.h"
 #include "message.h"
 
 enum { MAX_NAME = 4096 };
@@ -20,12 +21,15 @@ static void put(name_buffer *name, char c) {
 }
 
 /* Appends a label. It comes from the model file and must not name another folder, so every ASCII character except
- * letters, digits, '-', '_' and '.' becomes '-', and so does a dot at the beginning. */
+ * letters, digits, '-', '_' and '.' becomes '-', and so do a dot at the beginning and whatever is not printable UTF-8. */
 static void put_label(name_buffer *name, const char *label) {
-  for (const char *c = label; *c; c++) {
-    int plain = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') || *c == '_' ||
-                (*c == '.' && c > label) || (unsigned char)*c >= 128;
-    put(name, plain ? *c : '-');
+  for (const char *c = label; *c;) {
+    const size_t size = utf8_size(c, 4), bytes = size ? size : 1;
+    const int plain = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') || *c == '_' ||
+                      (*c == '.' && c > label) || (size > 1 && utf8_is_printable(c, size));
+    for (size_t i = 0; i < bytes && plain; i++) put(name, c[i]);
+    if (!plain) put(name, '-');
+    c += bytes;
   }
 }
 

@@ -3,18 +3,17 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "lib/core/error.h"
 #include "lib/core/utf8.h"
 
-/* Makes a message one line of UTF-8: control characters and malformed bytes become '?'. */
+/* Makes a message one line of printable UTF-8: each byte of anything else becomes '?'. */
 static void error_clean(char *message) {
   for (char *at = message; *at;) {
-    const size_t size = utf8_size(at, 4);
-    if (size == 0 || (unsigned char)*at < 0x20 || *at == 0x7f)
-      *at++ = '?';
-    else
-      at += size;
+    const size_t size = utf8_size(at, 4), bytes = size ? size : 1;
+    if (!size || !utf8_is_printable(at, size)) memset(at, '?', bytes);
+    at += bytes;
   }
 }
 

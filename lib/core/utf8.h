@@ -22,4 +22,16 @@ static inline size_t utf8_size(const char *text, size_t left) {
   return size;
 }
 
+/* Returns whether the character of `size` bytes at `text` may be shown on a terminal. Not so are control characters, C1
+ * ones included (U+009B begins a control sequence), and those that change the direction of the text around them. */
+static inline int utf8_is_printable(const char *text, size_t size) {
+  const unsigned char *p = (const unsigned char *)text;
+  if (size == 1) return p[0] >= 0x20 && p[0] != 0x7f;
+  if (size == 2) return !(p[0] == 0xc2 && p[1] < 0xa0) && !(p[0] == 0xd8 && p[1] == 0x9c); /* U+0080..9F, U+061C */
+  if (size != 3 || p[0] != 0xe2) return size >= 3;
+  if (p[1] == 0x80)
+    return !(p[2] == 0x8e || p[2] == 0x8f || (p[2] >= 0xa8 && p[2] <= 0xae)); /* U+200E, 200F, 2028..E */
+  return !(p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9);                     /* U+2066..2069 */
+}
+
 #endif
