@@ -45,6 +45,29 @@ __attribute__((constructor)) static void begin(void) {
   ready = 1;
 }
 
+/* What runs after main, as the dump of gcov's counters, is not the program's own: it never fails. */
+static int (*program)(int, char **, char **);
+
+static int main_then_rest(int argc, char **argv, char **environment) {
+  const int status = program(argc, argv, environment);
+  ready = 0;
+  return status;
+}
+
+int __libc_start_main(int (*start)(int, char **, char **), int argc, char **argv, void (*init)(void),
+                      void (*fini)(void), void (*rtld_fini)(void), void *stack_end) {
+  int (*real)(int (*)(int, char **, char **), int, char **, void (*)(void), void (*)(void), void (*)(void), void *) =
+      next("__libc_start_main");
+  program = start;
+  return real(main_then_rest, argc, argv, init, fini, rtld_fini, stack_end);
+}
+
+void exit(int status) {
+  void (*real)(int) __attribute__((noreturn)) = next("exit");
+  ready = 0;
+  real(status);
+}
+
 __attribute__((destructor)) static void end(void) {
   const char *path = getenv("FAULT_COUNT");
   ready = 0;
