@@ -53,6 +53,16 @@ $convert --synthetic $small --synthetic $vae -o "$work/small.gguf"
 walk 61 a.gguf $convert --synthetic $small --synthetic $vae -o a.gguf
 walk 61 a.gguf $convert --type q4 "$work/small.gguf" -o a.gguf
 walk 61 a.gguf $convert --fit-preview "$work/small.gguf" -o a.gguf
+walk 97 a.gguf $convert --check "$work/small.gguf" "$work/small.gguf"
+if [ -n "$full" ]; then
+  walk 97 0.png $dit -m "$work/small.gguf" -c 0 --reference -s 2 --mix 1:0.5 --json --show --profile -o '%c.png'
+  mkdir -p "$work/pipe/transformer"
+  cp -r tests/golden/checkpoints/vae_f16 "$work/pipe/vae"
+  cp tests/golden/checkpoints/dit_diffusers_f16.pt "$work/pipe/transformer/diffusion_pytorch_model.bin"
+  echo '{"num_attention_heads": 2, "sample_size": 4, "num_embeds_ada_norm": 3}' >"$work/pipe/transformer/config.json"
+  echo '{"_class_name": "DiTPipeline", "id2label": {"0": "a", "2": "c"}}' >"$work/pipe/model_index.json"
+  walk 97 a.gguf $convert "$work/pipe" -o a.gguf
+fi
 hints="--heads 2 --groups 4 --latent 4"
 for checkpoint in tests/golden/checkpoints/*[!d]; do # but README.md
   [ -n "$full" ] || case $checkpoint in */dit_train*|*/vae_f16|*/vae_sd*) ;; *) continue ;; esac
