@@ -9,6 +9,7 @@
 
 #include "dit.h"
 #include "lib/model/metadata.h"
+#include "weights/convert/write/gguf_write.h"
 
 static char file[128], out[128];
 
@@ -353,6 +354,65 @@ static void test_keys(void) {
   refused("guidance", RUN(model, "--guidance-scale", "2", "-o", out), "a guidance of 2 needs a null class");
 }
 
+/* ---- Tensors that no network has ---- */
+
+/* Copies a model file, and adds a matrix and a vector. */
+static void save_with_others(const char *from, const char *to, const float values[16]) {
+  static const uint64_t shape[4] = {2, 8, 1, 1};
+  dit__gguf *g = NULL;
+  gguf_writer *w = NULL;
+  const char *name;
+  const uint8_t *record;
+  size_t size, length, bytes;
+  dit_error error = {0, ""};
+  uint8_t *all = load(from, &size);
+  if (!CHECK(all && !dit__gguf_open(all, size, NULL, &g, &error) && !gguf_writer_open(to, &w, &error), "%s",
+             error.message))
+    return;
+  for (uint64_t i = 0; (record = dit__gguf_key_at(g, i, &name, &length, &bytes)) != NULL; i++)
+    if (strncmp(name, "general.alignment", length)) gguf_writer_copy(w, record, bytes);
+  const uint64_t count = dit__gguf_tensor_count(g);
+  for (uint64_t i = 0; i < count; i++) {
+    const dit__gguf_tensor *t = dit__gguf_tensor_at(g, i);
+    gguf_writer_tensor(w, t->name, t->type, t->rank, t->shape);
+  }
+  gguf_writer_tensor(w, "other.matrix", DIT__GGUF_F32, 2, shape);
+  gguf_writer_tensor(w, "other.vector", DIT__GGUF_F32, 1, shape + 1);
+  dit_status status = gguf_writer_begin(w, NULL, &error);
+  for (uint64_t i = 0; i < count && !status; i++) {
+    const dit__gguf_tensor *t = dit__gguf_tensor_at(g, i);
+    status = gguf_writer_data(w, t->data, (size_t)t->count * dit__gguf_type_size(t->type), &error);
+  }
+  if (!status) status = gguf_writer_data(w, values, 64, &error);
+  if (!status) status = gguf_writer_data(w, values + 8, 32, &error);
+  if (!status) status = gguf_writer_finish(w, NULL, &error);
+  CHECK(!status, "%s", error.message);
+  dit__gguf_close(g, NULL);
+  free(all);
+}
+
+/* The library ignores them; a model file that is written again keeps them as they are. */
+static void test_other_tensors(void) {
+  char model[128];
+  float values[16];
+  size_t size;
+  dit__gguf *g = NULL;
+  snprintf(model, sizeof model, "%s", in_folder("model.gguf"));
+  for (int i = 0; i < 16; i++) values[i] = (float)(i - 5) / 4;
+  CHECK(RUN("--synthetic", SMALL, "--type", "f32", "-o", model) == 0, "%s", output);
+  save_with_others(model, file, values);
+  CHECK(RUN(file, "-o", out) == 0, "%s", output);
+  uint8_t *bytes = load(out, &size);
+  if (CHECK(bytes && !dit__gguf_open(bytes, size, NULL, &g, NULL), "%s", out)) {
+    const dit__gguf_tensor *matrix = dit__gguf_find(g, "other.matrix"), *vector = dit__gguf_find(g, "other.vector");
+    CHECK(matrix && matrix->type == DIT__GGUF_F32 && matrix->shape[0] == 2 && !memcmp(matrix->data, values, 64),
+          "the matrix is not kept");
+    CHECK(vector && vector->rank == 1 && !memcmp(vector->data, values + 8, 32), "the vector is not kept");
+  }
+  dit__gguf_close(g, NULL);
+  free(bytes);
+}
+
 /* ---- The command line ---- */
 
 static void test_command_line(void) {
@@ -390,6 +450,7 @@ int main(int count, char **arguments) {
   test_autoencoder_config();
   test_pipeline();
   test_keys();
+  test_other_tensors();
   test_command_line();
   clear("");
   CHECK(rmdir(folder) == 0, "files are left in %s", folder);
