@@ -41,7 +41,7 @@ walk() {
 
 dit="$build/dit -q --threads 2"
 walk 67 a.png $dit -c potion -s 1 -o a.png
-walk 97 a.png $dit -c potion,sword -n 2 -s 1 --scale 2 -o a.png
+[ "$full" = --places ] || walk 97 a.png $dit -c potion,sword -n 2 -s 1 --scale 2 -o a.png # it has the same places
 $dit -c potion -s 1 -o "$work/start.png"
 walk 97 a.png $dit -c sword -s 2 -i "$work/start.png" --strength 0.5 -o a.png
 walk 97 a.png $dit --again "$work/start.png" -o a.png
