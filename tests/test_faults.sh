@@ -55,7 +55,7 @@ walk 61 a.gguf $convert --type q4 "$work/small.gguf" -o a.gguf
 walk 61 a.gguf $convert --fit-preview "$work/small.gguf" -o a.gguf
 walk 97 a.gguf $convert --check "$work/small.gguf" "$work/small.gguf"
 if [ -n "$full" ]; then
-  walk 97 0.png $dit -m "$work/small.gguf" -c 0 --reference -s 2 --mix 1:0.5 --json --show --profile -o '%c.png'
+  walk 97 0.png $dit -m "$work/small.gguf" -c 0 --reference -s 2 --mix 1:0.5 -o '%c.png'
   mkdir -p "$work/pipe/transformer"
   cp -r tests/golden/checkpoints/vae_f16 "$work/pipe/vae"
   cp tests/golden/checkpoints/dit_diffusers_f16.pt "$work/pipe/transformer/diffusion_pytorch_model.bin"

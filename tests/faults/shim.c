@@ -195,9 +195,15 @@ ssize_t read(int file, void *to, size_t size) {
   return fails_with(READ, EIO) ? -1 : real(file, to, size);
 }
 
+/* A stream whose reading or writing failed says so to ferror. */
+static size_t fail_stream(FILE *file) {
+  file->_flags |= _IO_ERR_SEEN;
+  return 0;
+}
+
 size_t fread(void *to, size_t size, size_t count, FILE *file) {
   size_t (*real)(void *, size_t, size_t, FILE *) = next("fread");
-  return fails_with(READ, EIO) ? 0 : real(to, size, count, file);
+  return fails_with(READ, EIO) ? fail_stream(file) : real(to, size, count, file);
 }
 
 void *mmap(void *at, size_t size, int access, int flags, int file, off_t offset) {
@@ -212,7 +218,7 @@ void *mmap64(void *at, size_t size, int access, int flags, int file, off64_t off
 
 size_t fwrite(const void *from, size_t size, size_t count, FILE *file) {
   size_t (*real)(const void *, size_t, size_t, FILE *) = next("fwrite");
-  return file != stderr && fails_with(WRITE, ENOSPC) ? 0 : real(from, size, count, file);
+  return file != stderr && fails_with(WRITE, ENOSPC) ? fail_stream(file) : real(from, size, count, file);
 }
 
 int fflush(FILE *file) {
