@@ -103,7 +103,11 @@ static int finish(pid_t child) {
 
 #define RUN(...) finish(start((const char *const[]){__VA_ARGS__, NULL}))
 
-static void equal_files(const char *what, const char *a, const char *b) {
+#if defined(__GNUC__)
+__attribute__((unused))
+#endif
+static void
+equal_files(const char *what, const char *a, const char *b) {
   size_t a_size, b_size, at = 0;
   uint8_t *x = load(a, &a_size), *y = load(b, &b_size);
   while (x && y && at < a_size && at < b_size && x[at] == y[at]) at++;

@@ -33,7 +33,7 @@ began=$(date +%s)
 : >"$DIT_RUN/sums"
 
 # The longest first, so that none of them is left alone at the end.
-longest='plain kernels_winograd cli tools bits bands units memory shares q4 terminal job'
+longest='faults plain kernels_winograd cli tools bits bands units memory shares q4 terminal job'
 # What a test prints at its end is gathered by the loop, so that no two outputs are mixed.
 printf '%s\n' "$@" |
   awk -v longest="$longest" '

@@ -136,8 +136,11 @@ rm broken.gguf
 check "--help to a full device: status 1" [ $? = 1 ]
 "$dit" -c potion -s 1 -o - >/dev/full 2>err
 check "-o - to a full device: status 1" [ $? = 1 ]
-for output in dit.png '%c.png'; do # signals about the size limit ignored, writing ends with an error
-  (trap '' XFSZ; ulimit -f 1; "$dit" -c potion -s 1 --scale 8 -o "$output" >out 2>err)
+# Signals about the size limit ignored, writing ends with an error. The counters of gcov, if there are any, must not be
+# cut off as well: they go to a folder that nobody reads.
+counters=$(mktemp -d)
+for output in dit.png '%c.png'; do
+  (trap '' XFSZ; ulimit -f 1; GCOV_PREFIX=$counters "$dit" -c potion -s 1 --scale 8 -o "$output" >out 2>err)
   check "a picture over the limit of file sizes, -o $output: status 1" [ $? = 1 ]
   check "a picture over the limit of file sizes, -o $output: nothing is left" nothing_written
 done
@@ -450,6 +453,97 @@ COLUMNS=10 "$dit" -q -c potion -s 1 --show -o shown.png >narrow
 check "--show: 10 columns, 4 pixels in one" [ "$(wc -l <narrow)" -eq 4 ]
 run 0 -q -c potion -s 1 --preview --json -o shown.png
 check "--preview: silent where there is no terminal" [ ! -s err ]
+rm -f ./*
+
+# ---- Other models ----
+
+convert() { "$build/dit-convert" --quiet "$@" >out 2>&1 || cat out; }
+tiny=dit:hidden=16,depth=1,heads=2,patch=2,latent=4,in=4,classes
+decoder=vae:blocks=8+8,layers=1,groups=4,in=3,out=3,latent=4 # 8 x 8 pixels
+convert --synthetic $tiny=3,sigma=0 -o dit.gguf
+convert --synthetic $decoder -o vae.gguf
+convert --synthetic $tiny=3,sigma=0 --synthetic $decoder --no-null-class -o plain.gguf
+convert --synthetic $tiny=1000,sigma=1 --synthetic $decoder --guidance-channels 2 -o thousand.gguf
+refused_model() { # refused_model STATUS PATTERN ARGUMENT...
+  expected=$1 pattern=$2
+  shift 2
+  run "$expected" -o never.png "$@" # a second -o counts
+  check "dit $*: says '$pattern', not: $(cat err)" has "$pattern" err
+  check "dit $*: no picture" absent never.png
+  rm -f never.png
+}
+refused_model 1 'dit.gguf: the model has no autoencoder' -m dit.gguf -c 0
+refused_model 1 'vae.gguf: the model has no transformer' -m vae.gguf -c 0
+run 0 --info -m dit.gguf
+check "--info: no autoencoder, and no licence" sh -c "grep -q '^autoencoder  *none' out && grep -q '^licence  *not stated' out"
+run 0 --info -m vae.gguf
+check "--info: an autoencoder alone" sh -c "grep -q '^autoencoder  *decoder and encoder' out && ! grep -q '^transformer' out"
+run 0 --info -m plain.gguf
+check "--info: fixed variance, no null class" sh -c "grep -q 'fixed variance' out && grep -q '4, 0 with a name, no null class' out"
+run 0 --info -m thousand.gguf
+check "--info: the channels that guidance has" has 'guidance .* on the first 2 channels' out
+run 0 --list -m plain.gguf
+check "--list: numbers without names" [ "$(tr -d ' \n' <out)" = 0123 ]
+refused_model 2 'have no names; give their numbers' -m plain.gguf -c potion
+refused_model 2 'has classes 0 to 3' -m plain.gguf -c 4
+refused_model 2 'has 1000 classes; choose some' -m thousand.gguf
+refused_model 2 'is longer than the name of any class' -c "$(printf '%0300d' 0)x"
+refused_model 2 'did you mean' -c 'PO-TI on_s'
+refused_model 2 'no such class; dit --list' -c z
+refused_model 2 'did you mean sword' -c swor
+refused_model 2 'pictures are too many' -c all -n 60000
+refused_model 2 'pictures are too many' --reference -c all -n 60000
+refused_model 2 'the name is too long' -c potion -o "%i$(printf '%05000d' 0)"
+refused_model 2 'after % must come' -c potion -o 'a%'
+refused_model 2 'must be even or ddim with --reference' --reference --timestep-spacing leading
+refused_model 2 'must be ddpm or ddim with --reference' --reference --sampler dpm++
+refused_model 2 'must be leading, trailing or linspace with --diffusers' --diffusers --timestep-spacing even
+refused_model 1 'this would take .* GB of memory' -m plain.gguf --width 2048 --height 2048 -c 0 -n 60000 -o '%i.png'
+run 0 -m plain.gguf --width 2048 --height 2048 -c 0 -n 60000 -o '%i.png' --memory
+check "--memory tells what a job takes that is not started" has '^job  *[0-9]\{11,\} bytes' out
+
+# What the PyTorch programs take where nothing else is asked for.
+run 0 -m thousand.gguf --reference -s 1 -o eight.png
+check "--reference makes eight classes of 1000" has '^eight.png: 8 pictures' err
+run 0 -m thousand.gguf --reference -c 1 -o reference.png
+for word in Steps.250 Sampler.ddpm Guidance.scale.4 Guidance.channels.3; do
+  check "--reference: the PNG says $word" has "$word" reference.png
+done
+run 0 -m thousand.gguf --diffusers -c 1 -o diffusers.png
+for word in Steps.50 Sampler.ddim Timestep.spacing.leading Guidance.channels.4; do
+  check "--diffusers: the PNG says $word" has "$word" diffusers.png
+done
+run 0 -m thousand.gguf --diffusers -c 1 -g 0.5 -s 2 --sampler dpm++ --guidance-channels 2 -o diffusers.png
+for word in Sampler.dpm Timestep.spacing.linspace Guidance.scale.1 Guidance.channels.2; do
+  check "--diffusers -g 0.5 --sampler dpm++: the PNG says $word" has "$word" diffusers.png
+done
+run 0 -m plain.gguf --reference -c 0 -s 2 --guidance-channels 1 -o reference.png
+check "--reference without a null class: no guidance" has 'Guidance.scale.1' reference.png
+
+# Names of files, and texts for programs.
+printf 'Zebra_.9\n.hidden\n\303\204rger/x\n' >labels.txt
+convert --synthetic $tiny=3,sigma=1 --synthetic $decoder --labels labels.txt --name 'a "quoted\ name' -o named.gguf
+run 0 -q -m named.gguf -c all -s 1 -o '%c.png'
+for name in Zebra_.9 -hidden "$(printf '\303\204rger-x')"; do
+  check "a file is named $name" [ -s "./$name.png" ]
+done
+rm -f ./*.png
+run 0 -q -m named.gguf -c none -n 11 -s 1 -o 'p%i-%c.png'
+check "numbers have as many digits as the last one" [ "$(ls p*.png | wc -l)$(ls p0[0-9]-none.png | wc -l)" = 1110 ]
+rm -f ./p*.png
+run 0 -q -m named.gguf -c 1 -s 1 --show --json -o shown.png
+check "--show --json: the picture goes to the error stream" [ "$(wc -l <err)" -eq 4 ]
+run 0 -q -m named.gguf -c 1 -s 1 --show -o - --scale 2
+check "--show -o -: so it does" [ "$(wc -l <err)" -eq 4 ]
+run 0 -q -m named.gguf -c none,0 -s 1 --json -o sheet.png
+if [ -n "$python" ]; then
+  check "--json: quotes and backslashes, and a row without a class" "$python" - <<'END'
+import json
+o = json.load(open("out"))
+assert o["model"]["name"] == 'a "quoted\\ name', o["model"]
+assert [r["label"] for r in o["parameters"]["rows"]] == [None, "Zebra_.9"], o["parameters"]["rows"]
+END
+fi
 rm -f ./*
 
 # ---- Signals ----

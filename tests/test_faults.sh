@@ -3,10 +3,12 @@
 # failing once and from then on. A run that fails must say so, leave the old file as it was and nothing behind; one that
 # ends with status 0 must have written the right bytes. tests/faults/walk.c says what is checked.
 #   tests/test_faults.sh           a sample of the calls
+#   tests/test_faults.sh --places  the first from each place of the program
 #   tests/test_faults.sh --full    each of them
+# The variable FAULTS does the same as the argument.
 cd "$(dirname "$0")/.." || exit 1
 . tests/check.sh
-full=${1:-}
+full=${1:-${FAULTS:-}}
 root=$(pwd)
 case $build in /*) ;; *) build=$root/$build ;; esac
 
@@ -20,7 +22,7 @@ check "walk.c compiles" ${CC:-cc} -O1 tests/faults/walk.c -o "$work/walk"
 walk() {
   stride=$1 output=$2
   shift 2
-  [ "$full" != --full ] || stride=1
+  case $full in --full) stride=1 ;; --places) stride=0 ;; esac
   rm -rf "$work/folder"
   mkdir "$work/folder"
   (cd "$work/folder" && "$work/walk" "$work/shim.so" "$stride" "$output" 20 "$@") >"$work/log"
@@ -39,7 +41,7 @@ walk() {
 
 dit="$build/dit -q --threads 2"
 walk 67 a.png $dit -c potion -s 1 -o a.png
-walk 97 a.png $dit -c potion,sword -n 2 -s 1 --scale 2 -o a.png
+[ "$full" = --places ] || walk 97 a.png $dit -c potion,sword -n 2 -s 1 --scale 2 -o a.png # it has the same places
 $dit -c potion -s 1 -o "$work/start.png"
 walk 97 a.png $dit -c sword -s 2 -i "$work/start.png" --strength 0.5 -o a.png
 walk 97 a.png $dit --again "$work/start.png" -o a.png
@@ -51,9 +53,19 @@ $convert --synthetic $small --synthetic $vae -o "$work/small.gguf"
 walk 61 a.gguf $convert --synthetic $small --synthetic $vae -o a.gguf
 walk 61 a.gguf $convert --type q4 "$work/small.gguf" -o a.gguf
 walk 61 a.gguf $convert --fit-preview "$work/small.gguf" -o a.gguf
-for checkpoint in tests/golden/torch/*.pt tests/golden/checkpoints/*.safetensors; do
-  [ "$full" = --full ] || case $checkpoint in *zip*|*dit.safetensors|*small*) ;; *) continue ;; esac
-  ($convert "$root/$checkpoint" -o "$work/try.gguf" 2>/dev/null) || continue
-  walk 61 a.gguf $convert "$root/$checkpoint" -o a.gguf
+walk 97 a.gguf $convert --check "$work/small.gguf" "$work/small.gguf"
+if [ -n "$full" ]; then
+  walk 97 0.png $dit -m "$work/small.gguf" -c 0 --reference -s 2 --mix 1:0.5 -o '%c.png'
+  mkdir -p "$work/pipe/transformer"
+  cp -r tests/golden/checkpoints/vae_f16 "$work/pipe/vae"
+  cp tests/golden/checkpoints/dit_diffusers_f16.pt "$work/pipe/transformer/diffusion_pytorch_model.bin"
+  echo '{"num_attention_heads": 2, "sample_size": 4, "num_embeds_ada_norm": 3}' >"$work/pipe/transformer/config.json"
+  echo '{"_class_name": "DiTPipeline", "id2label": {"0": "a", "2": "c"}}' >"$work/pipe/model_index.json"
+  walk 97 a.gguf $convert "$work/pipe" -o a.gguf
+fi
+hints="--heads 2 --groups 4 --latent 4"
+for checkpoint in tests/golden/checkpoints/*[!d]; do # but README.md
+  [ -n "$full" ] || case $checkpoint in */dit_train*|*/vae_f16|*/vae_sd*) ;; *) continue ;; esac
+  walk 61 a.gguf $convert $hints "$root/$checkpoint" -o a.gguf
 done
 finish faults

@@ -95,6 +95,11 @@ if [ -n "$python" ] && "$python" -c 'import pty, zlib' 2>/dev/null; then
     check "--show: what $kind gets is the picture" env PYTHONPATH="$root/tests" PYTHONDONTWRITEBYTECODE=1 \
       "$python" "$root/tests/terminal.py" $kind sheet.png "$dit" -q -c potion,key -n 2 -s 4 --show -o other.png
   done
+  "$dit" -q -c potion -s 1 -o single.png
+  for kind in kitty-window ghostty wezterm mintty remote-iterm last-sixel plain silent babbling dumb tmux screen; do
+    check "--show: what $kind gets" env PYTHONPATH="$root/tests" PYTHONDONTWRITEBYTECODE=1 \
+      "$python" "$root/tests/terminal.py" $kind single.png "$dit" -q --threads 1 -c potion -s 1 --show -o other.png
+  done
 else
   skip "no python3 with pty and zlib: what other terminals get is not decoded"
 fi

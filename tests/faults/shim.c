@@ -3,17 +3,23 @@
  *   FAULT_AT=N      the N-th call fails (from 1); 0 or unset: none
  *   FAULT_FROM=1    so do all calls of the same kind after it
  *   FAULT_COUNT=F   at the end, the number of calls is written to the file F
+ *   FAULT_PLACES=F  the number of the first call from each place of the program is written to the file F; a place is a
+ *                   line of calls, of which the innermost three within the program count
  *
  * Counted are allocations, and the calls that open, read, map, write, flush, close, synchronize and rename
  * files. Output to standard error is left alone, so that the program can say what happened. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <execinfo.h>
 #include <fcntl.h>
+#include <link.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdio_ext.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -23,9 +29,52 @@ enum kind { ALLOCATE, OPEN, READ, MAP, WRITE, FLUSH, CLOSE, SYNC, RENAME, STAT }
 static long calls, fault_at;
 static int fault_from, ready, chosen = -1;
 
+/* ---- Places ---- */
+
+enum { MAX_PLACES = 4096, MAX_DEPTH = 32, OWN_FRAMES = 3 };
+typedef struct place {
+  uintptr_t frames[OWN_FRAMES];
+  long first; /* call */
+} place;
+static place places[MAX_PLACES];
+static int place_count, wants_places;
+static uintptr_t program_begin, program_end;
+
+/* The first object is the program. */
+static int find_program(struct dl_phdr_info *object, size_t size, void *user) {
+  (void)size, (void)user;
+  for (int i = 0; i < object->dlpi_phnum; i++) {
+    const uintptr_t begin = object->dlpi_addr + object->dlpi_phdr[i].p_vaddr,
+                    end = begin + object->dlpi_phdr[i].p_memsz;
+    if (object->dlpi_phdr[i].p_type != PT_LOAD || !(object->dlpi_phdr[i].p_flags & PF_X)) continue;
+    program_begin = begin;
+    program_end = end;
+  }
+  return 1;
+}
+
+static void note_place(long call) {
+  void *stack[MAX_DEPTH];
+  const int depth = backtrace(stack, MAX_DEPTH);
+  place here = {{0}, call};
+  for (int i = 0, own = 0; i < depth && own < OWN_FRAMES; i++)
+    if ((uintptr_t)stack[i] >= program_begin && (uintptr_t)stack[i] < program_end)
+      here.frames[own++] = (uintptr_t)stack[i];
+  for (int i = 0; i < place_count; i++)
+    if (!memcmp(places[i].frames, here.frames, sizeof here.frames)) return;
+  if (place_count < MAX_PLACES) places[place_count++] = here;
+}
+
+static void write_places(FILE *file) {
+  for (int i = 0; i < place_count; i++) fprintf(file, "%ld\n", places[i].first);
+}
+
+/* ---- What fails ---- */
+
 static int fails(enum kind kind) {
   if (!ready) return 0;
   const long call = __atomic_add_fetch(&calls, 1, __ATOMIC_SEQ_CST);
+  if (wants_places) note_place(call);
   if (call == fault_at) __atomic_store_n(&chosen, (int)kind, __ATOMIC_SEQ_CST);
   return call == fault_at || (fault_from && fault_at && call > fault_at && (int)kind == chosen);
 }
@@ -42,6 +91,12 @@ __attribute__((constructor)) static void begin(void) {
   const char *at = getenv("FAULT_AT"), *from = getenv("FAULT_FROM");
   fault_at = at ? atol(at) : 0;
   fault_from = from && atoi(from);
+  wants_places = getenv("FAULT_PLACES") != NULL;
+  if (wants_places) {
+    void *here;
+    backtrace(&here, 1); /* which allocates memory the first time */
+    dl_iterate_phdr(find_program, NULL);
+  }
   ready = 1;
 }
 
@@ -69,11 +124,14 @@ void exit(int status) {
 }
 
 __attribute__((destructor)) static void end(void) {
-  const char *path = getenv("FAULT_COUNT");
+  const char *path = getenv(wants_places ? "FAULT_PLACES" : "FAULT_COUNT");
   ready = 0;
   FILE *file = path ? fopen(path, "w") : NULL;
   if (!file) return;
-  fprintf(file, "%ld\n", calls);
+  if (wants_places)
+    write_places(file);
+  else
+    fprintf(file, "%ld\n", calls);
   fclose(file);
 }
 
@@ -137,9 +195,15 @@ ssize_t read(int file, void *to, size_t size) {
   return fails_with(READ, EIO) ? -1 : real(file, to, size);
 }
 
+/* A stream whose reading or writing failed says so to ferror. */
+static size_t fail_stream(FILE *file) {
+  file->_flags |= _IO_ERR_SEEN;
+  return 0;
+}
+
 size_t fread(void *to, size_t size, size_t count, FILE *file) {
   size_t (*real)(void *, size_t, size_t, FILE *) = next("fread");
-  return fails_with(READ, EIO) ? 0 : real(to, size, count, file);
+  return fails_with(READ, EIO) ? fail_stream(file) : real(to, size, count, file);
 }
 
 void *mmap(void *at, size_t size, int access, int flags, int file, off_t offset) {
@@ -154,7 +218,7 @@ void *mmap64(void *at, size_t size, int access, int flags, int file, off64_t off
 
 size_t fwrite(const void *from, size_t size, size_t count, FILE *file) {
   size_t (*real)(const void *, size_t, size_t, FILE *) = next("fwrite");
-  return file != stderr && fails_with(WRITE, ENOSPC) ? 0 : real(from, size, count, file);
+  return file != stderr && fails_with(WRITE, ENOSPC) ? fail_stream(file) : real(from, size, count, file);
 }
 
 int fflush(FILE *file) {

@@ -2,10 +2,10 @@
  *
  *   walk SHIM STRIDE OUTPUT SECONDS PROGRAM ARGUMENT...
  *
- * Every STRIDE-th call is tried. OUTPUT, in the current folder, is the file that the program replaces. A run must end by
- * itself within SECONDS with a status below 128; with status 0 OUTPUT has the bytes of the run without a fault; with any
- * other there is a sentence on standard error, OUTPUT has its old bytes, and nothing else was left in the folder. The last
- * line is "NAME: N passed, N failed". */
+ * Every STRIDE-th call is tried; with 0, the first one from each place of the program. OUTPUT, in the current folder, is
+ * the file that the program replaces. A run must end by itself within SECONDS with a status below 128; with status 0
+ * OUTPUT has the bytes of the run without a fault; with any other there is a sentence on standard error, OUTPUT has its
+ * old bytes, and nothing else was left in the folder. The last line is "NAME: N passed, N failed". */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -68,8 +68,9 @@ typedef struct outcome {
   char message[4096];
 } outcome;
 
-/* Starts the program with call `at` failing; its standard error goes to a pipe, its output nowhere. */
-static outcome run(const char *shim, long at, int from, int seconds, const char *count_file, char **command) {
+/* Starts the program with call `at` failing; its standard error goes to a pipe, its output nowhere. A file for calls is
+ * named to the shim by the variable `wants`. */
+static outcome run(const char *shim, long at, int from, int seconds, const char *wants, char **command) {
   outcome result = {0, ""};
   int pipes[2];
   if (pipe(pipes)) exit(2);
@@ -83,7 +84,7 @@ static outcome run(const char *shim, long at, int from, int seconds, const char 
     dup2(pipes[1], 2);
     setenv("FAULT_AT", number, 1);
     setenv("FAULT_FROM", from ? "1" : "0", 1);
-    if (count_file) setenv("FAULT_COUNT", count_file, 1);
+    if (wants) setenv(wants, "calls", 1);
     setenv("LD_PRELOAD", shim, 1);
     alarm((unsigned)seconds);
     execv(command[0], command);
@@ -130,15 +131,21 @@ int main(int count, char **arguments) {
   store("calls", "", 0);
   list(before, sizeof before, NULL);
 
-  outcome first = run(shim, 0, 0, seconds, "calls", command);
+  outcome first = run(shim, 0, 0, seconds, "FAULT_COUNT", command);
   size_t wanted_size, text_size;
-  char *wanted = load(output, &wanted_size), *text = load("calls", &text_size);
+  char *wanted = load(output, &wanted_size), *text = load("calls", &text_size), *places = NULL;
   const long calls = text ? atol(text) : 0;
   if (first.status || !wanted || calls < 10) {
     printf("  FAILED: %s without a fault: status %d, %ld calls: %s\n", command[0], first.status, calls, first.message);
     return 1;
   }
-  for (long at = 1; at <= calls; at += stride)
+  if (!stride) {
+    run(shim, 0, 0, seconds, "FAULT_PLACES", command);
+    places = load("calls", &text_size);
+    if (!places) return 2;
+  }
+  for (long at = stride ? 1 : strtol(places, &places, 10); at > 0 && at <= calls;
+       at = stride ? at + stride : strtol(places, &places, 10))
     for (int from = 0; from < 2; from++) {
       store(output, OLD, sizeof OLD - 1);
       const outcome o = run(shim, at, from, seconds, NULL, command);
