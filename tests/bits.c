@@ -11,6 +11,8 @@
 #endif
 
 #include "dit.h"
+#include "lib/core/little_endian.h"
+#include "tests/sha256.h"
 #include "tests/synthetic.h"
 #include "weights/sprites/dit_sprites.h"
 
@@ -26,18 +28,23 @@ static void check(dit_status status, const char *what, const dit_error *error) {
   if (status != DIT_OK) stop(what, error);
 }
 
-/* ---- Hashes: FNV-1a, 64 bits ---- */
+/* ---- Hashes of numbers, each with its lowest byte first ---- */
 
-static uint64_t hash_of(const void *data, size_t size) {
-  const uint8_t *bytes = (const uint8_t *)data;
+static uint64_t fnv_of(const uint8_t *bytes, size_t size) {
   uint64_t hash = 0xcbf29ce484222325u;
   for (size_t i = 0; i < size; i++) hash = (hash ^ bytes[i]) * 0x100000001b3u;
   return hash;
 }
 
-static void say(const char *name, const char *part, const void *data, size_t size) {
-  const uint64_t hash = hash_of(data, size);
-  printf("%s%s %08lx%08lx\n", name, part, (unsigned long)(hash >> 32), (unsigned long)(hash & 0xffffffffu));
+static void say(const char *name, const char *part, const void *data, size_t size, size_t count) {
+  uint8_t *bytes = (uint8_t *)malloc(size * count);
+  char digits[65];
+  if (!bytes) stop("memory", NULL);
+  copy_le(bytes, data, size, count);
+  sha256(bytes, size * count, digits);
+  const uint64_t hash = fnv_of(bytes, size * count);
+  printf("%s%s %08lx%08lx %s\n", name, part, (unsigned long)(hash >> 32), (unsigned long)(hash & 0xffffffffu), digits);
+  free(bytes);
 }
 
 static float *numbers(int32_t generator, uint64_t seed, size_t count) {
@@ -114,21 +121,41 @@ static void denoise(const char *name, const dit_model *model, int32_t height, in
   const size_t area = (size_t)height * (size_t)width, size = 3 * (size_t)info.out_channels * area;
   float *x = numbers(0, 7, 3 * (size_t)info.latent_channels * area), *out = (float *)malloc(size * sizeof(float));
   check(dit_forward(model, 3, height, width, x, times, classes, out, &error), name, &error);
-  say(name, "", out, size * sizeof(float));
+  say(name, "", out, sizeof(float), size);
   free(x);
   free(out);
 }
 
-/* A whole job: the final latents, and pictures if there is a decoder. */
+/* The first picture after three steps, as far as the model has previews. */
+static void preview(const char *name, dit_job *job, const dit_info *info, const dit_params *params) {
+  char part[32];
+  dit_error error = {0};
+  dit_progress progress = {.struct_size = sizeof progress};
+  if (!info->has_preview) return;
+  while (progress.step < 3) {
+    check(dit_job_advance(job, 0, &error) < 0 ? DIT_ERROR_STATE : DIT_OK, name, &error);
+    dit_job_progress(job, &progress);
+  }
+  const size_t size =
+      (size_t)(params->width / info->vae_scale_factor) * (size_t)(params->height / info->vae_scale_factor) * 4;
+  uint8_t *pixels = (uint8_t *)malloc(size);
+  snprintf(part, sizeof part, "-%d-preview", (int)params->classes[0]);
+  check(dit_job_preview(job, 0, DIT_PIXELS_RGBA, pixels, 0, &error), name, &error);
+  say(name, part, pixels, 1, size);
+  free(pixels);
+}
+
+/* A whole job: a preview, the final latents, and pictures if there is a decoder. */
 static void sample(const char *name, const dit_model *model, dit_params params, int pictures) {
   dit_job *job;
   dit_error error = {0};
   params.struct_size = sizeof params;
   check(dit_params_resolve(model, &params, &params, &error), name, &error);
   check(dit_job_start(model, &params, &job, &error), name, &error);
-  check(dit_job_advance(job, -1, &error), name, &error);
   dit_info info = {.struct_size = sizeof info};
   dit_model_info(model, &info);
+  preview(name, job, &info, &params);
+  check(dit_job_advance(job, -1, &error), name, &error);
   const size_t area = (size_t)params.width * (size_t)params.height;
   const size_t latent = area / (size_t)(info.vae_scale_factor ? info.vae_scale_factor * info.vae_scale_factor : 1) *
                         (size_t)info.latent_channels;
@@ -138,10 +165,10 @@ static void sample(const char *name, const dit_model *model, dit_params params, 
     char part[32];
     snprintf(part, sizeof part, "-%d-latent", (int)params.classes[i]);
     check(dit_job_latent(job, i, x, &error), name, &error);
-    say(name, part, x, latent * sizeof(float));
+    say(name, part, x, sizeof(float), latent);
     snprintf(part, sizeof part, "-%d-pixels", (int)params.classes[i]);
     if (pictures) check(dit_job_pixels(job, i, DIT_PIXELS_RGBA, pixels, 0, &error), name, &error);
-    if (pictures) say(name, part, pixels, area * 4);
+    if (pictures) say(name, part, pixels, 1, area * 4);
   }
   free(x);
   free(pixels);
@@ -189,10 +216,10 @@ static void autoencoders(void) {
     float *z = numbers(0, 11, latent), *x = numbers(0, 12, image), *out = (float *)malloc(image * sizeof(float));
     float *mean = (float *)malloc(latent * sizeof(float)), *logvar = (float *)malloc(latent * sizeof(float));
     check(dit_vae_decode(model, 1, height, width, z, out, &error), name, &error);
-    say(name, "-decode", out, image * sizeof(float));
+    say(name, "-decode", out, sizeof(float), image);
     check(dit_vae_encode(model, 1, height * 2, width * 2, x, mean, logvar, &error), name, &error);
-    say(name, "-mean", mean, latent * sizeof(float));
-    say(name, "-logvar", logvar, latent * sizeof(float));
+    say(name, "-mean", mean, sizeof(float), latent);
+    say(name, "-logvar", logvar, sizeof(float), latent);
     free(z);
     free(x);
     free(out);
@@ -272,12 +299,12 @@ static void schedules(void) {
     dit_error error = {0};
     int32_t count;
     check(dit_schedule(&params, 250, rows, &count, &error), cases[i].name, &error);
-    say(cases[i].name, "", rows, (size_t)count * sizeof rows[0]);
+    say(cases[i].name, "", rows, sizeof(double), (size_t)count * sizeof rows[0] / sizeof(double));
   }
   static const char *const names[3] = {"normals", "normals-torch", "normals-philox"};
   for (int32_t i = 0; i < 3; i++) {
     float *x = numbers(DIT_GENERATOR_DIT + i, 0x123456789abcdefu, 10001);
-    say(names[i], "", x, 10001 * sizeof(float));
+    say(names[i], "", x, sizeof(float), 10001);
     free(x);
   }
 }
