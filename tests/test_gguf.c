@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "lib/core/little_endian.h"
 #include "lib/core/platform.h"
 #include "lib/model/gguf.h"
 #include "weights/convert/write/gguf_write.h"
@@ -30,8 +31,16 @@ static void put(file *f, const void *bytes, size_t size) {
   f->size += size;
 }
 static void put_u8(file *f, uint8_t v) { put(f, &v, 1); }
-static void put_u32(file *f, uint32_t v) { put(f, &v, 4); }
-static void put_u64(file *f, uint64_t v) { put(f, &v, 8); }
+static void put_u32(file *f, uint32_t v) {
+  uint8_t bytes[sizeof v];
+  copy_le(bytes, &v, sizeof v, 1);
+  put(f, bytes, sizeof bytes);
+}
+static void put_u64(file *f, uint64_t v) {
+  uint8_t bytes[sizeof v];
+  copy_le(bytes, &v, sizeof v, 1);
+  put(f, bytes, sizeof bytes);
+}
 static void put_text(file *f, const char *text) {
   put_u64(f, strlen(text));
   put(f, text, strlen(text));
@@ -267,8 +276,8 @@ static void attack_tensor(const char *what, uint32_t rank, uint64_t a, uint64_t 
 static void attack_counts(const char *what, uint64_t tensors, uint64_t keys, const char *names) {
   static file f;
   build_sound(&f);
-  memcpy(f.bytes + 8, &tensors, 8);
-  memcpy(f.bytes + 16, &keys, 8);
+  copy_le(f.bytes + 8, &tensors, 8, 1);
+  copy_le(f.bytes + 16, &keys, 8, 1);
   refused(&f, what, names);
 }
 
@@ -468,13 +477,14 @@ static void test_many(void) {
   size_t size = 24;
   uint64_t count = COUNT, extent = 1;
   uint32_t version = 3, rank = 1, type = DIT__GGUF_F32;
-  memcpy(bytes, "GGUF", 4), memcpy(bytes + 4, &version, 4), memcpy(bytes + 8, &count, 8);
+  memcpy(bytes, "GGUF", 4), copy_le(bytes + 4, &version, 4, 1), copy_le(bytes + 8, &count, 8, 1);
   for (uint64_t i = 0; i < COUNT; i++) {
     uint64_t length = 20, offset = 32 * (COUNT - 1 - i);
     char name[24];
     snprintf(name, sizeof name, "tensor_number_%06u", (unsigned)(i * 40503 % COUNT));
-    memcpy(bytes + size, &length, 8), memcpy(bytes + size + 8, name, 20), memcpy(bytes + size + 28, &rank, 4);
-    memcpy(bytes + size + 32, &extent, 8), memcpy(bytes + size + 40, &type, 4), memcpy(bytes + size + 44, &offset, 8);
+    copy_le(bytes + size, &length, 8, 1), memcpy(bytes + size + 8, name, 20), copy_le(bytes + size + 28, &rank, 4, 1);
+    copy_le(bytes + size + 32, &extent, 8, 1), copy_le(bytes + size + 40, &type, 4, 1),
+        copy_le(bytes + size + 44, &offset, 8, 1);
     size += 52;
   }
   dit__gguf *g;

@@ -4,7 +4,7 @@
 # examples/minimal.c, or if the headers are not C99 and C++11.
 #
 # Each compiler optimises once, gcc as the README does. Strict C11 is about the language, so it is compiled without: its
-# warnings come from the parser, and its bytes show that optimising changes none. tests/bits_builds.sh has all levels.
+# warnings come from the parser, and its bytes show that optimising changes none. tests/machines.sh has all levels.
 cd "$(dirname "$0")/.." || exit 1
 . tests/check.sh
 
