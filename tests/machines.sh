@@ -52,14 +52,15 @@ objects() {
   done
 }
 
-# program COMPILER FLAG...: plans one, $program, that prints hashes. $machine: the flags that say for which machine.
+# program COMPILER FLAG...: plans one, $program, that prints hashes. $machine: the flags that say for which machine;
+# $static: -static, or nothing.
 program() {
-  program=$work/$(echo "$*" | tr ' /' __).bits
+  program=$work/$(echo "$* $static" | tr ' /' __).bits
   objects "$library $computing" "$@"
   mine=$objects
   # shellcheck disable=SC2086
   objects "$rest" "$1" -O1 $machine
-  echo "cat $folder/log ${program%.bits}/log >$program.log; $* $mine $objects -lm -o $program 2>>$program.log" >>"$work/link"
+  echo "cat $folder/log ${program%.bits}/log >$program.log; $* $static $mine $objects -lm -o $program 2>>$program.log" >>"$work/link"
 }
 
 # label COMPILER: its name and version.
@@ -114,7 +115,7 @@ absent_tools() {
 
 # native COMPILER FLAG...: plans a native build, run on scalar and on the best instruction set.
 native() {
-  about="$native_machine | $1 | $(shift; echo "$*")" machine=
+  about="$native_machine | $1 | $(shift; echo "$*")" machine='' static=''
   wanted "$about" || return
   absent_tools "$1" && return
   about="$native_machine | $(label "$1") | $(shift; echo "$*")"
@@ -133,19 +134,20 @@ vectors() {
 
 # emulated MACHINE COMPILER EMULATOR KERNELS FLAG...: plans a static build for another machine, run on each of the kernels.
 emulated() {
-  about="$1 | $2 | $(shift 4; echo "$*")" machine= name=$1 cc=$2 emulator=$3 kernels=$4
+  about="$1 | $2 | $(shift 4; echo "$*")" machine='' name=$1 cc=$2 emulator=$3 kernels=$4
   shift 4
   wanted "$about" || return
-  absent_tools "$cc" ${emulator%% *} && return
+  absent_tools "$cc" "${emulator%% *}" && return
   about="$name | $(label "$cc") | $*"
-  program "$cc" -static "$@"
+  static=-static
+  program "$cc" "$@"
   for isa in $kernels; do run "$isa" "$few" "$emulator $program" "$isa" 1; done
 }
 
 # careless KERNELS: plans a run of the last emulated build for a host that flushes denormals and rounds upwards.
 careless() {
   wanted "$about" || return
-  absent_tools "$cc" ${emulator%% *} || run "$1, host flushes and rounds up" "$few" "$emulator $program" "$1" 1 small hostile
+  absent_tools "$cc" "${emulator%% *}" || run "$1, host flushes and rounds up" "$few" "$emulator $program" "$1" 1 small hostile
 }
 
 # files_of_little_endian_machines: plans tests of all readers on the last emulated machine, and dit, whose PNGs are compared.
@@ -176,6 +178,7 @@ files_of_little_endian_machines() {
 big_endian() {
   [ -n "$big" ] || return
   for test in gguf checkpoints; do
+    [ "$(cat "$work/big_$test.status")" = 0 ] || head -n 5 "$work/big_$test.log"
     check "$big: test_$test: $(tail -n 1 "$work/big_$test.log")" [ "$(cat "$work/big_$test.status")" = 0 ]
   done
   [ -x "$build/dit" ] || { skip "$big: $build/dit is not there to compare PNGs with"; return; }
@@ -234,23 +237,23 @@ for cc in gcc clang; do
 done
 native gcc -Os -march=native -ffp-contract=fast # overruled by numerics.h; clang's cannot be
 native_machine="$native_machine, musl"
-native musl-gcc -O2 -static
+native musl-gcc -O2
 
 m32="-m32 -msse2 -mfpmath=sse -idirafter /usr/include/$(uname -m)-linux-gnu" # where Debian has asm/
 native_machine=i386 machine=$m32
-for build in "clang -O0" "gcc -O3"; do
-  about="i386 | $build"
+for each in "clang -O0" "gcc -O3"; do
+  about="i386 | $each"
   wanted "$about" || continue
-  if ! echo 'int main(void) { return 0; }' | ${build% *} -m32 -x c - -lm -o "$work/small" 2>/dev/null; then
-    echo "0 0 - i386 | $build | | | | skipped: needs ${build% *}, libc6-dev-i386 and lib32gcc-12-dev" >>"$work/plan"
+  if ! echo 'int main(void) { return 0; }' | ${each% *} -m32 -x c - -lm -o "$work/small" 2>/dev/null; then
+    echo "0 0 - i386 | $each | | | | skipped: needs ${each% *}, libc6-dev-i386 and lib32gcc-12-dev" >>"$work/plan"
     continue
   fi
-  about="i386 | $(label "${build% *}") | ${build#* } -m32"
+  about="i386 | $(label "${each% *}") | ${each#* } -m32"
   # shellcheck disable=SC2086
-  program $build $m32
+  program $each $m32
   run scalar "$few" "$program" scalar 1
   run "scalar, host flushes and rounds up" "$few" "$program" scalar 1 small hostile
-  check "x87 arithmetic is refused" sh -c "! ${build% *} $m32 -mno-sse -fsyntax-only -I. lib/core/elementary.c 2>/dev/null"
+  check "x87 arithmetic is refused" sh -c "! ${each% *} $m32 -mno-sse -fsyntax-only -I. lib/core/elementary.c 2>/dev/null"
 done
 
 : >"$work/fused"

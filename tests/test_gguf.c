@@ -12,6 +12,7 @@
 #include <dirent.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/core/little_endian.h"
@@ -489,10 +490,11 @@ static void test_many(void) {
   }
   dit__gguf *g;
   dit_error error;
-  int64_t start = dit__clock();
+  const clock_t start = clock(); /* of this processor, which others may want as well */
   if (CHECK(dit__gguf_open(bytes, room, NULL, &g, &error) == DIT_OK, "%s", error.message)) {
     CHECK(dit__gguf_find(g, "tensor_number_065535") && !dit__gguf_find(g, "tensor_number_065536"), "finding");
-    CHECK(dit__clock() - start < 5000000, "%d ms for 65536 tensors", (int)((dit__clock() - start) / 1000));
+    const double seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
+    CHECK(seconds < 5, "%g s for 65536 tensors", seconds);
     dit__gguf_close(g, NULL);
   }
   memcpy(bytes + 24 + 8, bytes + 24 + 52 * 30000 + 8, 20);
