@@ -34,8 +34,8 @@
  *   Units     Pictures are rows from top to bottom of pixels from left to right. A latent is [C][h][w], C being
  *             latent_channels, h and w height and width in latent pixels. Its numbers are in the transformer's scale,
  *             which is the autoencoder's times scaling_factor.
- *   Bits      With `compute` f32 or int8, the same model file and parameters give the same bytes on every processor,
- *             operating system and compiler, whatever threads, hooks, isa, load and memory_limit are, in all versions
+ *   Bits      With `compute` f32 or int8, the same model file and parameters give the same bytes on every processor
+ *             (of either order of bytes), operating system and compiler, whatever threads, hooks, isa, load and memory_limit are, in all versions
  *             with the same DIT_NUMERICS. A picture depends on its own seed and class, not on the others of its job.
  *
  * This header is C99 and C++11. Everything exists since version 0.1.0 unless it says otherwise.
@@ -117,6 +117,8 @@ enum {
   DIT_LOAD_MAP = 1, /* the file is mapped: pages are read when they are needed, and shared between processes */
   DIT_LOAD_READ = 2 /* the file is read into memory, and may change or shrink afterwards */
 };
+/* Model files are little-endian. A big-endian machine opens the same files, mapped or not, and copies weights of f32, f16
+ * and bf16 with their bytes swapped; dit_info.memory counts the copies. */
 enum { DIT_TYPE_F32 = 1, DIT_TYPE_F16 = 2, DIT_TYPE_BF16 = 3, DIT_TYPE_Q8 = 4, DIT_TYPE_Q4 = 5 };
 
 /* How a model runs. */

@@ -1,16 +1,18 @@
-/* bits ISA THREADS [small|sprite|all] [hostile]: hashes of results, one line "NAME HASH" each.
+/* bits ISA THREADS [small|sprite|all] [hostile]: SHA-256 of results, one line "NAME HASH" each.
  *
- * tests/test_bits.sh and tests/bits_builds.sh compare the lines with tests/golden/bits.txt, for instruction sets,
- * numbers of threads and builds. small: synthetic models; sprite: and one sprite; all: and several. ISA is scalar,
- * neon, avx2, avx512, avxvnni, avx512vnni, neondot or best. hostile: caller and tasks come with flush-to-zero, another
- * rounding, traps and sticky flags, and must find them again. Exit status 3: this processor or build lacks the
- * instruction set. */
+ * tests/test_bits.sh and tests/machines.sh compare the lines with tests/golden/bits.txt, for instruction sets,
+ * numbers of threads, builds and machines. small: synthetic models, the files that dit-convert writes of them, and a sprite
+ * of two steps; sprite: and one of ten; all: and several. ISA is scalar, neon, avx2, avx512, avxvnni, avx512vnni, neondot
+ * or best. hostile: caller and tasks come with flush-to-zero, another rounding, traps and sticky flags, and must find
+ * them again. Exit status 3: this processor or build lacks the instruction set. */
 #include <fenv.h>
 #if defined(__SSE__)
 #include <xmmintrin.h>
 #endif
 
 #include "dit.h"
+#include "lib/core/little_endian.h"
+#include "tests/sha256.h"
 #include "tests/synthetic.h"
 #include "weights/sprites/dit_sprites.h"
 
@@ -26,18 +28,16 @@ static void check(dit_status status, const char *what, const dit_error *error) {
   if (status != DIT_OK) stop(what, error);
 }
 
-/* ---- Hashes: FNV-1a, 64 bits ---- */
+/* ---- SHA-256 of numbers, each with its lowest byte first ---- */
 
-static uint64_t hash_of(const void *data, size_t size) {
-  const uint8_t *bytes = (const uint8_t *)data;
-  uint64_t hash = 0xcbf29ce484222325u;
-  for (size_t i = 0; i < size; i++) hash = (hash ^ bytes[i]) * 0x100000001b3u;
-  return hash;
-}
-
-static void say(const char *name, const char *part, const void *data, size_t size) {
-  const uint64_t hash = hash_of(data, size);
-  printf("%s%s %08lx%08lx\n", name, part, (unsigned long)(hash >> 32), (unsigned long)(hash & 0xffffffffu));
+static void say(const char *name, const char *part, const void *data, size_t size, size_t count) {
+  uint8_t *bytes = (uint8_t *)malloc(size * count);
+  char digits[65];
+  if (!bytes) stop("memory", NULL);
+  copy_le(bytes, data, size, count);
+  sha256(bytes, size * count, digits);
+  printf("%s%s %s\n", name, part, digits);
+  free(bytes);
 }
 
 static float *numbers(int32_t generator, uint64_t seed, size_t count) {
@@ -54,6 +54,14 @@ static float *numbers(int32_t generator, uint64_t seed, size_t count) {
 static unsigned mode_get(void) {
 #if defined(__SSE__)
   return _mm_getcsr();
+#elif defined(__aarch64__)
+  uint64_t mode;
+  __asm__ volatile("mrs %0, fpcr" : "=r"(mode));
+  return (unsigned)mode;
+#elif defined(__arm__)
+  unsigned mode;
+  __asm__ volatile("vmrs %0, fpscr" : "=r"(mode));
+  return mode & 0x07c00000;
 #else
   return (unsigned)fegetround();
 #endif
@@ -64,6 +72,10 @@ static void mode_set(int on) {
   /* Flush to zero, denormals are zero, upwards, a sticky flag; traps of invalid operations, divisions by zero,
    * overflow. */
   _mm_setcsr(on ? 0xd960 : 0x1f80);
+#elif defined(__aarch64__) /* flush to zero, upwards; and for ARMv7 */
+  __asm__ volatile("msr fpcr, %0" : : "r"((uint64_t)(on ? 0x01400000 : 0)));
+#elif defined(__arm__)
+  __asm__ volatile("vmsr fpscr, %0" : : "r"(on ? 0x01400000 : 0));
 #else
   fesetround(on ? FE_UPWARD : FE_TONEAREST);
 #endif
@@ -82,6 +94,8 @@ static void DIT_CALL hostile_for(void *user, int32_t count, void(DIT_CALL *task)
   }
 #if defined(__SSE__)
   _mm_setcsr(before);
+#elif defined(__aarch64__) || defined(__arm__)
+  mode_set(before != 0);
 #else
   fesetround((int)before);
 #endif
@@ -89,7 +103,17 @@ static void DIT_CALL hostile_for(void *user, int32_t count, void(DIT_CALL *task)
 
 /* ---- Cases ---- */
 
-static dit_model *open_synthetic(const char *first, const char *second, int type, int32_t compute) {
+/* Hashes what dit-convert wrote, except for large files: emulated machines take a second for a megabyte. */
+static void say_file(const char *name, const char *path) {
+  static uint8_t bytes[1 << 20];
+  FILE *file = fopen(path, "rb");
+  const size_t size = file ? fread(bytes, 1, sizeof bytes, file) : 0;
+  if (!size) stop(path, NULL);
+  fclose(file);
+  if (size < sizeof bytes) say(name, "-file", bytes, 1, size);
+}
+
+static dit_model *open_synthetic(const char *name, const char *first, const char *second, int type, int32_t compute) {
   char path[512];
   dit_model *model;
   dit_error error = {0};
@@ -97,6 +121,7 @@ static dit_model *open_synthetic(const char *first, const char *second, int type
   options.compute = compute;
   mode_set(0);
   if (!synthetic_file(synthetic_path(path, sizeof path, "bits"), first, second, type)) stop(first, NULL);
+  say_file(name, path);
   mode_set(hostile);
   const dit_status status = dit_model_open(path, &options, &model, &error);
   remove(path); /* the mapping keeps it */
@@ -114,21 +139,41 @@ static void denoise(const char *name, const dit_model *model, int32_t height, in
   const size_t area = (size_t)height * (size_t)width, size = 3 * (size_t)info.out_channels * area;
   float *x = numbers(0, 7, 3 * (size_t)info.latent_channels * area), *out = (float *)malloc(size * sizeof(float));
   check(dit_forward(model, 3, height, width, x, times, classes, out, &error), name, &error);
-  say(name, "", out, size * sizeof(float));
+  say(name, "", out, sizeof(float), size);
   free(x);
   free(out);
 }
 
-/* A whole job: the final latents, and pictures if there is a decoder. */
+/* The first picture after half of the steps, as far as the model has previews. */
+static void preview(const char *name, dit_job *job, const dit_info *info, const dit_params *params) {
+  char part[32];
+  dit_error error = {0};
+  dit_progress progress = {.struct_size = sizeof progress};
+  if (!info->has_preview) return;
+  while (progress.step < params->steps / 2) {
+    check(dit_job_advance(job, 0, &error) < 0 ? DIT_ERROR_STATE : DIT_OK, name, &error);
+    dit_job_progress(job, &progress);
+  }
+  const size_t size =
+      (size_t)(params->width / info->vae_scale_factor) * (size_t)(params->height / info->vae_scale_factor) * 4;
+  uint8_t *pixels = (uint8_t *)malloc(size);
+  snprintf(part, sizeof part, "-%d-preview", (int)params->classes[0]);
+  check(dit_job_preview(job, 0, DIT_PIXELS_RGBA, pixels, 0, &error), name, &error);
+  say(name, part, pixels, 1, size);
+  free(pixels);
+}
+
+/* A whole job: a preview, the final latents, and pictures if there is a decoder. */
 static void sample(const char *name, const dit_model *model, dit_params params, int pictures) {
   dit_job *job;
   dit_error error = {0};
   params.struct_size = sizeof params;
   check(dit_params_resolve(model, &params, &params, &error), name, &error);
   check(dit_job_start(model, &params, &job, &error), name, &error);
-  check(dit_job_advance(job, -1, &error), name, &error);
   dit_info info = {.struct_size = sizeof info};
   dit_model_info(model, &info);
+  preview(name, job, &info, &params);
+  check(dit_job_advance(job, -1, &error), name, &error);
   const size_t area = (size_t)params.width * (size_t)params.height;
   const size_t latent = area / (size_t)(info.vae_scale_factor ? info.vae_scale_factor * info.vae_scale_factor : 1) *
                         (size_t)info.latent_channels;
@@ -138,10 +183,10 @@ static void sample(const char *name, const dit_model *model, dit_params params, 
     char part[32];
     snprintf(part, sizeof part, "-%d-latent", (int)params.classes[i]);
     check(dit_job_latent(job, i, x, &error), name, &error);
-    say(name, part, x, latent * sizeof(float));
+    say(name, part, x, sizeof(float), latent);
     snprintf(part, sizeof part, "-%d-pixels", (int)params.classes[i]);
     if (pictures) check(dit_job_pixels(job, i, DIT_PIXELS_RGBA, pixels, 0, &error), name, &error);
-    if (pictures) say(name, part, pixels, area * 4);
+    if (pictures) say(name, part, pixels, 1, area * 4);
   }
   free(x);
   free(pixels);
@@ -159,14 +204,15 @@ static void transformers(void) {
                 {"dit-q4-int8", DIT_TYPE_Q4, DIT_COMPUTE_INT8}};
   for (int i = 0; i < 7; i++) { /* q4 has rows of multiples of 8 */
     dit_model *model =
-        open_synthetic(kinds[i].type == DIT_TYPE_Q4 ? "dit:hidden=120,depth=4,heads=3,patch=2,latent=6,in=3,classes=7"
+        open_synthetic(kinds[i].name,
+                       kinds[i].type == DIT_TYPE_Q4 ? "dit:hidden=120,depth=4,heads=3,patch=2,latent=6,in=3,classes=7"
                                                     : "dit:hidden=84,depth=2,heads=3,patch=2,latent=6,in=3,classes=7",
                        NULL, kinds[i].type, kinds[i].compute);
     denoise(kinds[i].name, model, 6, 6);
     dit_model_close(model);
   }
-  dit_model *model =
-      open_synthetic("dit:hidden=20,depth=1,heads=5,patch=1,latent=5,in=1,classes=4,sigma=0", NULL, DIT_TYPE_F32, 0);
+  dit_model *model = open_synthetic(
+      "dit-tokens", "dit:hidden=20,depth=1,heads=5,patch=1,latent=5,in=1,classes=4,sigma=0", NULL, DIT_TYPE_F32, 0);
   denoise("dit-tokens", model, 17, 16); /* two blocks of keys, positions of another grid than the file's */
   dit_model_close(model);
 }
@@ -181,7 +227,7 @@ static void autoencoders(void) {
   for (int i = 0; i < 2; i++) {
     const char *name = cases[i].name;
     const int32_t height = cases[i].height, width = cases[i].width;
-    dit_model *model = open_synthetic(cases[i].geometry, NULL, DIT_TYPE_F16, 0);
+    dit_model *model = open_synthetic(name, cases[i].geometry, NULL, DIT_TYPE_F16, 0);
     dit_info info = {.struct_size = sizeof info};
     dit_model_info(model, &info);
     const size_t area = (size_t)height * (size_t)width, latent = area * (size_t)info.latent_channels;
@@ -189,10 +235,10 @@ static void autoencoders(void) {
     float *z = numbers(0, 11, latent), *x = numbers(0, 12, image), *out = (float *)malloc(image * sizeof(float));
     float *mean = (float *)malloc(latent * sizeof(float)), *logvar = (float *)malloc(latent * sizeof(float));
     check(dit_vae_decode(model, 1, height, width, z, out, &error), name, &error);
-    say(name, "-decode", out, image * sizeof(float));
+    say(name, "-decode", out, sizeof(float), image);
     check(dit_vae_encode(model, 1, height * 2, width * 2, x, mean, logvar, &error), name, &error);
-    say(name, "-mean", mean, latent * sizeof(float));
-    say(name, "-logvar", logvar, latent * sizeof(float));
+    say(name, "-mean", mean, sizeof(float), latent);
+    say(name, "-logvar", logvar, sizeof(float), latent);
     free(z);
     free(x);
     free(out);
@@ -231,7 +277,7 @@ static void samplers(void) {
   leading.generator = DIT_GENERATOR_PHILOX;
   trailing.timestep_spacing = DIT_SPACING_TRAILING;
   trailing.generator = DIT_GENERATOR_TORCH;
-  dit_model *model = open_synthetic("dit:hidden=24,depth=1,heads=2,patch=1,latent=4,in=4,classes=3",
+  dit_model *model = open_synthetic("job", "dit:hidden=24,depth=1,heads=2,patch=1,latent=4,in=4,classes=3",
                                     "vae:blocks=8+12,layers=1,groups=4,in=4,out=4,latent=4", DIT_TYPE_F32, 0);
   sample("job-ddpm", model, ddpm, 1);
   sample("job-ddim", model, ddim, 1);
@@ -248,8 +294,8 @@ static void samplers(void) {
   edited.strength = 0.75f;
   sample("job-masked", model, edited, 1);
   dit_model_close(model);
-  model =
-      open_synthetic("dit:hidden=24,depth=1,heads=2,patch=1,latent=4,in=3,classes=3,sigma=0", NULL, DIT_TYPE_F32, 0);
+  model = open_synthetic("job-fixed", "dit:hidden=24,depth=1,heads=2,patch=1,latent=4,in=3,classes=3,sigma=0", NULL,
+                         DIT_TYPE_F32, 0);
   sample("job-fixed-large", model, ddpm, 0);
   sample("job-fixed-small", model, small, 0);
   dit_model_close(model);
@@ -272,22 +318,36 @@ static void schedules(void) {
     dit_error error = {0};
     int32_t count;
     check(dit_schedule(&params, 250, rows, &count, &error), cases[i].name, &error);
-    say(cases[i].name, "", rows, (size_t)count * sizeof rows[0]);
+    say(cases[i].name, "", rows, sizeof(double), (size_t)count * sizeof rows[0] / sizeof(double));
   }
   static const char *const names[3] = {"normals", "normals-torch", "normals-philox"};
   for (int32_t i = 0; i < 3; i++) {
     float *x = numbers(DIT_GENERATOR_DIT + i, 0x123456789abcdefu, 10001);
-    say(names[i], "", x, 10001 * sizeof(float));
+    say(names[i], "", x, sizeof(float), 10001);
     free(x);
   }
+}
+
+static dit_model *open_sprites(void) {
+  dit_model *model;
+  dit_error error = {0};
+  check(dit_sprites_open(&bits_options, &model, &error), "sprites", &error);
+  return model;
+}
+
+/* One sprite of the embedded model in so few steps that an emulated machine makes it, too. */
+static void embedded(void) {
+  static const int32_t classes[1] = {5};
+  dit_model *model = open_sprites();
+  const dit_params params = {.count = 1, .classes = classes, .seed = 9, .steps = 2, .sampler = DIT_SAMPLER_DDIM};
+  sample("embedded", model, params, 1);
+  dit_model_close(model);
 }
 
 /* Without `several`, the first picture alone. It must not depend on its neighbours. */
 static void sprites(int several) {
   static const int32_t classes[4] = {5, 0, 11, -1};
-  dit_model *model;
-  dit_error error = {0};
-  check(dit_sprites_open(&bits_options, &model, &error), "sprites", &error);
+  dit_model *model = open_sprites();
   dit_params params = {
       .count = several ? 4 : 1, .classes = classes, .seed = 2026, .steps = 10, .sampler = DIT_SAMPLER_DDIM};
   sample("sprite-ddim10", model, params, 1);
@@ -322,6 +382,7 @@ int main(int argc, char **argv) {
   transformers();
   autoencoders();
   samplers();
+  embedded();
   if (strcmp(cases, "small")) sprites(strcmp(cases, "all") == 0);
   mode_lost += mode_get() != before;
   mode_set(0);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "lib/core/fp16.h"
+#include "lib/core/little_endian.h"
 #include "weights/convert/read/fp16.h"
 #include "weights/convert/read/open.h"
 #include "weights/convert/read/safetensors.h"
@@ -54,9 +55,10 @@ static void check_line(const char *file, const checkpoint_tensor *t, const char 
 }
 
 /* All at once, and in pieces of 1, 2, 3 ... elements. */
-static void check_values(const char *file, const checkpoint_tensor *t, const uint8_t *expected) {
+static void check_values(const char *file, const checkpoint_tensor *t, const uint8_t *little_endian) {
   uint64_t count = elements(t);
-  float *values = (float *)malloc((size_t)count * 4 + 4);
+  float *values = (float *)malloc((size_t)count * 4 + 4), *expected = (float *)malloc((size_t)count * 4);
+  copy_le(expected, little_endian, sizeof(float), (size_t)count);
   checkpoint_read(t, 0, count, values);
   CHECK(memcmp(values, expected, (size_t)count * 4) == 0, "%s: values of %s differ", file, t->name);
   memset(values, 0x55, (size_t)count * 4 + 4);
@@ -69,6 +71,7 @@ static void check_values(const char *file, const checkpoint_tensor *t, const uin
   memcpy(&guard, values + count, 4);
   CHECK(guard == 0x55555555, "%s: %s is written beyond its end", file, t->name);
   free(values);
+  free(expected);
 }
 
 static void check_tensors(const char *name, const checkpoint *s) {

@@ -4,7 +4,7 @@
 # examples/minimal.c, or if the headers are not C99 and C++11.
 #
 # Each compiler optimises once, gcc as the README does. Strict C11 is about the language, so it is only parsed here;
-# tests/bits_builds.sh compares its bytes, at all levels.
+# tests/machines.sh compares its bytes, at all levels.
 cd "$(dirname "$0")/.." || exit 1
 . tests/check.sh
 

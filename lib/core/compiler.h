@@ -36,6 +36,13 @@
 #define DIT__X86 0
 #endif
 
+/* Whether numbers in memory begin with their highest byte (lib/core/little_endian.h). */
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#define DIT__BIG_ENDIAN 1
+#else
+#define DIT__BIG_ENDIAN 0
+#endif
+
 /* AArch64, little-endian; and whether its dot products can be named (Visual Studio has no name for them). */
 #if (defined(__aarch64__) && !defined(__AARCH64EB__)) || defined(_M_ARM64)
 #define DIT__ARM64 1

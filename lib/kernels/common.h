@@ -51,7 +51,8 @@ static inline int32_t min32(int32_t a, int32_t b) { return a < b ? a : b; }
  * exact in double; the sum is rounded to odd (TwoSum finds whether it is exact), so that the rounding to float is the
  * only one that counts (Boldo & Melquiond 2008). */
 static inline float f32_fma(float a, float b, float c) {
-#if !defined(DIT_EMULATE_FMA) && (defined(__FMA__) || defined(__aarch64__) || defined(__ARM_FEATURE_FMA))
+#if !defined(DIT_EMULATE_FMA) && \
+    (defined(__FMA__) || defined(__FP_FAST_FMAF) || defined(__aarch64__) || defined(__ARM_FEATURE_FMA))
   return __builtin_fmaf(a, b, c);
 #else
   const double product = (double)a * b, addend = c;

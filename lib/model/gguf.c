@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/core/error.h"
+#include "lib/core/little_endian.h"
 #include "lib/core/platform.h"
 #include "lib/core/utf8.h"
 #include "lib/model/gguf.h"
@@ -46,18 +47,6 @@ typedef struct gguf_cursor {
 
 /* ---- Bytes ---- */
 
-static uint32_t gguf_u32(const uint8_t *p) {
-  uint32_t value;
-  memcpy(&value, p, sizeof value);
-  return value;
-}
-
-static uint64_t gguf_u64(const uint8_t *p) {
-  uint64_t value;
-  memcpy(&value, p, sizeof value);
-  return value;
-}
-
 static int gguf_take(gguf_cursor *cursor, uint64_t size, const uint8_t **bytes) {
   if (cursor->left < size) return 0;
   *bytes = cursor->at;
@@ -69,14 +58,14 @@ static int gguf_take(gguf_cursor *cursor, uint64_t size, const uint8_t **bytes) 
 static int gguf_take_u32(gguf_cursor *cursor, uint32_t *value) {
   const uint8_t *bytes;
   if (!gguf_take(cursor, 4, &bytes)) return 0;
-  *value = gguf_u32(bytes);
+  *value = load_le32(bytes);
   return 1;
 }
 
 static int gguf_take_u64(gguf_cursor *cursor, uint64_t *value) {
   const uint8_t *bytes;
   if (!gguf_take(cursor, 8, &bytes)) return 0;
-  *value = gguf_u64(bytes);
+  *value = load_le64(bytes);
   return 1;
 }
 
@@ -296,7 +285,7 @@ static dit_status gguf_read_tensor(gguf_cursor *cursor, dit__gguf_tensor *t, uin
   t->count = 1;
   for (uint32_t i = 0; i < 4; i++) t->shape[i] = 1;
   for (uint32_t i = 0; i < t->rank; i++) {
-    uint64_t extent = gguf_u64(extents + 8 * i);
+    uint64_t extent = load_le64(extents + 8 * i);
     if (extent == 0) return dit__fail(error, DIT_ERROR_FORMAT, "tensor %s: an extent of its shape is 0", t->name);
     if (t->count > UINT64_MAX / size / extent)
       return dit__fail(error, DIT_ERROR_FORMAT, "tensor %s: the product of its shape overflows 64 bits", t->name);
@@ -484,35 +473,19 @@ static const gguf_key *gguf_find_key(const dit__gguf *file, const char *name) {
 
 /* Reads an integer or a bool. Returns 0 for another type. */
 static int gguf_integer_at(uint32_t type, const uint8_t *p, int64_t *value, int *too_large) {
-  int8_t i8;
-  uint16_t u16;
-  int16_t i16;
-  int32_t i32;
   *too_large = 0;
   switch (type) {
     case DIT__KEY_U8: *value = p[0]; return 1;
     case DIT__KEY_BOOL: *value = p[0] != 0; return 1;
-    case DIT__KEY_I8:
-      memcpy(&i8, p, sizeof i8);
-      *value = i8;
-      return 1;
-    case DIT__KEY_U16:
-      memcpy(&u16, p, sizeof u16);
-      *value = u16;
-      return 1;
-    case DIT__KEY_I16:
-      memcpy(&i16, p, sizeof i16);
-      *value = i16;
-      return 1;
-    case DIT__KEY_U32: *value = gguf_u32(p); return 1;
-    case DIT__KEY_I32:
-      memcpy(&i32, p, sizeof i32);
-      *value = i32;
-      return 1;
-    case DIT__KEY_I64: memcpy(value, p, sizeof *value); return 1;
+    case DIT__KEY_I8: *value = (int8_t)p[0]; return 1;
+    case DIT__KEY_U16: *value = load_le16(p); return 1;
+    case DIT__KEY_I16: *value = (int16_t)load_le16(p); return 1;
+    case DIT__KEY_U32: *value = load_le32(p); return 1;
+    case DIT__KEY_I32: *value = (int32_t)load_le32(p); return 1;
+    case DIT__KEY_I64: *value = (int64_t)load_le64(p); return 1;
     case DIT__KEY_U64:
-      *too_large = gguf_u64(p) > INT64_MAX;
-      *value = *too_large ? INT64_MAX : (int64_t)gguf_u64(p);
+      *too_large = load_le64(p) > INT64_MAX;
+      *value = *too_large ? INT64_MAX : (int64_t)load_le64(p);
       return 1;
     default: return 0;
   }
@@ -522,13 +495,11 @@ static int gguf_integer_at(uint32_t type, const uint8_t *p, int64_t *value, int 
 static int gguf_number_at(uint32_t type, const uint8_t *p, double *value) {
   int64_t whole;
   int too_large;
-  float single;
   double result;
   if (type == DIT__KEY_F32) {
-    memcpy(&single, p, sizeof single);
-    result = single;
+    result = load_le_float(p);
   } else if (type == DIT__KEY_F64) {
-    memcpy(&result, p, sizeof result);
+    result = load_le_double(p);
   } else if (gguf_integer_at(type, p, &whole, &too_large) && !too_large) {
     result = (double)whole;
   } else {
@@ -567,7 +538,7 @@ int dit__gguf_string(const dit__gguf *file, const char *key, const char **text, 
   if (!k) return 0;
   if (k->is_array || k->type != DIT__KEY_STRING)
     return dit__fail(error, DIT_ERROR_FORMAT, "key %s: must be a string", key);
-  const uint64_t bytes = gguf_u64(k->value), most = k->size - 8; /* the file may have been changed since it was read */
+  const uint64_t bytes = load_le64(k->value), most = k->size - 8; /* the file may have been changed since it was read */
   *text = (const char *)k->value + 8;
   *length = (size_t)(bytes < most ? bytes : most);
   return 1;
@@ -586,7 +557,7 @@ int dit__gguf_array_string(const dit__gguf *file, const char *key, uint64_t *cur
   const gguf_key *k = gguf_find_key(file, key);
   if (!k || !k->is_array || k->type != DIT__KEY_STRING || *cursor >= k->size) return 0;
   const uint8_t *at = k->value + (size_t)*cursor;
-  const uint64_t left = k->size - *cursor, bytes = left >= 8 ? gguf_u64(at) : UINT64_MAX;
+  const uint64_t left = k->size - *cursor, bytes = left >= 8 ? load_le64(at) : UINT64_MAX;
   if (left < 8 || bytes > left - 8) return 0; /* it was checked, but the file may have been changed since */
   *length = (size_t)bytes;
   *text = (const char *)at + 8;

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "lib/core/little_endian.h"
 #include "lib/model/q4.h"
 
 int8_t dit__q4_row_format(int32_t bits, int32_t codebook) { return (int8_t)(bits + 16 * codebook); }
@@ -63,8 +64,9 @@ void dit__q4_decode_table(uint16_t *table) {
 static inline void q4_unpack(const uint16_t *table, const uint8_t *from, int32_t k, int8_t *to, const int bits) {
   const uint64_t mask = (1u << (2 * bits)) - 1;
   for (int32_t i = 0; i < k; i += 8, from += bits, to += 8) {
-    uint64_t word = 0;
-    memcpy(&word, from, (size_t)bits);
+    uint8_t bytes[8] = {0};
+    memcpy(bytes, from, (size_t)bits);
+    uint64_t word = load_le64(bytes);
     for (int j = 0; j < 4; j++, word >>= 2 * bits) memcpy(to + 2 * j, &table[word & mask], 2);
   }
 }

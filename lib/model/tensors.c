@@ -6,6 +6,7 @@
 
 #include "lib/core/error.h"
 #include "lib/core/integers.h"
+#include "lib/core/little_endian.h"
 #include "lib/model/q4.h"
 #include "lib/model/tensors.h"
 
@@ -101,11 +102,27 @@ static int32_t tensors_type(uint32_t type) {
   }
 }
 
+/* Finds a tensor's numbers as the processor reads them: where they are in the file, or in a copy whose bytes are swapped
+ * on a big-endian machine. Fails only without memory. */
+static dit_status tensors_numbers(dit__loader *loader, const dit__gguf_tensor *tensor, const uint8_t **out) {
+  const size_t size = dit__gguf_type_size(tensor->type);
+  *out = tensor->data;
+  if (!DIT__BIG_ENDIAN || size == 1) return DIT_OK;
+  uint8_t *copy = (uint8_t *)dit__model_reserve(loader->model, (size_t)tensor->count * size, loader->error);
+  if (!copy) return DIT_ERROR_MEMORY;
+  copy_le(copy, tensor->data, size, (size_t)tensor->count);
+  *out = copy;
+  return DIT_OK;
+}
+
 static dit_status tensors_load_vector(dit__loader *loader, const char *name, const float **out) {
   const dit__gguf_tensor *tensor = dit__gguf_find(loader->model->gguf, name);
+  const uint8_t *numbers;
+  const dit_status status = tensors_numbers(loader, tensor, &numbers);
+  if (status) return status;
   float *values = (float *)dit__model_allocate(loader->model, (size_t)tensor->count * sizeof(float), loader->error);
   if (!values) return DIT_ERROR_MEMORY;
-  loader->model->kernels.convert(tensors_type(tensor->type), tensor->data, (int64_t)tensor->count, 0, values);
+  loader->model->kernels.convert(tensors_type(tensor->type), numbers, (int64_t)tensor->count, 0, values);
   *out = values;
   return DIT_OK;
 }
@@ -149,13 +166,14 @@ static dit_status tensors_load_q4(dit__loader *loader, const dit__tensor *t, con
   return DIT_OK;
 }
 
-/* Weights of any type, where they are in the file. */
+/* Weights of any type, where they are in the file if the processor can read them there. */
 static dit_status tensors_load_weights(dit__loader *loader, const dit__tensor *t, dit__weights *out) {
   const dit__gguf_tensor *codes = tensors_find_q4(loader->model->gguf, t);
   if (codes) return tensors_load_q4(loader, t, codes, out);
   const dit__gguf_tensor *tensor = dit__gguf_find(loader->model->gguf, t->name);
   const uint64_t rows = t->role == DIT__ROLE_POSITIONS ? t->shape[1] : t->shape[0];
-  out->data = tensor->data;
+  const dit_status status = tensors_numbers(loader, tensor, &out->data);
+  if (status) return status;
   out->type = tensors_type(tensor->type);
   out->rows = (int32_t)rows;
   out->k = (int32_t)(tensor->count / rows);

@@ -16,8 +16,8 @@ typedef struct dit__loader {
   uint16_t *decode_table; /* of q4, made for the first matrix that needs it */
 } dit__loader;
 
-/* Fills in what the tensor is listed for: weights stay where they are in the file, vectors become float32. Fails only
- * without memory. */
+/* Fills in what the tensor is listed for: weights stay where they are in the file, or are copied on a big-endian machine;
+ * vectors become float32. Fails only without memory. */
 dit_status dit__tensor_load(dit__loader *loader, const dit__tensor *tensor);
 
 /* Packs a matrix that was loaded, unless it is used too seldom, into loader->panels. Fails only without memory. */

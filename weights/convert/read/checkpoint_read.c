@@ -3,22 +3,8 @@
 
 #include "lib/core/fp16.h"
 #include "weights/convert/read/checkpoint.h"
-#include "weights/convert/read/endian.h"
+#include "lib/core/little_endian.h"
 #include "weights/convert/read/fp16.h"
-
-static float read_f32(const uint8_t *p) {
-  uint32_t bits = load_le32(p);
-  float value;
-  memcpy(&value, &bits, sizeof value);
-  return value;
-}
-
-static float read_f64(const uint8_t *p) {
-  uint64_t bits = load_le64(p);
-  double value;
-  memcpy(&value, &bits, sizeof value);
-  return (float)value;
-}
 
 /* Reads contiguous elements, in blocks. */
 static void read_halves(const uint8_t *p, uint64_t count, float *out) {
@@ -36,7 +22,7 @@ static void read_halves(const uint8_t *p, uint64_t count, float *out) {
 static void read_run(int type, const uint8_t *p, uint64_t stride, uint64_t count, float *out) {
   switch (type) {
     case CHECKPOINT_F32:
-      for (uint64_t i = 0; i < count; i++) out[i] = read_f32(p + i * stride * 4);
+      for (uint64_t i = 0; i < count; i++) out[i] = load_le_float(p + i * stride * 4);
       break;
     case CHECKPOINT_F16:
       if (stride == 1) {
@@ -49,7 +35,7 @@ static void read_run(int type, const uint8_t *p, uint64_t stride, uint64_t count
       for (uint64_t i = 0; i < count; i++) out[i] = dit__float_from_bfloat(load_le16(p + i * stride * 2));
       break;
     case CHECKPOINT_F64:
-      for (uint64_t i = 0; i < count; i++) out[i] = read_f64(p + i * stride * 8);
+      for (uint64_t i = 0; i < count; i++) out[i] = (float)load_le_double(p + i * stride * 8);
       break;
   }
 }
@@ -85,7 +71,7 @@ static int find_run(const checkpoint_tensor *t, uint64_t *length, uint64_t *stri
 static void read_q8(const checkpoint_tensor *t, uint64_t first, uint64_t count, float *out) {
   const uint64_t columns = t->stride[0];
   for (uint64_t i = first; i < first + count; i++)
-    *out++ = (float)(int8_t)t->data[i] * read_f32(t->scale + i / columns * 4);
+    *out++ = (float)(int8_t)t->data[i] * load_le_float(t->scale + i / columns * 4);
 }
 
 static void read_q4(const checkpoint_tensor *t, uint64_t first, uint64_t count, float *out) {
@@ -93,7 +79,7 @@ static void read_q4(const checkpoint_tensor *t, uint64_t first, uint64_t count, 
   while (count) {
     const uint64_t row = first / columns, within = first % columns;
     const uint64_t part = columns - within < count ? columns - within : count;
-    const float scale = read_f32(t->scale + row * 4);
+    const float scale = load_le_float(t->scale + row * 4);
     dit__q4_rows(&t->q4->weights, (int32_t)row, 1, t->q4->row);
     for (uint64_t i = 0; i < part; i++) *out++ = (float)t->q4->row[within + i] * scale;
     first += part;

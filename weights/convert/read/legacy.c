@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "lib/core/error.h"
-#include "weights/convert/read/endian.h"
+#include "lib/core/little_endian.h"
 #include "weights/convert/read/state_dict.h"
 #include "weights/convert/read/text.h"
 

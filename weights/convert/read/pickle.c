@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "lib/core/error.h"
-#include "weights/convert/read/endian.h"
+#include "lib/core/little_endian.h"
 #include "weights/convert/read/text.h"
 
 /* What one pickle may hold. A training checkpoint of DiT-XL/2 has some 30,000 values. The limits bound the memory that a

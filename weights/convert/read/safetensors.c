@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "lib/core/error.h"
-#include "weights/convert/read/endian.h"
+#include "lib/core/little_endian.h"
 #include "weights/convert/read/text.h"
 
 enum { HEADER_LIMIT = 100000000 }; /* bytes, from the specification */

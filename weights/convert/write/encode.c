@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/core/error.h"
+#include "lib/core/little_endian.h"
 #include "weights/convert/read/fp16.h"
 
 static dit_status refuse(const char *name, float value, const char *why, dit_error *error) {
@@ -41,11 +42,11 @@ dit_status encode_values(const char *name, uint32_t type, const float *values, s
       if (status) return status;
     }
     if (type == DIT__GGUF_F32) {
-      memmove(bytes + 4 * i, block, 4 * n);
+      copy_le(bytes + 4 * i, block, 4, n);
       continue;
     }
     (type == DIT__GGUF_F16 ? half_block_from_float : bfloat_block_from_float)(block, bits);
-    memcpy(bytes + 2 * i, bits, 2 * n);
+    copy_le(bytes + 2 * i, bits, 2, n);
   }
   return DIT_OK;
 }

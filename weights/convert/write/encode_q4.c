@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "lib/core/error.h"
+#include "lib/core/little_endian.h"
 #include "lib/model/q4.h"
 
 enum {
@@ -178,8 +179,10 @@ static void round_rows(const rounding *r) {
 static void pack_codes(const uint8_t *codes, int64_t k, int bits, uint8_t *out) {
   for (int64_t i = 0; i < k; i += 8, out += bits) {
     uint64_t word = 0;
+    uint8_t bytes[8];
     for (int j = 7; j >= 0; j--) word = word << bits | codes[i + j];
-    memcpy(out, &word, (size_t)bits);
+    copy_le(bytes, &word, sizeof word, 1);
+    memcpy(out, bytes, (size_t)bits);
   }
 }
 

@@ -16,6 +16,7 @@
 #endif
 
 #include "lib/core/error.h"
+#include "lib/core/little_endian.h"
 #include "lib/core/platform.h"
 #include "weights/convert/write/gguf_write.h"
 #include "weights/convert/write/replace_file.h"
@@ -65,14 +66,28 @@ static void writer_append(gguf_writer *w, gguf_bytes *bytes, const void *data, s
   bytes->size += size;
 }
 
+/* Appends numbers of `size` bytes each. */
+static void writer_append_numbers(gguf_writer *w, gguf_bytes *bytes, const void *numbers, size_t size, size_t count) {
+  const uint8_t *from = (const uint8_t *)numbers;
+  for (; count; count--, from += size) {
+    uint8_t number[8];
+    copy_le(number, from, size, 1);
+    writer_append(w, bytes, number, size);
+  }
+}
+
 static void writer_append_u32(gguf_writer *w, gguf_bytes *bytes, uint32_t value) {
-  writer_append(w, bytes, &value, sizeof value);
+  writer_append_numbers(w, bytes, &value, sizeof value, 1);
+}
+
+static void writer_append_u64(gguf_writer *w, gguf_bytes *bytes, uint64_t value) {
+  writer_append_numbers(w, bytes, &value, sizeof value, 1);
 }
 
 static void writer_append_string(gguf_writer *w, gguf_bytes *bytes, const char *text) {
-  uint64_t length = strlen(text);
-  writer_append(w, bytes, &length, sizeof length);
-  writer_append(w, bytes, text, (size_t)length);
+  const size_t length = strlen(text);
+  writer_append_u64(w, bytes, length);
+  writer_append(w, bytes, text, length);
 }
 
 static void writer_key(gguf_writer *w, const char *key, uint32_t type) {
@@ -83,13 +98,13 @@ static void writer_key(gguf_writer *w, const char *key, uint32_t type) {
 
 static void writer_number(gguf_writer *w, const char *key, uint32_t type, const void *value, size_t size) {
   writer_key(w, key, type);
-  writer_append(w, &w->keys, value, size);
+  writer_append_numbers(w, &w->keys, value, size, 1);
 }
 
 static void writer_array(gguf_writer *w, const char *key, uint32_t type, uint64_t count) {
   writer_key(w, key, DIT__KEY_ARRAY);
   writer_append_u32(w, &w->keys, type);
-  writer_append(w, &w->keys, &count, sizeof count);
+  writer_append_u64(w, &w->keys, count);
 }
 
 void gguf_writer_string(gguf_writer *w, const char *key, const char *text) {
@@ -125,12 +140,12 @@ void gguf_writer_strings(gguf_writer *w, const char *key, const char *const *tex
 
 void gguf_writer_u32s(gguf_writer *w, const char *key, const uint32_t *values, size_t count) {
   writer_array(w, key, DIT__KEY_U32, count);
-  writer_append(w, &w->keys, values, count * sizeof *values);
+  writer_append_numbers(w, &w->keys, values, sizeof *values, count);
 }
 
 void gguf_writer_f32s(gguf_writer *w, const char *key, const float *values, size_t count) {
   writer_array(w, key, DIT__KEY_F32, count);
-  writer_append(w, &w->keys, values, count * sizeof *values);
+  writer_append_numbers(w, &w->keys, values, sizeof *values, count);
 }
 
 void gguf_writer_copy(gguf_writer *w, const uint8_t *record, size_t size) {
@@ -155,7 +170,7 @@ void gguf_writer_tensor(gguf_writer *w, const char *name, uint32_t type, uint32_
   writer_append_string(w, &w->tensors, name);
   writer_append_u32(w, &w->tensors, rank);
   for (uint32_t i = rank; i-- > 0;) { /* the file has the fastest extent first */
-    writer_append(w, &w->tensors, &shape[i], sizeof shape[i]);
+    writer_append_u64(w, &w->tensors, shape[i]);
     if (shape[i] == 0 || size > (UINT64_MAX >> 2) / shape[i]) {
       writer_fail(w, DIT_ERROR_ARGUMENT, "tensor %s: an impossible extent of %llu", name, (unsigned long long)shape[i]);
       return;
@@ -163,7 +178,7 @@ void gguf_writer_tensor(gguf_writer *w, const char *name, uint32_t type, uint32_
     size *= shape[i];
   }
   writer_append_u32(w, &w->tensors, type);
-  writer_append(w, &w->tensors, &w->offset, sizeof w->offset);
+  writer_append_u64(w, &w->tensors, w->offset);
   w->sizes[w->tensor_count++] = size;
   w->offset += (size + GGUF_ALIGNMENT - 1) / GGUF_ALIGNMENT * GGUF_ALIGNMENT;
 }
@@ -245,12 +260,12 @@ static dit_status writer_pad(gguf_writer *w, uint64_t position, dit_error *error
 }
 
 dit_status gguf_writer_begin(gguf_writer *w, uint64_t *bytes, dit_error *error) {
-  static const uint8_t start[8] = {'G', 'G', 'U', 'F', 3, 0, 0, 0};
+  const uint64_t counts[2] = {w->tensor_count, w->key_count};
+  uint8_t start[24] = {'G', 'G', 'U', 'F', 3};
   if (w->failure.status) return dit__fail(error, w->failure.status, "%s", w->failure.message);
-  uint64_t header = sizeof start + 16 + w->keys.size + w->tensors.size;
+  copy_le(start + 8, counts, sizeof counts[0], 2);
+  uint64_t header = sizeof start + w->keys.size + w->tensors.size;
   dit_status status = writer_put(w, start, sizeof start, error);
-  if (!status) status = writer_put(w, &w->tensor_count, 8, error);
-  if (!status) status = writer_put(w, &w->key_count, 8, error);
   if (!status) status = writer_put(w, w->keys.data, w->keys.size, error);
   if (!status) status = writer_put(w, w->tensors.data, w->tensors.size, error);
   if (!status) status = writer_pad(w, header, error);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/core/error.h"
+#include "lib/core/little_endian.h"
 #include "weights/convert/write/encode.h"
 #include "weights/convert/write/encode_q4.h"
 #include "weights/convert/write/gguf_write.h"
@@ -86,6 +87,18 @@ static dit_status put(writing *run, const void *bytes, size_t size, dit_error *e
   return status;
 }
 
+static dit_status put_scales(writing *run, size_t count, dit_error *error) {
+  uint8_t bytes[1024];
+  const size_t most = sizeof bytes / sizeof(float);
+  dit_status status = DIT_OK;
+  for (size_t first = 0; !status && first < count; first += most) {
+    const size_t n = count - first < most ? count - first : most;
+    copy_le(bytes, run->scales + first, sizeof(float), n);
+    status = put(run, bytes, n * sizeof(float), error);
+  }
+  return status;
+}
+
 static dit_status write_plain(writing *run, const content_tensor *t, uint32_t type, dit_error *error) {
   uint64_t count = dit__tensor_elements(&t->tensor);
   dit_status status = DIT_OK;
@@ -138,7 +151,7 @@ static dit_status write_q4(writing *run, const content_tensor *t, dit_error *err
   }
   q4_inputs_free(&inputs);
   if (!status) status = put(run, run->row_formats, rows, error);
-  return status ? status : put(run, run->scales, rows * sizeof(float), error);
+  return status ? status : put_scales(run, rows, error);
 }
 
 /* Writes the rows as int8, and after the last one their scales. */
@@ -152,7 +165,7 @@ static dit_status write_q8(writing *run, const content_tensor *t, dit_error *err
     status = encode_q8(t->tensor.name, run->values, n, columns, run->narrow, run->scales + row, error);
     if (!status) status = put(run, run->narrow, n * columns, error);
   }
-  return status ? status : put(run, run->scales, rows * sizeof(float), error);
+  return status ? status : put_scales(run, rows, error);
 }
 
 static dit_status write_tensor(writing *run, const content_tensor *t, int type, dit_error *error) {
