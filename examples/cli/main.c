@@ -11,8 +11,8 @@
 #include "make.h"
 #include "message.h"
 #include "options.h"
-#include "pool.h"
 #include "progress.h"
+#include "dit_pool.h"
 #include "weights/sprites/dit_sprites.h"
 
 static int report_model(const dit_model *model, const dit_info *info, const cli_options *options) {
@@ -54,11 +54,12 @@ static int open_and_use(const cli_options *options, again *again) {
 }
 
 static int with_pool(cli_options *options, again *again) {
-  if (!options->run.threads) options->run.threads = pool_processors();
-  pool *p = pool_open(options->run.threads);
-  if (p) options->run.user = p, options->run.parallel_for = pool_run;
+  dit_pool *pool = dit_pool_open(options->run.threads);
+  options->run.threads = dit_pool_threads(pool);
+  options->run.user = pool;
+  options->run.parallel_for = dit_pool_run;
   int status = open_and_use(options, again);
-  pool_close(p);
+  dit_pool_close(pool);
   return status;
 }
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dit_pool.h"
 #include "lib/core/platform.h"
 #include "weights/convert/check.h"
 #include "weights/convert/describe.h"
@@ -133,7 +134,11 @@ static int fit_preview(const char *path, const char *out, int quiet) {
   progress watch = display_start(&shown, "decoding random latents", "pictures", 1, quiet);
   double rms = 0;
   dit_error error;
-  dit_status status = preview_fit(path, out, &watch, &rms, &error);
+  dit_pool *pool = dit_pool_open(0);
+  const dit_options options = {
+      .struct_size = sizeof options, .threads = dit_pool_threads(pool), .user = pool, .parallel_for = dit_pool_run};
+  dit_status status = preview_fit(path, out, &options, &watch, &rms, &error);
+  dit_pool_close(pool);
   display_end(&shown);
   if (status) return fail_on(path, &error);
   if (!quiet) printf("fitted the preview of %s: root mean square error %.3f, with pixels of -1 to 1\n", out, rms);

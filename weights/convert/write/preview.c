@@ -202,11 +202,12 @@ static dit_status rewrite(const dit__gguf *file, const char *out, const float *m
   return status;
 }
 
-dit_status preview_fit(const char *path, const char *out, const progress *watch, double *error_rms, dit_error *error) {
+dit_status preview_fit(const char *path, const char *out, const dit_options *options, const progress *watch,
+                       double *error_rms, dit_error *error) {
   float map[MAX_CHANNELS * (MAX_CHANNELS + 1)];
   dit_model *network;
   dit_info info;
-  dit_status status = dit_model_open(path, NULL, &network, error);
+  dit_status status = dit_model_open(path, options, &network, error);
   if (status) return status;
   memset(&info, 0, sizeof info);
   info.struct_size = sizeof info;
