@@ -13,6 +13,7 @@
 #include "options.h"
 #include "progress.h"
 #include "dit_pool.h"
+#include "programs/mapped_file.h"
 #include "weights/sprites/dit_sprites.h"
 
 static int report_model(const dit_model *model, const dit_info *info, const cli_options *options) {
@@ -41,15 +42,20 @@ static int use_model(const dit_model *model, const cli_options *options, again *
 static int open_and_use(const cli_options *options, again *again) {
   dit_model *model = NULL;
   dit_error error = {0};
+  mapped_file *file = options->model ? mapped_file_watch(options->model) : NULL;
+  if (options->model && !file) return fail(EXIT_FAILED, "out of memory");
   double started = clock_seconds();
   dit_status opened = options->model ? dit_model_open(options->model, &options->run, &model, &error)
                                      : dit_sprites_open(&options->run, &model, &error);
-  if (opened == DIT_ERROR_UNSUPPORTED && options->run.isa) {
-    return fail(EXIT_FAILED, "--isa %s: %s", enum_name(dit_isa_name, options->run.isa), error.message);
-  }
-  if (opened != DIT_OK) return fail(EXIT_FAILED, "%s", error.message);
-  int status = use_model(model, options, again, clock_seconds() - started);
+  int status = EXIT_FAILED;
+  if (opened == DIT_ERROR_UNSUPPORTED && options->run.isa)
+    fail(status, "--isa %s: %s", enum_name(dit_isa_name, options->run.isa), error.message);
+  else if (opened != DIT_OK)
+    fail(status, "%s", error.message);
+  else
+    status = use_model(model, options, again, clock_seconds() - started);
   dit_model_close(model);
+  mapped_file_forget(file);
   return status;
 }
 
@@ -97,6 +103,7 @@ int main(int argc, char **argv) {
   cli_options options;
   int status = options_parse(argc, argv, &options);
   interrupt_install();
+  mapped_file_guard("dit");
   if (status != EXIT_OK) return status;
   status = act(&options);
   if (fflush(stdout) == 0 && !ferror(stdout)) return status;

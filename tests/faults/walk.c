@@ -6,7 +6,6 @@
  * itself within SECONDS with a status below 128; with status 0 OUTPUT has the bytes of the run without a fault; with any
  * other there is a sentence on standard error, OUTPUT has its old bytes, and nothing else was left in the folder. The last
  * line is "NAME: N passed, N failed". */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -17,49 +16,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MAX_FILE = 64 << 20 };
+#include "folder.h"
+
 static const char OLD[] = "the old bytes\n";
 static const char *output;
 static int passed, failed;
-
-/* ---- Files ---- */
-
-static char *load(const char *path, size_t *size) {
-  FILE *file = fopen(path, "rb");
-  *size = 0;
-  if (!file) return NULL;
-  fseek(file, 0, SEEK_END);
-  const long length = ftell(file);
-  char *bytes = length >= 0 && length <= MAX_FILE ? malloc((size_t)length + 1) : NULL;
-  rewind(file);
-  if (bytes) *size = fread(bytes, 1, (size_t)length, file);
-  if (bytes) bytes[*size] = 0;
-  fclose(file);
-  return bytes;
-}
-
-static void store(const char *path, const void *bytes, size_t size) {
-  FILE *file = fopen(path, "wb");
-  if (!file || fwrite(bytes, 1, size, file) != size || fclose(file)) {
-    perror(path);
-    exit(2);
-  }
-}
-
-/* Names in the current folder, in one string; removes those that `keep` does not have. */
-static void list(char *names, size_t room, const char *keep) {
-  DIR *folder = opendir(".");
-  names[0] = 0;
-  for (const struct dirent *entry; folder && (entry = readdir(folder));) {
-    if (entry->d_name[0] == '.' && (!entry->d_name[1] || !strcmp(entry->d_name, ".."))) continue;
-    char line[300];
-    snprintf(line, sizeof line, "|%s|", entry->d_name);
-    if (keep && strstr(keep, line)) continue;
-    strncat(names, line, room - strlen(names) - 1);
-    if (keep) remove(entry->d_name);
-  }
-  if (folder) closedir(folder);
-}
 
 /* ---- Runs ---- */
 
@@ -106,11 +67,7 @@ static outcome run(const char *shim, long at, int from, int seconds, const char 
 
 /* What is wrong with a run; NULL: nothing. */
 static const char *judge(const outcome *o, const char *wanted, size_t wanted_size, const char *others) {
-  size_t size;
-  char *bytes = load(output, &size);
-  const int old = bytes && size == sizeof OLD - 1 && !memcmp(bytes, OLD, size);
-  const int right = bytes && size == wanted_size && !memcmp(bytes, wanted, size);
-  free(bytes);
+  const int old = holds(output, OLD, sizeof OLD - 1), right = holds(output, wanted, wanted_size);
   if (o->status >= 124) return "it did not end by itself";
   if (o->status == 0 && !right) return "status 0, but the file is not the right one";
   if (o->status != 0 && !old) return "it failed, but the old file is gone or changed";
@@ -124,7 +81,7 @@ int main(int count, char **arguments) {
   const char *shim = arguments[1];
   const long stride = atol(arguments[2]);
   const int seconds = atoi(arguments[4]);
-  char **command = arguments + 5, before[8192], others[8192], name[300];
+  char **command = arguments + 5, before[8192], others[8192];
   output = arguments[3];
   store(output, OLD, sizeof OLD - 1);
   store("calls", "", 0);
@@ -150,8 +107,6 @@ int main(int count, char **arguments) {
         printf("  FAILED: call %ld of %ld%s: status %d: %s %s: %s\n", at, calls, from ? " and later ones" : "",
                o.status, wrong, others, o.message);
     }
-  const char *slash = strrchr(command[0], '/');
-  snprintf(name, sizeof name, "%s", slash ? slash + 1 : command[0]);
-  printf("%s: %d passed, %d failed\n", name, passed, failed);
+  printf("%s: %d passed, %d failed\n", file_name(command[0]), passed, failed);
   return failed > 0;
 }
