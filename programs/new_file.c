@@ -93,13 +93,17 @@ static char *follow_link(const char *at) {
 static char *follow_links(const char *path) {
   char *at = copy_bytes(path, strlen(path));
   struct stat about;
-  for (int links = 0; at && lstat(at, &about) == 0 && S_ISLNK(about.st_mode); links++) {
-    char *next = links < MAX_LINKS ? follow_link(at) : NULL;
+  for (int links = 0; at; links++) {
+    const int found = lstat(at, &about) == 0;
+    if (found ? !S_ISLNK(about.st_mode) : errno == ENOENT) return at;
+    char *next = found && links < MAX_LINKS ? follow_link(at) : NULL;
     if (links == MAX_LINKS) errno = ELOOP;
+    const int why = errno;
     free(at);
+    errno = why;
     at = next;
   }
-  return at;
+  return NULL;
 }
 
 /* The name is in the folder already, so what goes wrong here is no failure. */

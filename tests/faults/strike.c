@@ -101,8 +101,10 @@ static const char *judge(int status, const char *others) {
   struct stat message;
   if (number == SIGKILL) return old || right ? NULL : "the file is neither the old nor the new one";
   if (others[0]) return "it left something behind";
-  if (WIFSIGNALED(status))
-    return WTERMSIG(status) != number ? "a signal ended it" : old ? NULL : "the old file is gone";
+  if (WIFSIGNALED(status)) {
+    if (WTERMSIG(status) != number) return "another signal ended it";
+    return old || right ? NULL : "the file is neither the old nor the new one";
+  }
   if (code == 0) return right ? NULL : "status 0, but the file is not the right one";
   if (!old) return "it failed, but the old file is gone or changed";
   if (number && code != 128 + number) return "another status than that of the signal";

@@ -1,8 +1,8 @@
 /* Walks a program through its calls with each failing once, and from then on (see shim.c):
  *
- *   walk SHIM STRIDE OUTPUT SECONDS PROGRAM ARGUMENT...
+ *   walk SHIM FIRST STRIDE OUTPUT SECONDS PROGRAM ARGUMENT...
  *
- * Every STRIDE-th call is tried. OUTPUT, in the current folder, is the file that the program replaces. A run must end by
+ * Every STRIDE-th call from FIRST on is tried. OUTPUT, in the current folder, is the file that the program replaces. A run must end by
  * itself within SECONDS with a status below 128; with status 0 OUTPUT has the bytes of the run without a fault; with any
  * other there is a sentence on standard error, OUTPUT has its old bytes, and nothing else was left in the folder. The last
  * line is "NAME: N passed, N failed". */
@@ -77,12 +77,12 @@ static const char *judge(const outcome *o, const char *wanted, size_t wanted_siz
 }
 
 int main(int count, char **arguments) {
-  if (count < 6) return 2;
+  if (count < 7) return 2;
   const char *shim = arguments[1];
-  const long stride = atol(arguments[2]);
-  const int seconds = atoi(arguments[4]);
-  char **command = arguments + 5, before[8192], others[8192];
-  output = arguments[3];
+  const long begin = atol(arguments[2]), stride = atol(arguments[3]);
+  const int seconds = atoi(arguments[5]);
+  char **command = arguments + 6, before[8192], others[8192];
+  output = arguments[4];
   store(output, OLD, sizeof OLD - 1);
   store("calls", "", 0);
   list(before, sizeof before, NULL);
@@ -95,7 +95,7 @@ int main(int count, char **arguments) {
     printf("  FAILED: %s without a fault: status %d, %ld calls: %s\n", command[0], first.status, calls, first.message);
     return 1;
   }
-  for (long at = 1; at <= calls; at += stride)
+  for (long at = begin; at <= calls; at += stride)
     for (int from = 0; from < 2; from++) {
       store(output, OLD, sizeof OLD - 1);
       const outcome o = run(shim, at, from, seconds, NULL, command);
@@ -103,9 +103,12 @@ int main(int count, char **arguments) {
       const char *wrong = judge(&o, wanted, wanted_size, others);
       passed += !wrong;
       failed += wrong != NULL;
-      if (wrong && failed <= 20)
-        printf("  FAILED: call %ld of %ld%s: status %d: %s %s: %s\n", at, calls, from ? " and later ones" : "",
-               o.status, wrong, others, o.message);
+      if (wrong && failed <= 20) {
+        for (char **word = command; *word; word++)
+          printf("%s%s", word == command ? "  FAILED: " : " ", file_name(*word));
+        printf(": call %ld of %ld%s: status %d: %s %s: %s\n", at, calls, from ? " and later ones" : "", o.status, wrong,
+               others, o.message);
+      }
     }
   printf("%s: %d passed, %d failed\n", file_name(command[0]), passed, failed);
   return failed > 0;
