@@ -42,8 +42,6 @@ static int use_model(const dit_model *model, const cli_options *options, again *
 static int open_and_use(const cli_options *options, again *again) {
   dit_model *model = NULL;
   dit_error error = {0};
-  mapped_file *file = options->model ? mapped_file_watch(options->model) : NULL;
-  if (options->model && !file) return fail(EXIT_FAILED, "out of memory");
   double started = clock_seconds();
   dit_status opened = options->model ? dit_model_open(options->model, &options->run, &model, &error)
                                      : dit_sprites_open(&options->run, &model, &error);
@@ -55,7 +53,6 @@ static int open_and_use(const cli_options *options, again *again) {
   else
     status = use_model(model, options, again, clock_seconds() - started);
   dit_model_close(model);
-  mapped_file_forget(file);
   return status;
 }
 
@@ -88,14 +85,20 @@ static int print_version(void) {
   return EXIT_OK;
 }
 
+/* From before anything of the model file is read, it must stay as it is. */
+static int with_model(cli_options *options) {
+  mapped_file *file = options->model ? mapped_file_watch(options->model) : NULL;
+  if (options->model && !file) return fail(EXIT_FAILED, "out of memory");
+  int status = options->action == ACTION_MAKE && options->again ? make_again(options) : with_pool(options, NULL);
+  mapped_file_forget(file);
+  return status;
+}
+
 static int act(cli_options *options) {
   switch (options->action) {
     case ACTION_HELP: return help_print(options->topic);
     case ACTION_VERSION: return print_version();
-    case ACTION_MAKE:
-      if (options->again) return make_again(options);
-      return with_pool(options, NULL);
-    default: return with_pool(options, NULL);
+    default: return with_model(options);
   }
 }
 
