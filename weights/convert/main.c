@@ -152,7 +152,7 @@ static int fit_preview(const char *path, const char *out, int quiet) {
  * file gets its own. */
 static int write_with_preview(const command_line *o, const model_content *m) {
   new_file first;
-  int failed = new_file_open(&first, o->out);
+  int failed = new_file_open(&first, o->out) != 0;
   if (failed) {
     fprintf(stderr, "dit-convert: %s: cannot be written: %s\n", o->out, strerror(errno));
   } else {
