@@ -1,17 +1,17 @@
-# libdit: make, make demo, make test, make abi, make bench, make single, make install, make clean.
+# libdit: make, make demo, make test, make check-long, make abi, make bench, make single, make install, make clean.
 #
 #   V=1                 shows whole commands instead of a line for each folder; warnings are always shown
 #   -j1                 one command at a time; without -j, as many as there are processors
 #   CC=clang            another compiler
 #   CFLAGS="-O3"        other flags
-#   OPENMP=0            no OpenMP: one thread, or the host's own
+#   OPENMP=1            the library starts threads by OpenMP where a host gives it none of its own
 #   BUILD=dir           another place than build/; make test BUILD=dir tests what is built there
 #   JOBS=1              how many tests run side by side; as many as there are processors
 #   PREFIX, DESTDIR     where to install
 #   BENCH=--full        what make bench measures; PYTHON=python3: one with numpy, for the quality of pictures
 
 CFLAGS ?= -O2 -g0
-OPENMP ?= 1
+OPENMP ?= 0
 BUILD ?= build
 PREFIX ?= /usr/local
 INSTALL ?= install
@@ -57,17 +57,18 @@ LIBRARY := $(patsubst %.c,$(BUILD)/obj/%.o,$(KERNELS) $(filter-out $(KERNELS),$(
 CONVERT := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out %/main.c,$(wildcard weights/convert/*.c weights/convert/*/*.c)))
 PNG := $(BUILD)/obj/examples/cli/lodepng/lodepng.o $(BUILD)/obj/examples/cli/png_memory.o
 CLI := $(PNG) $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out %/png_memory.c,$(wildcard examples/cli/*.c)))
+SHARED := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard programs/*.c))
 SPRITES := $(BUILD)/obj/weights/sprites/sprites.o
 BENCH_OBJECTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/bench/*.c))
 TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
 SCRIPTS := $(wildcard tests/test_*.sh)
-FOLDERS := $(sort $(dir $(LIBRARY) $(CONVERT) $(CLI) $(SPRITES) $(BENCH_OBJECTS)) \
+FOLDERS := $(sort $(dir $(LIBRARY) $(CONVERT) $(CLI) $(SHARED) $(SPRITES) $(BENCH_OBJECTS)) \
   $(BUILD)/obj/examples/ $(BUILD)/obj/tests/ $(BUILD)/tests/)
 
 PROGRAMS := $(BUILD)/dit $(BUILD)/dit-convert $(BUILD)/minimal
 LIBRARIES := $(BUILD)/libdit.a $(BUILD)/libdit.so $(BUILD)/libdit_sprites.a
 
-.PHONY: all demo test abi bench single install clean force
+.PHONY: all demo test check-long abi bench single install clean force
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -110,19 +111,22 @@ $(BUILD)/libdit_sprites.a: $(SPRITES)
 	$(archive)
 $(BUILD)/libconvert.a: $(CONVERT)
 	$(archive)
+# What dit and dit-convert share.
+$(BUILD)/libprograms.a: $(SHARED)
+	$(archive)
 
 $(BUILD)/libdit.so: $(LIBRARY)
 	$(call link,$@,-shared $(SONAME_FLAG))
 
-$(BUILD)/dit: $(CLI) $(BUILD)/libdit_sprites.a $(BUILD)/libdit.a
+$(BUILD)/dit: $(CLI) $(BUILD)/libprograms.a $(BUILD)/libdit_sprites.a $(BUILD)/libdit.a
 	$(call link,$@,,$(THREADS_FLAG))
-$(BUILD)/dit-convert: $(BUILD)/obj/weights/convert/main.o $(BUILD)/libconvert.a $(BUILD)/libdit.a
-	$(call link,$@)
+$(BUILD)/dit-convert: $(BUILD)/obj/weights/convert/main.o $(BUILD)/libconvert.a $(BUILD)/libprograms.a $(BUILD)/libdit.a
+	$(call link,$@,,$(THREADS_FLAG))
 $(BUILD)/minimal: $(BUILD)/obj/examples/minimal.o $(BUILD)/libdit.a
 	$(call link,$@)
-$(BUILD)/bench: $(BENCH_OBJECTS) $(BUILD)/libdit_sprites.a $(BUILD)/libconvert.a $(BUILD)/libdit.a
-	$(call link,$@)
-$(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/libdit_sprites.a $(BUILD)/libconvert.a $(BUILD)/libdit.a $(PNG)
+$(BUILD)/bench: $(BENCH_OBJECTS) $(BUILD)/libdit_sprites.a $(BUILD)/libconvert.a $(BUILD)/libprograms.a $(BUILD)/libdit.a
+	$(call link,$@,,$(THREADS_FLAG))
+$(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/libdit_sprites.a $(BUILD)/libconvert.a $(BUILD)/libprograms.a $(BUILD)/libdit.a $(PNG)
 	$(call link,$(@D),,$(THREADS_FLAG))
 $(filter $(BUILD)/tests/test_kernels_%,$(TESTS)): $(BUILD)/obj/tests/kernels_reference.o
 
@@ -140,6 +144,10 @@ demo: $(BUILD)/dit
 test: all $(TESTS) $(BUILD)/tests/bits $(BUILD)/tests/abi
 	@BUILD='$(BUILD)' tests/run.sh $(TESTS) $(SCRIPTS)
 
+# What takes too long for .ci/run.
+check-long: $(BUILD)/tests/soak
+	@$(BUILD)/tests/soak 1200
+
 abi: $(BUILD)/libdit.so $(BUILD)/tests/abi
 	@BUILD='$(BUILD)' tests/test_abi.sh
 
@@ -156,7 +164,7 @@ install: all
 	$(call say,INSTALL,$(DESTDIR)$(PREFIX))
 	$(Q)$(INSTALL) -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/bin
 	$(Q)$(INSTALL) -d $(DESTDIR)$(PREFIX)/share/man/man1
-	$(Q)$(INSTALL) -m 644 dit.h weights/sprites/dit_sprites.h $(DESTDIR)$(PREFIX)/include
+	$(Q)$(INSTALL) -m 644 dit.h dit_pool.h weights/sprites/dit_sprites.h $(DESTDIR)$(PREFIX)/include
 	$(Q)$(INSTALL) -m 644 $(BUILD)/libdit.a $(BUILD)/libdit_sprites.a $(DESTDIR)$(PREFIX)/lib
 	$(Q)$(INSTALL) -m 755 $(BUILD)/libdit.so $(DESTDIR)$(PREFIX)/lib/libdit.so.$(VERSION)
 	$(Q)ln -sf libdit.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/$(SONAME)

@@ -27,8 +27,13 @@
  *             what is wrong, where, and what to do. Output arguments are not written on failure, except that a pointer
  *             to an object becomes NULL. "Errors:" lists the codes, without the prefix DIT_ERROR_, that a function
  *             returns.
- *   Effects   The library does not print, exit, abort or keep global state. It starts no thread, unless it was built
- *             with OpenMP, and leaves the floating-point environment, the locale and the signals as it found them.
+ *   Effects   The library does not print, exit, abort or keep global state. It starts no thread, takes no lock and
+ *             waits for no other call. It leaves the floating-point environment, the locale and the signals as it found
+ *             them. Built with OpenMP (make OPENMP=1), it starts threads where parallel_for is NULL.
+ *   Processes After fork, models and jobs may be used in the parent and in the child. A job that was inside of a call
+ *             on another thread is lost to the child. A hook must survive fork as well; dit_pool_run does. With OpenMP
+ *             this does not hold: gcc's runtime hangs in the child if the parent had threads. It also ends the process
+ *             where threads cannot be started.
  *   Threads   "Any thread" means that any number of threads may make the call at once. "One thread at a time" means one
  *             for each object. A model is not written to after it is opened, and may be shared freely.
  *   Units     Pictures are rows from top to bottom of pixels from left to right. A latent is [C][h][w], C being
@@ -114,7 +119,9 @@ enum {
   DIT_COMPUTE_BF16 = 3  /* the inputs of large products are rounded to bfloat16 */
 };
 enum {
-  DIT_LOAD_MAP = 1, /* the file is mapped: pages are read when they are needed, and shared between processes */
+  /* The file is mapped: pages are read when they are needed, and shared between processes. It must not shrink while the
+   * model lives: a page that is gone raises SIGBUS on POSIX systems. Other changes of its bytes change pictures. */
+  DIT_LOAD_MAP = 1,
   DIT_LOAD_READ = 2 /* the file is read into memory, and may change or shrink afterwards */
 };
 /* Model files are little-endian. A big-endian machine opens the same files, mapped or not, and copies weights of f32, f16
@@ -124,7 +131,7 @@ enum { DIT_TYPE_F32 = 1, DIT_TYPE_F16 = 2, DIT_TYPE_BF16 = 3, DIT_TYPE_Q8 = 4, D
 /* How a model runs. */
 typedef struct dit_options {
   uint32_t struct_size;
-  /* Tasks that run at once, at most, 1..1024; 0: one for each processor with OpenMP, 8 with parallel_for, else 1. */
+  /* Tasks that run at once, at most, 1..1024; 0: 8 with parallel_for, one for each processor with OpenMP, else 1. */
   int32_t threads;
   /* DIT_ISA_*; 0: the best that the processor has. It never changes a bit of the output. */
   int32_t isa;
@@ -144,8 +151,9 @@ typedef struct dit_options {
   void *(DIT_CALL *allocate)(void *user, size_t size, size_t alignment);
   void(DIT_CALL *release)(void *user, void *block, size_t size);
   /* Calls task(context, index) once for each index from 0 to count - 1, in any order and on any threads, and returns
-   * when all calls have returned. count is at most `threads`. It may be NULL. It is called only on a thread that is
-   * inside of a function of this library, and never from a task. Two jobs may call it at the same time. */
+   * when all calls have returned. count is at most `threads`. It is called only on a thread that is inside of a
+   * function of this library, and never from a task. Two jobs may call it at the same time. NULL: a loop. dit_pool.h
+   * has one. */
   void(DIT_CALL *parallel_for)(void *user, int32_t count, void(DIT_CALL *task)(void *context, int32_t index),
                                void *context);
 } dit_options;

@@ -15,7 +15,7 @@ pattern=${1:-.}
 export OMP_WAIT_POLICY=passive
 
 library="$(ls ./*.c lib/*/*.c)"
-converter="$(ls weights/convert/*.c weights/convert/*/*.c | grep -v /main.c)"
+converter="$(ls weights/convert/*.c weights/convert/*/*.c programs/*.c | grep -v /main.c)"
 # What of the converter computes is compiled with the flags of each build, the rest once for each compiler.
 # shellcheck disable=SC2086
 computing="$(grep -l -w -E 'float|double' $converter | grep '/.*/.*/') tests/bits.c"

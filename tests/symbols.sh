@@ -5,13 +5,12 @@
 cd "$(dirname "$0")/.." || exit 1
 . tests/check.sh
 
-# Memory and strings; the operating system (platform*.c); arithmetic that is exact; OpenMP; what compilers put in.
+# Memory and strings; the operating system (platform*.c); arithmetic that is exact; what compilers put in. Nothing that
+# starts threads, takes locks or waits for them.
 allowed='memcpy memmove memset memcmp strlen strcmp strncmp strchr strspn strcspn snprintf vsnprintf strerror
 free posix_memalign malloc aligned_alloc
 open open64 close read fstat fstat64 mmap mmap64 munmap madvise clock_gettime sysconf syscall
 sqrt sqrtf ceil
-GOMP_parallel omp_get_num_threads omp_get_thread_num
-__kmpc_fork_call __kmpc_for_static_init_4 __kmpc_for_static_fini __kmpc_global_thread_num __kmpc_push_num_threads
 _GLOBAL_OFFSET_TABLE_ __errno_location __stack_chk_fail __memcpy_chk __memset_chk __snprintf_chk __vsnprintf_chk'
 
 if ! have nm || ! have objdump; then

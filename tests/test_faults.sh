@@ -18,25 +18,41 @@ if [ "$(uname -s)" != Linux ] || ! ${CC:-cc} -shared -fPIC -O1 tests/faults/shim
 fi
 check "walk.c compiles" ${CC:-cc} -O1 tests/faults/walk.c -o "$work/walk"
 
-# walk STRIDE OUTPUT COMMAND...: in a folder of its own, with each STRIDE-th call failing
+# walk STRIDE OUTPUT COMMAND...: plans a run in a folder of its own, with each STRIDE-th call failing. All of them are
+# several runs, so that the longest walk keeps all processors busy.
+plans=0
 walk() {
-  stride=$1 output=$2
+  stride=$1 output=$2 first=1
   shift 2
-  case $full in --full) stride=1 ;; --places) stride=0 ;; esac
-  rm -rf "$work/folder"
-  mkdir "$work/folder"
-  (cd "$work/folder" && "$work/walk" "$work/shim.so" "$stride" "$output" 20 "$@") >"$work/log"
-  grep FAILED "$work/log" | sed "s|^|$*: |"
-  line=$(tail -n 1 "$work/log")
-  case $line in
-    *passed*)
-      line=${line#*: }
-      passed=$((passed + ${line%% *}))
-      line=${line#*passed, }
-      failed=$((failed + ${line%% *}))
-      ;;
-    *) check "$*: walks: $line" false ;;
-  esac
+  case $full in --full) stride=8 ;; --places) stride=0 ;; esac
+  while :; do
+    plans=$((plans + 1))
+    cat >"$work/plan-$plans.sh" <<END
+mkdir "$work/folder-$plans" && cd "$work/folder-$plans" &&
+  "$work/walk" "$work/shim.so" $first $stride "$output" 20 $* >"$work/plan-$plans.log" 2>&1
+rm -rf "$work/folder-$plans"
+END
+    first=$((first + 1))
+    [ "$full" = --full ] && [ $first -le $stride ] || break
+  done
+}
+
+# run_plans: side by side, and counts what they found.
+run_plans() {
+  ls "$work"/plan-*.sh | xargs -n 1 -P "$(getconf _NPROCESSORS_ONLN)" sh
+  for log in "$work"/plan-*.log; do
+    grep FAILED "$log"
+    line=$(tail -n 1 "$log")
+    case $line in
+      *passed*)
+        line=${line#*: }
+        passed=$((passed + ${line%% *}))
+        line=${line#*passed, }
+        failed=$((failed + ${line%% *}))
+        ;;
+      *) check "$(tail -n 2 "${log%.log}.sh" | head -n 1): walks: $line" false ;;
+    esac
+  done
 }
 
 dit="$build/dit -q --threads 2"
@@ -68,4 +84,5 @@ for checkpoint in tests/golden/checkpoints/*[!d]; do # but README.md
   [ -n "$full" ] || case $checkpoint in */dit_train*|*/vae_f16|*/vae_sd*) ;; *) continue ;; esac
   walk 61 a.gguf $convert $hints "$root/$checkpoint" -o a.gguf
 done
+run_plans
 finish faults

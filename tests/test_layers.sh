@@ -11,6 +11,8 @@ cd "$(dirname "$0")/.." || exit 1
 # for the public functions, which dit.h declares.
 cat >"$work/layers" <<'END'
 interface     dit.h                       :
+pool          dit_pool.h                  : interface
+programs      programs/                   : interface pool
 core          lib/core/                   : interface
 kernels       lib/kernels/                : interface core
 sampling      lib/sampling/               : interface core
@@ -21,14 +23,14 @@ job           lib/job/                    : interface core kernels sampling mode
 root          .                           : interface core kernels sampling model ops nets job
 sprites.h     weights/sprites/dit_sprites.h : interface
 sprites       weights/sprites/            : interface sprites.h root
-read          weights/convert/read/       : interface core kernels sampling model
-shape         weights/convert/shape/      : interface core kernels sampling model read
-write         weights/convert/write/      : interface core kernels sampling model read shape root
-convert       weights/convert/            : interface core kernels sampling model read shape write root
+read          weights/convert/read/       : interface core kernels sampling model programs
+shape         weights/convert/shape/      : interface core kernels sampling model read programs
+write         weights/convert/write/      : interface core kernels sampling model read shape root programs
+convert       weights/convert/            : interface core kernels sampling model read shape write root pool programs
 minimal       examples/minimal.c          : interface root
 png_memory    examples/cli/png_memory.c examples/cli/png_memory.h :
 lodepng       examples/cli/lodepng/       : png_memory
-cli           examples/cli/               : interface root sprites.h sprites png_memory lodepng lib/core/utf8.h
+cli           examples/cli/               : interface root pool programs sprites.h sprites png_memory lodepng lib/core/utf8.h
 tests         tests/                      : *
 END
 
@@ -177,7 +179,7 @@ layers() {
 
 # ---- The library ----
 
-layers "$work/layers" "$build/obj" lib weights examples tests >"$work/wrong"
+layers "$work/layers" "$build/obj" lib weights programs examples tests >"$work/wrong"
 cat "$work/wrong"
 check "every arrow is allowed, and none is part of a circle: $(wc -l <"$work/wrong") lines above" [ ! -s "$work/wrong" ]
 if ! have nm; then

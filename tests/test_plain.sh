@@ -58,8 +58,8 @@ header() { # header COMPILER FLAG...
     skip "no $1: the headers with $*"
     return
   fi
-  for file in dit.h weights/sprites/dit_sprites.h; do
-    echo "#include \"$file\"" >"$work/header.c"
+  for file in dit.h weights/sprites/dit_sprites.h dit_pool.h; do
+    printf '#define DIT_POOL_IMPLEMENTATION\n#include "%s"\n' "$file" >"$work/header.c"
     check "$*: $file" "$@" -pedantic -Wall -Wextra -Werror -I. -fsyntax-only "$work/header.c"
   done
 }

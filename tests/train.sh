@@ -45,7 +45,7 @@ check "a table of two settings" [ "$(grep -c '^| D[DP].* [12]0 |' log8)" = 2 ]
 cp emoji.png "$root/build/emoji.png"
 
 awk '/^```/ { on = $0 == "```c"; next } on' "$root/docs/train-your-own.md" >moon.c
-check "the C program builds" gcc -O2 -Wall -Wextra -Werror -I. moon.c build/libdit.a -lm -fopenmp -o moon
+check "the C program builds" gcc -O2 -Wall -Wextra -Werror -I. moon.c build/libdit.a -lm -o moon
 ./moon >moon.rgba
 check "and makes a picture" [ "$(wc -c <moon.rgba)" = 4096 ]
 

@@ -24,7 +24,9 @@ static int hash_file(const char *path, uint64_t *hash) {
   *hash = HASH_INIT;
   for (; got && !interrupt_status(); got = fread(block, 1, block_size, file)) *hash = hash_bytes(*hash, block, got);
   int status = interrupt_status();
-  if (!block)
+  if (status != EXIT_OK)
+    fail(status, "stopped");
+  else if (!block)
     status = fail(EXIT_FAILED, "out of memory");
   else if (!file || ferror(file))
     status = fail(EXIT_FAILED, "%s: cannot be read: %s", path, strerror(errno));

@@ -1,5 +1,4 @@
-/* Ctrl-C and other signals that end a program. A signal handler gets no pointer, so it needs the two variables below,
- * the only global ones of the program. */
+/* Ctrl-C and other signals that end a program. A signal handler gets no pointer, so it needs the two variables below. */
 #if !defined(_WIN32) && !defined(_POSIX_C_SOURCE)
 #define _POSIX_C_SOURCE 200809L /* sigaction */
 #endif
@@ -37,6 +36,9 @@ void interrupt_install(void) {
   catch_signal(SIGTERM);
 #ifdef SIGHUP
   catch_signal(SIGHUP);
+#endif
+#ifdef SIGXFSZ
+  signal(SIGXFSZ, SIG_IGN); /* a write beyond the limit of a file's size fails instead */
 #endif
 }
 

@@ -11,8 +11,9 @@
 #include "make.h"
 #include "message.h"
 #include "options.h"
-#include "pool.h"
 #include "progress.h"
+#include "dit_pool.h"
+#include "programs/mapped_file.h"
 #include "weights/sprites/dit_sprites.h"
 
 static int report_model(const dit_model *model, const dit_info *info, const cli_options *options) {
@@ -44,21 +45,24 @@ static int open_and_use(const cli_options *options, again *again) {
   double started = clock_seconds();
   dit_status opened = options->model ? dit_model_open(options->model, &options->run, &model, &error)
                                      : dit_sprites_open(&options->run, &model, &error);
-  if (opened == DIT_ERROR_UNSUPPORTED && options->run.isa) {
-    return fail(EXIT_FAILED, "--isa %s: %s", enum_name(dit_isa_name, options->run.isa), error.message);
-  }
-  if (opened != DIT_OK) return fail(EXIT_FAILED, "%s", error.message);
-  int status = use_model(model, options, again, clock_seconds() - started);
+  int status = EXIT_FAILED;
+  if (opened == DIT_ERROR_UNSUPPORTED && options->run.isa)
+    fail(status, "--isa %s: %s", enum_name(dit_isa_name, options->run.isa), error.message);
+  else if (opened != DIT_OK)
+    fail(status, "%s", error.message);
+  else
+    status = use_model(model, options, again, clock_seconds() - started);
   dit_model_close(model);
   return status;
 }
 
 static int with_pool(cli_options *options, again *again) {
-  if (!options->run.threads) options->run.threads = pool_processors();
-  pool *p = pool_open(options->run.threads);
-  if (p) options->run.user = p, options->run.parallel_for = pool_run;
+  dit_pool *pool = dit_pool_open(options->run.threads);
+  options->run.threads = dit_pool_threads(pool);
+  options->run.user = pool;
+  options->run.parallel_for = dit_pool_run;
   int status = open_and_use(options, again);
-  pool_close(p);
+  dit_pool_close(pool);
   return status;
 }
 
@@ -81,14 +85,20 @@ static int print_version(void) {
   return EXIT_OK;
 }
 
+/* From before anything of the model file is read, it must stay as it is. */
+static int with_model(cli_options *options) {
+  mapped_file *file = options->model ? mapped_file_watch(options->model) : NULL;
+  if (options->model && !file) return fail(EXIT_FAILED, "out of memory");
+  int status = options->action == ACTION_MAKE && options->again ? make_again(options) : with_pool(options, NULL);
+  mapped_file_forget(file);
+  return status;
+}
+
 static int act(cli_options *options) {
   switch (options->action) {
     case ACTION_HELP: return help_print(options->topic);
     case ACTION_VERSION: return print_version();
-    case ACTION_MAKE:
-      if (options->again) return make_again(options);
-      return with_pool(options, NULL);
-    default: return with_pool(options, NULL);
+    default: return with_model(options);
   }
 }
 
@@ -96,6 +106,7 @@ int main(int argc, char **argv) {
   cli_options options;
   int status = options_parse(argc, argv, &options);
   interrupt_install();
+  mapped_file_guard("dit");
   if (status != EXIT_OK) return status;
   status = act(&options);
   if (fflush(stdout) == 0 && !ferror(stdout)) return status;

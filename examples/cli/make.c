@@ -12,6 +12,7 @@
 #include "output.h"
 #include "pattern.h"
 #include "preview.h"
+#include "programs/mapped_file.h"
 #include "progress.h"
 #include "pytorch.h"
 #include "setup.h"
@@ -79,6 +80,9 @@ static int write_sheet(const making *m, const char *path, const record *r) {
   texts texts;
   unsigned char *bytes = NULL;
   size_t size = 0;
+  const char *changed = mapped_file_changed();
+  if (changed)
+    return fail(EXIT_FAILED, "%s: was changed while it was read; run it again when nobody writes to the file", changed);
   int status = texts_make(&texts, m->model, m->info, r);
   if (status != EXIT_OK) return status;
   status = png_encode(&m->sheet, texts.items, texts.count, &bytes, &size);
@@ -188,7 +192,8 @@ static int advance(making *m, dit_job *job, progress *shown) {
     }
   }
   if (state < 0 && state != DIT_CANCELLED) return fail(EXIT_FAILED, "%s", error.message);
-  return status != EXIT_OK ? status : interrupt_status();
+  if (status == EXIT_OK && m->saved < m->setup.params.count) status = interrupt_status(); /* else all is done */
+  return status;
 }
 
 static int run_job(making *m) {

@@ -40,6 +40,7 @@ static int options(int count, char **arguments) {
       return 0;
   }
   if (bench.threads < 1) bench.threads = 1;
+  bench.pool = dit_pool_open(bench.threads);
   if (bench.repeats < 1 || bench.repeats > 9) bench.repeats = 5;
   return 1;
 }
@@ -75,5 +76,6 @@ int main(int count, char **arguments) {
     bench_growth();
   }
   bench_end();
+  dit_pool_close(bench.pool);
   return 0;
 }

@@ -1,4 +1,5 @@
 #include "tests/bench/limit.h"
+#include "tests/bench/table.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -99,15 +100,18 @@ static double loop_scalar(void) {
   return 2.0 * LANES_AT_ONCE * (ROUNDS / 8);
 }
 
+static void DIT_CALL run_loop(void *context, int32_t index) {
+  double (*loop)(void) = *(double (**)(void))context;
+  (void)index;
+  loop();
+}
+
 static double best_rate(double (*loop)(void), int32_t threads) {
   double best = 0;
+  const double flops = loop() * threads;
   for (int attempt = 0; attempt < 5; attempt++) {
-    double flops = 0;
     const double start = bench_clock();
-#ifdef _OPENMP
-#pragma omp parallel for num_threads(threads) reduction(+ : flops)
-#endif
-    for (int32_t i = 0; i < threads; i++) flops += loop();
+    dit_pool_run(bench.pool, threads, run_loop, &loop);
     const double rate = flops / (bench_clock() - start) / 1e9;
     best = rate > best ? rate : best;
   }
@@ -145,29 +149,31 @@ double limit_bf16(int32_t threads) {
 #endif
 }
 
+enum { READ_WORDS = 32 << 20 };
+
+/* Reads the part of a thread. */
+static void DIT_CALL read_words(void *context, int32_t index) {
+  uint64_t sum[8] = {0}, total = 0;
+  const uint64_t *from = (const uint64_t *)context + (size_t)READ_WORDS * (size_t)index;
+  for (size_t k = 0; k < READ_WORDS; k += 8)
+    for (int j = 0; j < 8; j++) sum[j] += from[k + (size_t)j];
+  for (int j = 0; j < 8; j++) total += sum[j];
+  volatile uint64_t keep = total;
+  (void)keep;
+}
+
 double limit_memory(int32_t threads) {
-  const size_t words = (size_t)32 << 20;
+  const size_t words = READ_WORDS;
   double best = 0;
-  uint64_t *data = (uint64_t *)malloc(words * 8 * (size_t)threads), total = 0;
+  uint64_t *data = (uint64_t *)malloc(words * 8 * (size_t)threads);
   if (!data) return 0;
   memset(data, 1, words * 8 * (size_t)threads);
   for (int attempt = 0; attempt < 3; attempt++) {
     const double start = bench_clock();
-#ifdef _OPENMP
-#pragma omp parallel for num_threads(threads) reduction(+ : total)
-#endif
-    for (int32_t i = 0; i < threads; i++) {
-      uint64_t sum[8] = {0};
-      const uint64_t *from = data + words * (size_t)i;
-      for (size_t k = 0; k < words; k += 8)
-        for (int j = 0; j < 8; j++) sum[j] += from[k + (size_t)j];
-      for (int j = 0; j < 8; j++) total += sum[j];
-    }
+    dit_pool_run(bench.pool, threads, read_words, data);
     const double rate = (double)words * 8 * threads / (bench_clock() - start) / 1e9;
     best = rate > best ? rate : best;
   }
-  volatile uint64_t keep = total;
-  (void)keep;
   free(data);
   return best;
 }

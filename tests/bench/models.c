@@ -29,8 +29,13 @@ static file write_file(const char *name, const char *first, const char *second, 
 
 static dit_model *open_file(const file *f, int32_t isa, int32_t threads, int32_t compute, uint64_t limit) {
   dit_model *model = NULL;
-  const dit_options options = {
-      .struct_size = sizeof options, .isa = isa, .threads = threads, .compute = compute, .memory_limit = limit};
+  const dit_options options = {.struct_size = sizeof options,
+                               .isa = isa,
+                               .threads = threads,
+                               .compute = compute,
+                               .memory_limit = limit,
+                               .parallel_for = dit_pool_run,
+                               .user = bench.pool};
   return f->there && dit_model_open(f->path, &options, &model, NULL) == DIT_OK ? model : NULL;
 }
 

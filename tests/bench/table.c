@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-bench_options bench = {0, 2, 5, 0, 0, ""};
+bench_options bench = {0, 2, 5, 0, 0, "", NULL};
 
 static int rows; /* printed */
 

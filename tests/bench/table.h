@@ -7,11 +7,13 @@
 #include <stdint.h>
 
 #include "dit.h"
+#include "dit_pool.h"
 
 /* What is measured, of all files. */
 typedef struct bench_options {
   int32_t isa, threads, repeats, full, json;
   const char *only; /* rows whose name has this in it */
+  dit_pool *pool;   /* of `threads` threads */
 } bench_options;
 
 extern bench_options bench;

@@ -1,11 +1,11 @@
 /* Walks a program through its calls with each failing once, and from then on (see shim.c):
  *
- *   walk SHIM STRIDE OUTPUT SECONDS PROGRAM ARGUMENT...
+ *   walk SHIM FIRST STRIDE OUTPUT SECONDS PROGRAM ARGUMENT...
  *
- * Every STRIDE-th call is tried; with 0, the first one from each place of the program. OUTPUT, in the current folder, is
- * the file that the program replaces. A run must end by itself within SECONDS with a status below 128; with status 0
- * OUTPUT has the bytes of the run without a fault; with any other there is a sentence on standard error, OUTPUT has its
- * old bytes, and nothing else was left in the folder. The last line is "NAME: N passed, N failed". */
+ * Every STRIDE-th call from FIRST on is tried; with a STRIDE of 0, the first one from each place of the program. OUTPUT, in
+ * the current folder, is the file that the program replaces. A run must end by itself within SECONDS with a status below
+ * 128; with status 0 OUTPUT has the bytes of the run without a fault; with any other there is a sentence on standard
+ * error, OUTPUT has its old bytes, and nothing else was left in the folder. The last line is "NAME: N passed, N failed". */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -17,49 +17,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MAX_FILE = 64 << 20 };
+#include "folder.h"
+
 static const char OLD[] = "the old bytes\n";
 static const char *output;
 static int passed, failed;
-
-/* ---- Files ---- */
-
-static char *load(const char *path, size_t *size) {
-  FILE *file = fopen(path, "rb");
-  *size = 0;
-  if (!file) return NULL;
-  fseek(file, 0, SEEK_END);
-  const long length = ftell(file);
-  char *bytes = length >= 0 && length <= MAX_FILE ? malloc((size_t)length + 1) : NULL;
-  rewind(file);
-  if (bytes) *size = fread(bytes, 1, (size_t)length, file);
-  if (bytes) bytes[*size] = 0;
-  fclose(file);
-  return bytes;
-}
-
-static void store(const char *path, const void *bytes, size_t size) {
-  FILE *file = fopen(path, "wb");
-  if (!file || fwrite(bytes, 1, size, file) != size || fclose(file)) {
-    perror(path);
-    exit(2);
-  }
-}
-
-/* Names in the current folder, in one string; removes those that `keep` does not have. */
-static void list(char *names, size_t room, const char *keep) {
-  DIR *folder = opendir(".");
-  names[0] = 0;
-  for (const struct dirent *entry; folder && (entry = readdir(folder));) {
-    if (entry->d_name[0] == '.' && (!entry->d_name[1] || !strcmp(entry->d_name, ".."))) continue;
-    char line[300];
-    snprintf(line, sizeof line, "|%s|", entry->d_name);
-    if (keep && strstr(keep, line)) continue;
-    strncat(names, line, room - strlen(names) - 1);
-    if (keep) remove(entry->d_name);
-  }
-  if (folder) closedir(folder);
-}
 
 /* ---- Runs ---- */
 
@@ -107,11 +69,7 @@ static outcome run(const char *shim, long at, int from, int seconds, const char 
 
 /* What is wrong with a run; NULL: nothing. */
 static const char *judge(const outcome *o, const char *wanted, size_t wanted_size, const char *others) {
-  size_t size;
-  char *bytes = load(output, &size);
-  const int old = bytes && size == sizeof OLD - 1 && !memcmp(bytes, OLD, size);
-  const int right = bytes && size == wanted_size && !memcmp(bytes, wanted, size);
-  free(bytes);
+  const int old = holds(output, OLD, sizeof OLD - 1), right = holds(output, wanted, wanted_size);
   if (o->status >= 124) return "it did not end by itself";
   if (o->status == 0 && !right) return "status 0, but the file is not the right one";
   if (o->status != 0 && !old) return "it failed, but the old file is gone or changed";
@@ -121,12 +79,12 @@ static const char *judge(const outcome *o, const char *wanted, size_t wanted_siz
 }
 
 int main(int count, char **arguments) {
-  if (count < 6) return 2;
+  if (count < 7) return 2;
   const char *shim = arguments[1];
-  const long stride = atol(arguments[2]);
-  const int seconds = atoi(arguments[4]);
-  char **command = arguments + 5, before[8192], others[8192], name[300];
-  output = arguments[3];
+  const long begin = atol(arguments[2]), stride = atol(arguments[3]);
+  const int seconds = atoi(arguments[5]);
+  char **command = arguments + 6, before[8192], others[8192];
+  output = arguments[4];
   store(output, OLD, sizeof OLD - 1);
   store("calls", "", 0);
   list(before, sizeof before, NULL);
@@ -144,7 +102,7 @@ int main(int count, char **arguments) {
     places = load("calls", &text_size);
     if (!places) return 2;
   }
-  for (long at = stride ? 1 : strtol(places, &places, 10); at > 0 && at <= calls;
+  for (long at = stride ? begin : strtol(places, &places, 10); at > 0 && at <= calls;
        at = stride ? at + stride : strtol(places, &places, 10))
     for (int from = 0; from < 2; from++) {
       store(output, OLD, sizeof OLD - 1);
@@ -153,12 +111,13 @@ int main(int count, char **arguments) {
       const char *wrong = judge(&o, wanted, wanted_size, others);
       passed += !wrong;
       failed += wrong != NULL;
-      if (wrong && failed <= 20)
-        printf("  FAILED: call %ld of %ld%s: status %d: %s %s: %s\n", at, calls, from ? " and later ones" : "",
-               o.status, wrong, others, o.message);
+      if (wrong && failed <= 20) {
+        for (char **word = command; *word; word++)
+          printf("%s%s", word == command ? "  FAILED: " : " ", file_name(*word));
+        printf(": call %ld of %ld%s: status %d: %s %s: %s\n", at, calls, from ? " and later ones" : "", o.status, wrong,
+               others, o.message);
+      }
     }
-  const char *slash = strrchr(command[0], '/');
-  snprintf(name, sizeof name, "%s", slash ? slash + 1 : command[0]);
-  printf("%s: %d passed, %d failed\n", name, passed, failed);
+  printf("%s: %d passed, %d failed\n", file_name(command[0]), passed, failed);
   return failed > 0;
 }

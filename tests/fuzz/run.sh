@@ -15,7 +15,7 @@ echo '{"weight_map": {"a": "b"}}' >"$folder/checkpoint-seeds/model.safetensors.i
 
 # Everything is compiled once, on all processors, and linked twice.
 rm -f "$folder"/objects/*.o "$folder"/fuzz_model "$folder"/fuzz_checkpoint
-for file in ./*.c lib/*/*.c weights/convert/*.c weights/convert/*/*.c tests/fuzz/*.c; do
+for file in ./*.c lib/*/*.c weights/convert/*.c weights/convert/*/*.c programs/*.c tests/fuzz/*.c; do
   [ "$file" = weights/convert/main.c ] || echo "$file $folder/objects/$(echo "${file#./}" | tr / -).o"
 done | xargs -n 2 -P "$(getconf _NPROCESSORS_ONLN)" sh -c "$compile -fsanitize=fuzzer-no-link -c \"\$1\" -o \"\$2\"" sh || exit 1
 for name in model checkpoint; do

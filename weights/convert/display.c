@@ -16,20 +16,44 @@
 #endif
 
 #include "lib/core/platform.h"
+#include "programs/new_file.h"
 
-static volatile sig_atomic_t interrupted;
+static volatile sig_atomic_t interrupted; /* the number of the signal; 0: none */
 
 /* Makes the work stop at its next report, which removes what was written. A second signal ends the program at once. */
-static void interrupt(int signal_number) {
-  interrupted = 1;
-  signal(signal_number, SIG_DFL);
+static void interrupt(int number) {
+  if (interrupted) {
+    new_file_remove_all();
+    signal(number, SIG_DFL);
+    raise(number); /* ends the program when this handler returns */
+    return;
+  }
+  interrupted = number;
+#ifdef _WIN32
+  signal(number, interrupt); /* Windows resets the handler */
+#endif
 }
 
+/* A signal that was ignored when the program started, as under nohup, stays ignored. */
+static void catch_signal(int number) {
+#ifdef _WIN32
+  signal(number, interrupt);
+#else
+  struct sigaction action, before;
+  memset(&action, 0, sizeof action);
+  action.sa_handler = interrupt;
+  sigemptyset(&action.sa_mask);
+  if (sigaction(number, NULL, &before) == 0 && before.sa_handler != SIG_IGN) sigaction(number, &action, NULL);
+#endif
+}
+
+int display_exit_status(int status) { return status && interrupted ? 128 + interrupted : status; }
+
 void display_catch_signals(void) {
-  signal(SIGINT, interrupt);
-  signal(SIGTERM, interrupt);
+  catch_signal(SIGINT);
+  catch_signal(SIGTERM);
 #ifndef _WIN32
-  signal(SIGHUP, interrupt);
+  catch_signal(SIGHUP);
   signal(SIGPIPE, SIG_IGN); /* ignored, a write fails instead, and the file is removed */
   signal(SIGXFSZ, SIG_IGN);
 #endif

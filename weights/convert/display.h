@@ -17,7 +17,10 @@ progress display_start(display *d, const char *what, const char *unit, double pe
 void display_end(const display *d);
 
 /* From this call on, a signal makes the next report end the work, so that no part of a file is left behind; a second
- * signal ends the program. */
+ * signal ends the program at once. */
 void display_catch_signals(void);
+
+/* Returns the exit status after a signal, 128 plus its number, or else `status`. */
+int display_exit_status(int status);
 
 #endif

@@ -63,4 +63,5 @@ const char options_help[] =
     "  --quiet                 print nothing but errors\n"
     "  --help, --version\n"
     "\n"
-    "Exit status: 0 done, 1 failed (nothing is left behind) or files with different tensors, 2 wrong usage.\n";
+    "Exit status: 0 done, 1 failed (nothing is left behind) or files with different tensors, 2 wrong usage,\n"
+    "128 and its number after a signal.\n";

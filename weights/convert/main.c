@@ -1,15 +1,19 @@
 /* dit-convert makes model files for libdit from trained checkpoints. */
+#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "dit_pool.h"
 #include "lib/core/platform.h"
+#include "programs/mapped_file.h"
+#include "programs/new_file.h"
 #include "weights/convert/check.h"
 #include "weights/convert/describe.h"
 #include "weights/convert/display.h"
 #include "weights/convert/options.h"
 #include "weights/convert/shape/content.h"
 #include "weights/convert/shape/inputs.h"
+#include "weights/convert/write/check_written.h"
 #include "weights/convert/write/preview.h"
 #include "weights/convert/write/write_model.h"
 
@@ -133,9 +137,13 @@ static int fit_preview(const char *path, const char *out, int quiet) {
   progress watch = display_start(&shown, "decoding random latents", "pictures", 1, quiet);
   double rms = 0;
   dit_error error;
-  dit_status status = preview_fit(path, out, &watch, &rms, &error);
+  dit_pool *pool = dit_pool_open(0);
+  const dit_options options = {
+      .struct_size = sizeof options, .threads = dit_pool_threads(pool), .user = pool, .parallel_for = dit_pool_run};
+  dit_status status = preview_fit(path, out, &options, &watch, &rms, &error);
+  dit_pool_close(pool);
   display_end(&shown);
-  if (status) return fail_on(path, &error);
+  if (status) return fail_on(out, &error);
   if (!quiet) printf("fitted the preview of %s: root mean square error %.3f, with pixels of -1 to 1\n", out, rms);
   return 0;
 }
@@ -143,17 +151,17 @@ static int fit_preview(const char *path, const char *out, int quiet) {
 /* Fitting needs a model file to decode with: the model is written under another name first, so that only the finished
  * file gets its own. */
 static int write_with_preview(const command_line *o, const model_content *m) {
-  const size_t room = strlen(o->out) + 32;
-  char *first = (char *)malloc(room);
-  if (!first) {
-    fprintf(stderr, "dit-convert: %s: out of memory\n", o->out);
-    return 1;
+  new_file first;
+  int failed = new_file_open(&first, o->out) != 0;
+  if (failed) {
+    fprintf(stderr, "dit-convert: %s: cannot be written: %s\n", o->out, strerror(errno));
+  } else {
+    fclose(first.file);
+    first.file = NULL;
+    failed = write_file(o, m, first.temporary);
+    if (!failed) failed = fit_preview(first.temporary, o->out, o->quiet);
   }
-  snprintf(first, room, "%s.unfitted-%08x", o->out, (unsigned)dit__clock());
-  int failed = write_file(o, m, first);
-  if (!failed) failed = fit_preview(first, o->out, o->quiet);
-  remove(first);
-  free(first);
+  new_file_end(&first);
   return failed;
 }
 
@@ -205,6 +213,7 @@ static int check(const command_line *o) {
   if (!failed) {
     progress watch = display_start(&shown, "comparing", "M", 1e6, o->quiet);
     dit_status status = check_files(&a, &b, &watch, &result, &error);
+    if (!status) status = check_unchanged(&error);
     display_end(&shown);
     failed = status ? fail("", &error) : report_check(o, &result);
   }
@@ -215,12 +224,19 @@ static int check(const command_line *o) {
 
 /* Returns whether the only input is a model file. */
 static int is_model_file(const command_line *o) {
-  char magic[4];
+  dit__file file;
   if (o->input_count != 1 || o->synthetic_count) return 0;
-  FILE *f = fopen(o->inputs[0], "rb");
-  int is = f && fread(magic, 1, 4, f) == 4 && memcmp(magic, "GGUF", 4) == 0;
-  if (f) fclose(f);
+  if (dit__file_open(o->inputs[0], DIT_LOAD_MAP, NULL, &file, NULL)) return 0;
+  int is = file.size >= 4 && memcmp(file.bytes, "GGUF", 4) == 0;
+  dit__file_close(&file, NULL);
   return is;
+}
+
+/* Returns the exit status: failed, unless all that was printed arrives. */
+static int flush_output(int failed) {
+  if (!fflush(stdout) && !ferror(stdout)) return failed;
+  fprintf(stderr, "dit-convert: standard output: cannot be written\n");
+  return failed ? failed : 1;
 }
 
 int main(int count, char **arguments) {
@@ -235,9 +251,10 @@ int main(int count, char **arguments) {
       fputs(options_help, stdout);
     else
       printf("dit-convert %d.%d.%d\n", DIT_VERSION >> 16, DIT_VERSION >> 8 & 255, DIT_VERSION & 255);
-    return fflush(stdout) != 0;
+    return flush_output(0);
   }
   display_catch_signals();
+  mapped_file_guard("dit-convert");
   int failed;
   if (o.check) {
     failed = check(&o);
@@ -250,5 +267,5 @@ int main(int count, char **arguments) {
     failed = convert(&o);
   }
   options_free(&o);
-  return failed;
+  return flush_output(display_exit_status(failed));
 }

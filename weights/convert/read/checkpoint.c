@@ -5,10 +5,16 @@
 
 #include "lib/core/error.h"
 #include "lib/core/platform.h"
+#include "programs/mapped_file.h"
 #include "weights/convert/read/text.h"
 
+typedef struct watched_file {
+  dit__file mapped;
+  mapped_file *watch;
+} watched_file;
+
 struct checkpoint_files {
-  dit__file *mapped;
+  watched_file *list;
   size_t count;
 };
 
@@ -26,13 +32,20 @@ checkpoint *checkpoint_new(void) {
 
 dit_status checkpoint_map(checkpoint *s, const char *path, const uint8_t **bytes, size_t *size, dit_error *error) {
   struct checkpoint_files *files = s->files;
-  dit__file *grown = (dit__file *)realloc(files->mapped, (files->count + 1) * sizeof *grown);
+  watched_file *grown = (watched_file *)realloc(files->list, (files->count + 1) * sizeof *grown), *file;
   if (!grown) return dit__fail(error, DIT_ERROR_MEMORY, "%s: out of memory", path);
-  files->mapped = grown;
-  dit_status status = dit__file_open(path, DIT_LOAD_MAP, NULL, &grown[files->count], error);
-  if (status) return status;
-  *bytes = grown[files->count].bytes;
-  *size = grown[files->count++].size;
+  files->list = grown;
+  file = &grown[files->count];
+  file->watch = mapped_file_watch(path);
+  if (!file->watch) return dit__fail(error, DIT_ERROR_MEMORY, "%s: out of memory", path);
+  dit_status status = dit__file_open(path, DIT_LOAD_MAP, NULL, &file->mapped, error);
+  if (status) {
+    mapped_file_forget(file->watch);
+    return status;
+  }
+  *bytes = file->mapped.bytes;
+  *size = file->mapped.size;
+  files->count++;
   return DIT_OK;
 }
 
@@ -78,8 +91,11 @@ void checkpoint_close(checkpoint *s) {
   json_free(s->config);
   free(s->decode_table);
   dit__gguf_close(s->model_file, NULL);
-  for (size_t i = 0; i < s->files->count; i++) dit__file_close(&s->files->mapped[i], NULL);
-  free(s->files->mapped);
+  for (size_t i = 0; i < s->files->count; i++) {
+    dit__file_close(&s->files->list[i].mapped, NULL);
+    mapped_file_forget(s->files->list[i].watch);
+  }
+  free(s->files->list);
   free(s->files);
   free(s);
 }

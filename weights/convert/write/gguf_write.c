@@ -10,16 +10,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #ifndef _WIN32
 #include <sys/stat.h>
 #endif
 
 #include "lib/core/error.h"
 #include "lib/core/little_endian.h"
-#include "lib/core/platform.h"
 #include "weights/convert/write/gguf_write.h"
-#include "weights/convert/write/replace_file.h"
+#include "programs/new_file.h"
 
 typedef struct gguf_bytes {
   uint8_t *data;
@@ -27,8 +25,8 @@ typedef struct gguf_bytes {
 } gguf_bytes;
 
 struct gguf_writer {
-  FILE *file;
-  char *path, *temporary;
+  new_file out;
+  char *path;               /* as the caller named it */
   gguf_bytes keys, tensors; /* the two lists of the header */
   uint64_t *sizes;          /* bytes of each tensor */
   uint64_t key_count, tensor_count;
@@ -197,8 +195,8 @@ static int writer_may_replace(const char *path) {
 }
 
 static void writer_release(gguf_writer *w) {
+  new_file_end(&w->out);
   free(w->path);
-  free(w->temporary);
   free(w->keys.data);
   free(w->tensors.data);
   free(w->sizes);
@@ -206,38 +204,22 @@ static void writer_release(gguf_writer *w) {
 }
 
 void gguf_writer_abandon(gguf_writer *w) {
-  if (!w) return;
-  if (w->file) {
-    fclose(w->file);
-    remove(w->temporary);
-  }
-  writer_release(w);
-}
-
-/* Creates a file that did not exist: PATH.tmp- and a number. */
-static void writer_create(gguf_writer *w, size_t room) {
-  uint32_t number = (uint32_t)dit__clock() ^ (uint32_t)time(NULL) * 2654435761u ^ (uint32_t)(uintptr_t)w;
-  for (int attempt = 0; attempt < 100 && !w->file; attempt++) {
-    snprintf(w->temporary, room, "%s.tmp-%08x", w->path, (unsigned)(number + (uint32_t)attempt * 40503u));
-    w->file = fopen(w->temporary, "wbx");
-    if (!w->file && errno != EEXIST) return;
-  }
+  if (w) writer_release(w);
 }
 
 dit_status gguf_writer_open(const char *path, gguf_writer **writer, dit_error *error) {
   *writer = NULL;
   if (!*path) return dit__fail(error, DIT_ERROR_ARGUMENT, "the name of the file to write is empty");
   if (!writer_may_replace(path)) return dit__fail(error, DIT_ERROR_IO, "%s: not a regular file", path);
-  size_t length = strlen(path), room = length + 16;
+  size_t length = strlen(path);
   gguf_writer *w = (gguf_writer *)calloc(1, sizeof *w);
-  if (w) w->path = (char *)malloc(room), w->temporary = (char *)malloc(room);
-  if (!w || !w->path || !w->temporary) {
+  if (w) w->path = (char *)malloc(length + 1);
+  if (!w || !w->path) {
     gguf_writer_abandon(w);
     return dit__fail(error, DIT_ERROR_MEMORY, "%s: out of memory", path);
   }
   memcpy(w->path, path, length + 1);
-  writer_create(w, room);
-  if (!w->file) {
+  if (new_file_open(&w->out, path)) {
     dit_status status = dit__fail(error, DIT_ERROR_IO, "%s: cannot be written: %s", path, strerror(errno));
     gguf_writer_abandon(w);
     return status;
@@ -249,7 +231,7 @@ dit_status gguf_writer_open(const char *path, gguf_writer **writer, dit_error *e
 
 static dit_status writer_put(gguf_writer *w, const void *bytes, size_t size, dit_error *error) {
   errno = 0;
-  if (size && fwrite(bytes, 1, size, w->file) != size)
+  if (size && fwrite(bytes, 1, size, w->out.file) != size)
     return dit__fail(error, DIT_ERROR_IO, "%s: cannot be written: %s", w->path, strerror(errno));
   return DIT_OK;
 }
@@ -285,13 +267,10 @@ dit_status gguf_writer_data(gguf_writer *w, const void *bytes, size_t size, dit_
   return writer_pad(w, w->sizes[w->current - 1], error);
 }
 
-/* Writes out what is buffered, and closes the file; its bytes are on the disk afterwards. */
+/* The bytes of the file are on the disk afterwards. */
 static dit_status writer_close(gguf_writer *w, dit_error *error) {
   errno = 0;
-  const int failed = fflush(w->file) || file_synchronize(w->file);
-  const int closed = fclose(w->file);
-  w->file = NULL;
-  if (!failed && !closed) return DIT_OK;
+  if (!new_file_close(&w->out)) return DIT_OK;
   return dit__fail(error, DIT_ERROR_IO, "%s: cannot be written: %s", w->path, strerror(errno));
 }
 
@@ -301,12 +280,10 @@ dit_status gguf_writer_finish(gguf_writer *w, gguf_writer_check *check, dit_erro
     status = dit__fail(error, DIT_ERROR_STATE, "%s: the bytes of tensor %llu are missing", w->path,
                        (unsigned long long)w->current);
   if (!status) status = writer_close(w, error);
-  if (!status && check) status = check(w->temporary, error);
+  if (!status && check) status = check(w->out.temporary, error);
   errno = 0;
-  if (!status && file_replace(w->temporary, w->path))
+  if (!status && new_file_publish(&w->out))
     status = dit__fail(error, DIT_ERROR_IO, "%s: cannot be replaced: %s", w->path, strerror(errno));
-  if (w->file) fclose(w->file);
-  if (status) remove(w->temporary);
   writer_release(w);
   return status;
 }

@@ -10,6 +10,7 @@
 
 #include "lib/core/error.h"
 #include "lib/core/platform.h"
+#include "programs/mapped_file.h"
 #include "weights/convert/write/gguf_write.h"
 
 enum { SAMPLES = 4096, MAX_CHANNELS = 64 };
@@ -202,11 +203,12 @@ static dit_status rewrite(const dit__gguf *file, const char *out, const float *m
   return status;
 }
 
-dit_status preview_fit(const char *path, const char *out, const progress *watch, double *error_rms, dit_error *error) {
+static dit_status fit_file(const char *path, const char *out, const dit_options *options, const progress *watch,
+                           double *error_rms, dit_error *error) {
   float map[MAX_CHANNELS * (MAX_CHANNELS + 1)];
   dit_model *network;
   dit_info info;
-  dit_status status = dit_model_open(path, NULL, &network, error);
+  dit_status status = dit_model_open(path, options, &network, error);
   if (status) return status;
   memset(&info, 0, sizeof info);
   info.struct_size = sizeof info;
@@ -227,5 +229,14 @@ dit_status preview_fit(const char *path, const char *out, const progress *watch,
     status = rewrite(file, out, map, (size_t)info.image_channels * ((size_t)info.latent_channels + 1), error);
   dit__gguf_close(file, NULL);
   dit__file_close(&bytes, NULL);
+  return status;
+}
+
+dit_status preview_fit(const char *path, const char *out, const dit_options *options, const progress *watch,
+                       double *error_rms, dit_error *error) {
+  mapped_file *file = mapped_file_watch(path);
+  if (!file) return dit__fail(error, DIT_ERROR_MEMORY, "%s: out of memory", path);
+  dit_status status = fit_file(path, out, options, watch, error_rms, error);
+  mapped_file_forget(file);
   return status;
 }

@@ -8,7 +8,9 @@
 /* Fits the map of the model file `path` by least squares: many random latents are decoded and averaged down to the
  * latents' size; image_channels rows of latent_channels weights (for latents in the transformer's scale) and a bias,
  * pixels in -1..1, become the key dit.preview. The file is then written again, to `out` (which may be `path`).
+ * `options`, which may be NULL, are those of the decoder.
  * `error_rms` receives the root mean square error of the fit, in pixels' units. */
-dit_status preview_fit(const char *path, const char *out, const progress *watch, double *error_rms, dit_error *error);
+dit_status preview_fit(const char *path, const char *out, const dit_options *options, const progress *watch,
+                       double *error_rms, dit_error *error);
 
 #endif
