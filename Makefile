@@ -58,10 +58,11 @@ CONVERT := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out %/main.c,$(wildcard weig
 PNG := $(BUILD)/obj/examples/cli/lodepng/lodepng.o $(BUILD)/obj/examples/cli/png_memory.o
 CLI := $(PNG) $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out %/png_memory.c,$(wildcard examples/cli/*.c)))
 SPRITES := $(BUILD)/obj/weights/sprites/sprites.o
+FUZZ := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out %/engine.c,$(wildcard tests/fuzz/*.c)))
 BENCH_OBJECTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/bench/*.c))
 TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
 SCRIPTS := $(wildcard tests/test_*.sh)
-FOLDERS := $(sort $(dir $(LIBRARY) $(CONVERT) $(CLI) $(SPRITES) $(BENCH_OBJECTS)) \
+FOLDERS := $(sort $(dir $(LIBRARY) $(CONVERT) $(CLI) $(SPRITES) $(FUZZ) $(BENCH_OBJECTS)) \
   $(BUILD)/obj/examples/ $(BUILD)/obj/tests/ $(BUILD)/tests/)
 
 PROGRAMS := $(BUILD)/dit $(BUILD)/dit-convert $(BUILD)/minimal
@@ -111,6 +112,9 @@ $(BUILD)/libdit_sprites.a: $(SPRITES)
 $(BUILD)/libconvert.a: $(CONVERT)
 	$(archive)
 
+$(BUILD)/libfuzz.a: $(FUZZ)
+	$(archive)
+
 $(BUILD)/libdit.so: $(LIBRARY)
 	$(call link,$@,-shared $(SONAME_FLAG))
 
@@ -125,6 +129,9 @@ $(BUILD)/bench: $(BENCH_OBJECTS) $(BUILD)/libdit_sprites.a $(BUILD)/libconvert.a
 $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/libdit_sprites.a $(BUILD)/libconvert.a $(BUILD)/libdit.a $(PNG)
 	$(call link,$(@D),,$(THREADS_FLAG))
 $(filter $(BUILD)/tests/test_kernels_%,$(TESTS)): $(BUILD)/obj/tests/kernels_reference.o
+$(BUILD)/tests/test_fuzz: $(BUILD)/obj/tests/test_fuzz.o $(FUZZ) $(filter-out %/main.o %/message.o,$(CLI)) \
+  $(BUILD)/libdit_sprites.a $(BUILD)/libconvert.a $(BUILD)/libdit.a
+	$(call link,$(@D),,$(THREADS_FLAG))
 
 # ---- What people ask for ----
 
