@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/fuzz/json.h"
 #include "tests/fuzz/target.h"
 #include "weights/convert/read/json.h"
 #include "weights/convert/shape/scheduler.h"
@@ -30,4 +31,4 @@ static void run(const uint8_t *data, size_t size) {
   free(copy);
 }
 
-const fuzz_target fuzz_json = {"json", run, NULL, NULL};
+const fuzz_target fuzz_json = {"json", run, fuzz_mutate_json, NULL};

@@ -6,7 +6,7 @@
 #include "tests/fuzz/target.h"
 #include "tests/fuzz/tiny.h"
 
-enum { MOST_UNITS = 400, MOST_CALLS = 24, MOST_SIDE = 64, MOST_COUNT = 3, MOST_STEPS = 6 };
+enum { MOST_UNITS = 256, MOST_CALLS = 12, MOST_SIDE = 64, MOST_COUNT = 2, MOST_STEPS = 4 };
 enum { MOST_MEMORY = 4 << 20 }; /* bytes of a job that is run */
 
 typedef struct play {
@@ -91,6 +91,8 @@ static void choose_arrays(play *p) {
   if (which & 8) p->params.mask = p->arrays[3] = bytes(count * area, (uint8_t)fuzz_choose(&p->c, 256));
 }
 
+static int32_t times_four(int32_t n) { return n > INT32_MIN / 4 && n < INT32_MAX / 4 ? 4 * n : n; }
+
 static void choose_params(play *p) {
   const dit_params empty = {.struct_size = sizeof empty};
   dit_params *q = &p->params;
@@ -100,8 +102,8 @@ static void choose_params(play *p) {
   q->count = fuzz_integer(&p->c, 0, MOST_COUNT);
   q->steps = fuzz_integer(&p->c, 1, MOST_STEPS);
   q->seed = fuzz_choose(&p->c, 1 << 20);
-  if (fuzz_choose(&p->c, 2)) q->width = 4 * fuzz_integer(&p->c, 0, 8);
-  if (fuzz_choose(&p->c, 2)) q->height = 4 * fuzz_integer(&p->c, 0, 8);
+  if (fuzz_choose(&p->c, 2)) q->width = times_four(fuzz_integer(&p->c, 0, 8));
+  if (fuzz_choose(&p->c, 2)) q->height = times_four(fuzz_integer(&p->c, 0, 8));
   q->sampler = fuzz_integer(&p->c, 0, 3);
   if (fuzz_choose(&p->c, 2)) q->timestep_spacing = fuzz_integer(&p->c, 0, 6);
   q->generator = fuzz_integer(&p->c, 0, 3);

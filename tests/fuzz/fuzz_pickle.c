@@ -29,7 +29,7 @@ static void run(const uint8_t *data, size_t size) {
   dit_error error;
   pickle *p = NULL;
   size_t used = 0;
-  state_dict_reader reader = {"file", "pickle", &error, find, NULL, 0, NULL};
+  state_dict_reader reader = {"file", "pickle", &error, find, NULL, 0, NULL, size, 0};
   if (!copy) abort();
   if (size) memcpy(copy, data, size);
   checkpoint *s = checkpoint_new();

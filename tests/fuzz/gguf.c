@@ -52,7 +52,7 @@ static void walk(walker *w) {
       continue;
     }
     const uint64_t element = number(w, 4), count = number(w, 8);
-    for (uint64_t k = 0; k < count && w->at < w->size; k++) value(w, element);
+    for (uint64_t k = 0; k < count && k < w->size && w->at < w->size; k++) value(w, element); /* or of unknown type */
   }
   for (uint64_t i = 0; i < tensors && w->at < w->size; i++) {
     text(w);

@@ -3,6 +3,8 @@
 #   tests/fuzz/run.sh [SECONDS [FOLDER]]     each target so long, two at a time (.ci/run: 20)
 #   tests/fuzz/run.sh --long [FOLDER]        one after the other, to RUNS executions each (20,000,000), the fastest first
 #   TARGETS="json png" ...                   some of them
+#   OWN=FOLDER ...                           where the programs are built (FOLDER/build)
+#   FUZZ_BUILD_ONLY=1, FUZZ_BUILT=1          only builds; only runs
 #   LIMIT=3600 ... --long                    stops after so many seconds; called again, it goes on where it stopped
 # FOLDER (build/fuzz) keeps what was built, the corpora that grew, what was found, and with --long how many executions
 # each target has had. A target's line, as docs/reliability.md has it, is in FOLDER/NAME.table. A finding is a failure.
@@ -18,7 +20,7 @@ LIMIT=${LIMIT:-0}
 all="json words texts pickle zip png model legacy safetensors torch gguf folder params"
 TARGETS=${TARGETS:-$all}
 cd "$(dirname "$0")/../.." || exit 1
-flags="-g1 -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined"
+flags="-g1 -O2 -fsanitize=address,undefined -fno-sanitize-recover=undefined"
 own=${OWN:-$folder/build}
 mkdir -p "$own" || exit 1
 
@@ -32,7 +34,7 @@ objects() {
 build() {
   # shellcheck disable=SC2010
   command_line=$(ls examples/cli/*.c | grep -v -e '/main\.c$' -e '/message\.c$')
-  make -s -j"$(nproc 2>/dev/null || echo 2)" BUILD="$own" CC=clang OPENMP=0 CFLAGS="$flags -fsanitize=fuzzer-no-link" \
+  make -s -j"$(nproc 2>/dev/null || echo 2)" BUILD="$own" CC=clang OPENMP=0 CFLAGS="$flags -fsanitize=fuzzer-no-link -fsanitize-coverage-ignorelist=tests/fuzz/no-coverage.txt" \
     "$own/libdit.a" "$own/libdit_sprites.a" "$own/libconvert.a" "$own/libfuzz.a" \
     $(objects $command_line examples/cli/lodepng/lodepng.c) || return
   rm -f "$own/libcli.a"
@@ -110,7 +112,8 @@ if [ -n "${FUZZ_ONE:-}" ]; then # by xargs: run.sh SECONDS FOLDER NAME
   fuzz "$3" -max_total_time="$seconds"
   exit 0
 fi
-build || exit 1
+[ -n "${FUZZ_BUILT:-}" ] || build || exit 1
+[ -z "${FUZZ_BUILD_ONLY:-}" ] || exit 0
 began=$(date +%s)
 if [ $mode = short ]; then
   short

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/fuzz/json.h"
 #include "tests/fuzz/target.h"
 
 int fuzz_next_section(const uint8_t *data, size_t size, size_t *cursor, fuzz_section *out) {
@@ -33,7 +34,8 @@ size_t fuzz_mutate_section(uint8_t *data, size_t size, size_t room, uint32_t see
   uint8_t *copy = (uint8_t *)malloc(most + 1);
   if (!copy) abort();
   memcpy(copy, s.data, s.size);
-  size_t changed = fuzz_change(copy, s.size, most);
+  size_t changed = seed >> 8 & 1 ? fuzz_mutate_json(copy, s.size, most, seed >> 9) : 0;
+  if (!changed) changed = fuzz_change(copy, s.size, most);
   if (mend) changed = mend(copy, changed, most);
   memmove(data + begin + changed, data + begin + s.size, after);
   memcpy(data + begin, copy, changed);
