@@ -167,6 +167,12 @@ static int report_memory(const making *m) {
 
 /* ---- The job ---- */
 
+/* Returns how many pictures the user asked for. Those of --again were chosen by its PNG, and all classes by the model. */
+static int32_t asked_pictures(const making *m) {
+  if (m->again) return 1;
+  return m->options->classes ? m->setup.params.count : m->options->count;
+}
+
 static int advance(making *m, dit_job *job, progress *shown) {
   const int64_t microseconds = m->preview.shown ? PREVIEW_MICROSECONDS : SLICE_MICROSECONDS;
   dit_error error = {0};
@@ -185,7 +191,7 @@ static int advance(making *m, dit_job *job, progress *shown) {
     if (status == EXIT_OK && state == DIT_MORE && !checked && now.microseconds_left >= 0 &&
         clock_seconds() - shown->started > PROBE_SECONDS) {
       checked = 1;
-      status = limits_check_time(m->options->allow_long, now.microseconds_left, m->again ? 1 : m->setup.params.count);
+      status = limits_check_time(m->options->allow_long, now.microseconds_left, asked_pictures(m));
     }
   }
   if (state < 0 && state != DIT_CANCELLED) return fail(EXIT_FAILED, "%s", error.message);
