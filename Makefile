@@ -1,4 +1,4 @@
-# libdit: make, make demo, make test, make abi, make bench, make single, make install, make clean.
+# libdit: make, make demo, make test, make abi, make bench, make fuzz-long, make single, make install, make clean.
 #
 #   V=1                 shows whole commands instead of a line for each folder; warnings are always shown
 #   -j1                 one command at a time; without -j, as many as there are processors
@@ -68,7 +68,7 @@ FOLDERS := $(sort $(dir $(LIBRARY) $(CONVERT) $(CLI) $(SPRITES) $(FUZZ) $(BENCH_
 PROGRAMS := $(BUILD)/dit $(BUILD)/dit-convert $(BUILD)/minimal
 LIBRARIES := $(BUILD)/libdit.a $(BUILD)/libdit.so $(BUILD)/libdit_sprites.a
 
-.PHONY: all demo test abi bench single install clean force
+.PHONY: all demo test abi bench fuzz-long single install clean force
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -149,6 +149,10 @@ test: all $(TESTS) $(BUILD)/tests/bits $(BUILD)/tests/abi
 
 abi: $(BUILD)/libdit.so $(BUILD)/tests/abi
 	@BUILD='$(BUILD)' tests/test_abi.sh
+
+# Takes days, and goes on where it was stopped: see tests/fuzz/run.sh.
+fuzz-long:
+	@tests/fuzz/run.sh --long $(BUILD)/fuzz
 
 bench: $(BUILD)/bench $(BUILD)/libdit.so $(BUILD)/dit-convert
 	@$(BUILD)/bench $(BENCH)
