@@ -1,5 +1,9 @@
-/* The entry points of libFuzzer for the target FUZZ_TARGET. */
+/* The entry points of libFuzzer for the target FUZZ_TARGET, which run.sh defines. */
 #include "tests/fuzz/target.h"
+
+#ifndef FUZZ_TARGET
+#define FUZZ_TARGET fuzz_json
+#endif
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t room, unsigned seed);

@@ -53,7 +53,7 @@ fuzz() {
   name=$1
   shift
   mkdir -p "$folder/corpus/$name"
-  "$own/$name" "$@" -rss_limit_mb=2048 -timeout=20 -max_len=32768 -close_fd_mask=3 -print_final_stats=1 \
+  "$own/$name" "$@" -rss_limit_mb=2048 -timeout=20 -max_len=49152 -close_fd_mask=3 -print_final_stats=1 \
     -artifact_prefix="$folder/$name-" "$folder/corpus/$name" "tests/fuzz/corpus/$name" 2>"$folder/$name.log"
   echo $? >"$folder/$name.status"
 }
