@@ -153,6 +153,11 @@ def folder_labels():
     return {"model_index.json": index, "transformer/config.json": b"{}"}
 
 
+@bomb([CONVERT, "--quiet", "--labels", "FILE", "--synthetic", "dit:hidden=4,depth=1,heads=1", "-o", "OUT"])
+def labels_lines():
+    return b"a\n" * (24 * MB)
+
+
 # ---- PyTorch ----
 
 
