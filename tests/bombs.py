@@ -302,11 +302,11 @@ def number(name, n):
 
 
 def gguf(keys, entries=(), data=b""):
-    head = b"GGUF" + struct.pack("<IQQ", 3, len(entries), len(keys)) + b"".join(keys)
+    head = bytearray(b"GGUF" + struct.pack("<IQQ", 3, len(entries), len(keys)) + b"".join(keys))
     for name, kind, shape, offset in entries:
         head += string(name) + struct.pack("<I", len(shape)) + b"".join(struct.pack("<Q", s) for s in shape[::-1])
         head += struct.pack("<IQ", kind, offset)
-    return head + bytes(-len(head) % 32) + data
+    return bytes(head + bytes(-len(head) % 32) + data)
 
 
 @bomb(SHOW, quick=True)
