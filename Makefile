@@ -1,4 +1,5 @@
-# libdit: make, make demo, make test, make check-long, make abi, make bench, make single, make install, make clean.
+# libdit: make, make demo, make test, make check-long, make fuzz-long, make abi, make bench, make single, make install,
+# make clean.
 #
 #   V=1                 shows whole commands instead of a line for each folder; warnings are always shown
 #   -j1                 one command at a time; without -j, as many as there are processors
@@ -59,16 +60,17 @@ PNG := $(BUILD)/obj/examples/cli/lodepng/lodepng.o $(BUILD)/obj/examples/cli/png
 CLI := $(PNG) $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out %/png_memory.c,$(wildcard examples/cli/*.c)))
 SHARED := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard programs/*.c))
 SPRITES := $(BUILD)/obj/weights/sprites/sprites.o
+FUZZ := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out %/engine.c,$(wildcard tests/fuzz/*.c)))
 BENCH_OBJECTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/bench/*.c))
 TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
 SCRIPTS := $(wildcard tests/test_*.sh)
-FOLDERS := $(sort $(dir $(LIBRARY) $(CONVERT) $(CLI) $(SHARED) $(SPRITES) $(BENCH_OBJECTS)) \
+FOLDERS := $(sort $(dir $(LIBRARY) $(CONVERT) $(CLI) $(SHARED) $(SPRITES) $(FUZZ) $(BENCH_OBJECTS)) \
   $(BUILD)/obj/examples/ $(BUILD)/obj/tests/ $(BUILD)/tests/)
 
 PROGRAMS := $(BUILD)/dit $(BUILD)/dit-convert $(BUILD)/minimal
 LIBRARIES := $(BUILD)/libdit.a $(BUILD)/libdit.so $(BUILD)/libdit_sprites.a
 
-.PHONY: all demo test check-long abi bench single install clean force
+.PHONY: all demo test check-long abi bench fuzz-long single install clean force
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -115,6 +117,9 @@ $(BUILD)/libconvert.a: $(CONVERT)
 $(BUILD)/libprograms.a: $(SHARED)
 	$(archive)
 
+$(BUILD)/libfuzz.a: $(FUZZ)
+	$(archive)
+
 $(BUILD)/libdit.so: $(LIBRARY)
 	$(call link,$@,-shared $(SONAME_FLAG))
 
@@ -129,6 +134,9 @@ $(BUILD)/bench: $(BENCH_OBJECTS) $(BUILD)/libdit_sprites.a $(BUILD)/libconvert.a
 $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/libdit_sprites.a $(BUILD)/libconvert.a $(BUILD)/libprograms.a $(BUILD)/libdit.a $(PNG)
 	$(call link,$(@D),,$(THREADS_FLAG))
 $(filter $(BUILD)/tests/test_kernels_%,$(TESTS)): $(BUILD)/obj/tests/kernels_reference.o
+$(BUILD)/tests/test_fuzz: $(BUILD)/obj/tests/test_fuzz.o $(FUZZ) $(filter-out %/main.o %/message.o,$(CLI)) \
+  $(BUILD)/libdit_sprites.a $(BUILD)/libconvert.a $(BUILD)/libprograms.a $(BUILD)/libdit.a
+	$(call link,$(@D),,$(THREADS_FLAG))
 
 # ---- What people ask for ----
 
@@ -150,6 +158,10 @@ check-long: $(BUILD)/tests/soak
 
 abi: $(BUILD)/libdit.so $(BUILD)/tests/abi
 	@BUILD='$(BUILD)' tests/test_abi.sh
+
+# Takes days, and goes on where it was stopped: see tests/fuzz/run.sh.
+fuzz-long:
+	@tests/fuzz/run.sh --long $(BUILD)/fuzz
 
 bench: $(BUILD)/bench $(BUILD)/libdit.so $(BUILD)/dit-convert
 	@$(BUILD)/bench $(BENCH)

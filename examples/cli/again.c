@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "limits.h"
 #include "message.h"
 #include "texts.h"
 
@@ -70,8 +71,11 @@ int again_check_inputs(const again *a, uint64_t init_image_hash, uint64_t mask_h
   return status;
 }
 
-int again_check_size(again *a, int32_t width, int32_t height) {
-  if (a->file.width == (uint32_t)width && a->file.height == (uint32_t)height) return png_decode(a->path, &a->file);
+int again_check_size(again *a, int32_t width, int32_t height, int allow_long) {
+  if (a->file.width == (uint32_t)width && a->file.height == (uint32_t)height) {
+    const int status = limits_check_unpacking(allow_long, a->path, a->file.size, png_decode_bytes(&a->file));
+    return status == EXIT_OK ? png_decode(a->path, &a->file) : status;
+  }
   return fail(EXIT_DIFFERS, "%s: has %u x %u pixels, but its text gives %d x %d; the file was changed", a->path,
               a->file.width, a->file.height, width, height);
 }

@@ -21,8 +21,9 @@ void again_free(again *a);
  * messages that say what differs. `model` may be NULL: the embedded model. */
 int again_check_model(const again *a, const char *model, uint64_t model_hash);
 int again_check_inputs(const again *a, uint64_t init_image_hash, uint64_t mask_hash);
-/* Compares the size of the picture to make with the file's, and decodes the file's pixels. */
-int again_check_size(again *a, int32_t width, int32_t height);
+/* Compares the size of the picture to make with the file's, and decodes the file's pixels; if these take much more memory
+ * than the file is large, only if `allow_long`. */
+int again_check_size(again *a, int32_t width, int32_t height, int allow_long);
 int again_check_pixels(const again *a, const sheet *made);
 
 #endif

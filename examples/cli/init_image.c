@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "hash.h"
+#include "limits.h"
 #include "message.h"
 #include "png.h"
 
@@ -22,7 +23,7 @@ static void convert(const uint8_t *rgba, size_t area, int32_t channels, uint8_t 
 
 /* Reads a picture into an array that repeats it `count` times. */
 static int read_one(const char *option, const char *path, int32_t count, int32_t width, int32_t height,
-                    int32_t channels, uint8_t **out, uint64_t *hash) {
+                    int32_t channels, int asked, uint8_t **out, uint64_t *hash) {
   png_file file;
   size_t area = (size_t)width * (size_t)height, size = area * (size_t)channels;
   int status = png_open(path, &file);
@@ -33,7 +34,8 @@ static int read_one(const char *option, const char *path, int32_t count, int32_t
                   "--height",
                   option, path, file.width, file.height, width, height);
   } else {
-    status = png_decode(path, &file);
+    status = limits_check_unpacking(asked, path, file.size, png_decode_bytes(&file));
+    if (status == EXIT_OK) status = png_decode(path, &file);
   }
   if (status == EXIT_OK && size <= SIZE_MAX / (size_t)count) *out = (uint8_t *)malloc(size * (size_t)count);
   if (*out) {
@@ -48,12 +50,12 @@ static int read_one(const char *option, const char *path, int32_t count, int32_t
 }
 
 int init_image_read(init_image *init, const char *image, const char *mask, int32_t count, int32_t width, int32_t height,
-                    int32_t channels) {
+                    int32_t channels, int asked) {
   int status = EXIT_OK;
   memset(init, 0, sizeof *init);
-  if (image) status = read_one("-i", image, count, width, height, channels, &init->images, &init->image_hash);
+  if (image) status = read_one("-i", image, count, width, height, channels, asked, &init->images, &init->image_hash);
   if (mask && status == EXIT_OK)
-    status = read_one("--mask", mask, count, width, height, 1, &init->masks, &init->mask_hash);
+    status = read_one("--mask", mask, count, width, height, 1, asked, &init->masks, &init->mask_hash);
   if (status != EXIT_OK) init_image_free(init);
   return status;
 }

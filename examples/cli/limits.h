@@ -9,6 +9,8 @@
 /* Each returns EXIT_OK, or EXIT_FAILED after a message that says what it would take and how to ask for it. `allowed` is
  * --long. */
 int limits_check_memory(int allowed, size_t job_bytes);
+/* For a file of `size` bytes at `path`, unpacking which takes `bytes`. */
+int limits_check_unpacking(int allowed, const char *path, size_t size, uint64_t bytes);
 int limits_check_time(int allowed, int64_t microseconds_left, int32_t pictures);
 
 #endif

@@ -54,7 +54,7 @@ static int lay_out(making *m) {
   int status = sheet_create(&m->sheet, single ? 1 : m->columns, single ? 1 : m->rows, p->width, p->height,
                             m->info->image_channels, o->scale, gap);
   if (status != EXIT_OK || !m->again) return status;
-  return again_check_size(m->again, m->sheet.width, m->sheet.height);
+  return again_check_size(m->again, m->sheet.width, m->sheet.height, o->allow_long);
 }
 
 static int prepare_output(making *m) {
@@ -171,6 +171,12 @@ static int report_memory(const making *m) {
 
 /* ---- The job ---- */
 
+/* Returns how many pictures the user asked for. Those of --again were chosen by its PNG, and all classes by the model. */
+static int32_t asked_pictures(const making *m) {
+  if (m->again) return 1;
+  return m->options->classes ? m->setup.params.count : m->options->count;
+}
+
 static int advance(making *m, dit_job *job, progress *shown) {
   const int64_t microseconds = m->preview.shown ? PREVIEW_MICROSECONDS : SLICE_MICROSECONDS;
   dit_error error = {0};
@@ -186,9 +192,10 @@ static int advance(making *m, dit_job *job, progress *shown) {
     }
     if (state >= 0) preview_update(&m->preview, job, m->saved, now.step);
     progress_show(shown, &now);
-    if (status == EXIT_OK && state == DIT_MORE && !checked && clock_seconds() - shown->started > PROBE_SECONDS) {
+    if (status == EXIT_OK && state == DIT_MORE && !checked && now.microseconds_left >= 0 &&
+        clock_seconds() - shown->started > PROBE_SECONDS) {
       checked = 1;
-      status = limits_check_time(m->options->allow_long, now.microseconds_left, m->again ? 1 : m->setup.params.count);
+      status = limits_check_time(m->options->allow_long, now.microseconds_left, asked_pictures(m));
     }
   }
   if (state < 0 && state != DIT_CANCELLED) return fail(EXIT_FAILED, "%s", error.message);

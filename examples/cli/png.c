@@ -11,10 +11,11 @@
 #include "png_memory.h"
 
 /* Limits of files that are read: pixels along one side; bytes of a text, texts; bytes of LodePNG's memory beside what the
- * pixels and the file's own size account for. */
+ * pixels and the file's own size account for. Texts are copied once. */
 enum { MAX_SIDE = 1 << 20, MAX_TEXT = 1 << 20, MAX_TEXT_COUNT = 1000 };
-enum { MAX_HEADER_BYTES = 16 << 20, MAX_TEXT_BYTES = 48 << 20 };
-enum { TOO_MANY_TEXTS = -2 }; /* beside PNG_MEMORY_FAILED and LodePNG's errors, which are positive */
+enum { MAX_HEADER_BYTES = 16 << 20, MAX_TEXT_BYTES = 20 << 20 };
+/* Beside PNG_MEMORY_FAILED and LodePNG's errors, which are positive. */
+enum { TOO_MANY_TEXTS = -2, TOO_MANY_PROFILES = -3 };
 static const size_t MAX_FILE = (size_t)1 << 30;
 
 /* A text chunk tEXt is in Latin-1 and an iTXt in UTF-8, which agree on printable ASCII. */
@@ -106,7 +107,8 @@ static char *copy_text(const char *text) {
 static int fail_to_decode(const char *path, int error) {
   if (error == PNG_MEMORY_FAILED)
     return fail(EXIT_FAILED, "%s: out of memory, or more than such a file should take", path);
-  return fail(EXIT_FAILED, "%s: not a PNG file, or a damaged one: %s", path, lodepng_error_text((unsigned)error));
+  return fail(EXIT_FAILED, "%s: not a PNG file, or a damaged one: %s", path,
+              error == TOO_MANY_PROFILES ? "it has more than one colour profile" : lodepng_error_text((unsigned)error));
 }
 
 /* ---- Reading ---- */
@@ -123,9 +125,10 @@ int png_open(const char *path, png_file *file) {
   file->bytes = read_file(path, &file->size);
   if (!file->bytes) return EXIT_FAILED;
   int error = png_memory_run(MAX_HEADER_BYTES, inspect_work, &work);
-  png_memory_end();
   file->width = work.width;
   file->height = work.height;
+  file->bits = error ? 0 : lodepng_get_bpp(&work.state.info_png.color);
+  png_memory_end();
   int status = error ? fail_to_decode(path, error) : EXIT_OK;
   if (status == EXIT_OK && (work.width > MAX_SIDE || work.height > MAX_SIDE))
     status = fail(EXIT_FAILED, "%s: a picture of %u x %u pixels is too large", path, work.width, work.height);
@@ -133,8 +136,18 @@ int png_open(const char *path, png_file *file) {
   return status;
 }
 
+/* LodePNG unpacks every colour profile that it meets, to up to 16 MB, and a file may have one. */
+static int count_profiles(const png_file *file) {
+  const unsigned char *end = file->bytes + file->size;
+  int count = 0;
+  for (const unsigned char *chunk = file->bytes + 8; end - chunk >= 12; chunk = lodepng_chunk_next_const(chunk, end))
+    count += lodepng_chunk_type_equals(chunk, "iCCP");
+  return count;
+}
+
 static int decode_work(void *context) {
   png_work *w = (png_work *)context;
+  if (count_profiles(w->file) > 1) return TOO_MANY_PROFILES;
   lodepng_state_init(&w->state);
   w->state.info_raw.colortype = LCT_RGBA;
   w->state.decoder.read_text_chunks = 0;
@@ -143,11 +156,17 @@ static int decode_work(void *context) {
   return (int)lodepng_decode(&w->out, &w->width, &w->height, &w->state, w->file->bytes, w->file->size);
 }
 
+/* The rows are unpacked into a buffer that grows by half, then put into another one; RGBA is made of that, and copied. */
+uint64_t png_decode_bytes(const png_file *file) {
+  const uint64_t area = (uint64_t)file->width * file->height;
+  return 4 * (uint64_t)file->size + area * 5 * file->bits / 16 + area * 8 + MAX_HEADER_BYTES;
+}
+
 int png_decode(const char *path, png_file *file) {
   png_work work = {.file = file};
   const size_t bytes = (size_t)file->width * file->height * 4;
-  /* The rows that are unpacked, of up to 8 bytes a pixel, while they grow; the pixels; and the file's data. */
-  const size_t limit = 4 * file->size + 12 * bytes + MAX_HEADER_BYTES;
+  const uint64_t most = png_decode_bytes(file);
+  const size_t limit = most < SIZE_MAX ? (size_t)most : SIZE_MAX;
   int error = png_memory_run(limit, decode_work, &work);
   if (!error) file->picture.pixels = (uint8_t *)malloc(bytes);
   if (file->picture.pixels) {

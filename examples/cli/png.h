@@ -19,6 +19,7 @@ typedef struct png_file {
   unsigned char *bytes; /* the file itself */
   size_t size;
   uint32_t width, height; /* as its header says */
+  uint32_t bits;          /* of a pixel */
   sheet picture;          /* RGBA; empty before png_decode */
   int text_count;
   char **keys, **values; /* [text_count]; only texts in ASCII; empty before png_read_texts */
@@ -27,6 +28,9 @@ typedef struct png_file {
 /* Reads a file and the size in its header, and nothing else. Returns EXIT_OK and what png_free frees, or another exit
  * status after a message; the functions below do the same. */
 int png_open(const char *path, png_file *file);
+
+/* Returns how many bytes png_decode may take, by what the header says. */
+uint64_t png_decode_bytes(const png_file *file);
 
 /* Decodes the pixels. The caller has found width and height to be those that he wants: they decide what memory it
  * takes. */

@@ -97,7 +97,14 @@ static void choose_fast(dit_params *params, const dit_info *info) {
 static int read_init_image(setup *s, const dit_info *info, const cli_options *o, const again *again) {
   const int32_t width = s->params.width ? s->params.width : info->width;
   const int32_t height = s->params.height ? s->params.height : info->height;
-  int status = init_image_read(&s->init, o->init_image, o->mask, s->params.count, width, height, info->image_channels);
+  /* A size that the model recommends, or the PNG of --again, was not asked for by the user. */
+  const int asked = o->allow_long || (o->params.width && o->params.height && !again);
+  const double bytes = (double)width * height * (info->image_channels + 1) * s->params.count;
+  int status = EXIT_OK;
+  if (o->init_image) status = limits_check_memory(o->allow_long, bytes < (double)SIZE_MAX ? (size_t)bytes : SIZE_MAX);
+  if (status == EXIT_OK)
+    status =
+        init_image_read(&s->init, o->init_image, o->mask, s->params.count, width, height, info->image_channels, asked);
   s->params.init_image = s->init.images;
   s->params.mask = s->init.masks;
   if (status != EXIT_OK || !again) return status;

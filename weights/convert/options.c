@@ -277,6 +277,8 @@ dit_status options_read_labels(command_line *o, dit_error *error) {
   dit_status status = load_text(o->labels_path, &o->labels_text, error);
   if (status) return status;
   for (const char *c = o->labels_text; *c; c++) lines += *c == '\n';
+  if (lines > DIT__MAX_CLASSES + 1)
+    return dit__fail(error, DIT_ERROR_FORMAT, "%s: more than %d lines", o->labels_path, DIT__MAX_CLASSES);
   o->labels = (const char **)malloc(lines * sizeof *o->labels);
   if (!o->labels) return dit__fail(error, DIT_ERROR_MEMORY, "%s: out of memory", o->labels_path);
   for (char *line = o->labels_text; *line;) {

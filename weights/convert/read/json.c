@@ -8,7 +8,9 @@
 #include "lib/core/utf8.h"
 #include "weights/convert/read/text.h"
 
-enum { JSON_DEPTH = 64, JSON_VALUES = 1 << 20 }; /* a header of 100,000 tensors has 900,000 values */
+/* A header of 28,000 tensors, five times as many as the largest network has, has as many values. A value takes up to 128
+ * bytes and may come from two, so that this limit bounds the memory that a hostile text takes. */
+enum { JSON_DEPTH = 64, JSON_VALUES = 1 << 18 };
 
 typedef struct json_reader {
   const char *text;
@@ -229,7 +231,7 @@ static int read_children(json_reader *r, json_value *v, int depth) {
 static json_value *read_value(json_reader *r, int depth) {
   skip_space(r);
   if (depth > JSON_DEPTH) return fail(r, "nested too deeply"), NULL;
-  if (++r->values > JSON_VALUES) return fail(r, "more than a million values"), NULL;
+  if (++r->values > JSON_VALUES) return fail(r, "more than 262144 values"), NULL;
   json_value *v = (json_value *)calloc(1, sizeof *v);
   if (!v) return fail_memory(r), NULL;
   char c = peek(r);

@@ -145,7 +145,7 @@ static dit_status find_storage(const state_dict_reader *reader, const state_dict
 
 dit_status legacy_list(const uint8_t *bytes, size_t size, const char *what, checkpoint *s, dit_error *error) {
   legacy_reader reader = {bytes, size, 0, what, error, NULL, 0};
-  state_dict_reader dict = {what, "PyTorch checkpoint of before 1.6", error, find_storage, &reader, 0, NULL};
+  state_dict_reader dict = {what, "PyTorch checkpoint of before 1.6", error, find_storage, &reader, 0, NULL, size, 0};
   pickle *object = NULL, *keys = NULL;
   dit_status status = read_head(&reader);
   if (!status) status = next_pickle(&reader, &object);

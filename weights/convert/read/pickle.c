@@ -8,8 +8,8 @@
 #include "weights/convert/read/text.h"
 
 /* What one pickle may hold. A training checkpoint of DiT-XL/2 has some 30,000 values. The limits bound the memory that a
- * hostile pickle takes, which grows only with the number of opcodes, as no opcode makes more than one value. */
-enum { VALUES = 1 << 19, REFERENCES = 1 << 20, STACK = 1 << 20, MEMO = 1 << 20, NESTING = 1000, BLOCK = 1024 };
+ * hostile pickle takes, at most 45 MB, which grows only with the number of opcodes, as none makes more than one value. */
+enum { VALUES = 1 << 18, REFERENCES = 1 << 19, STACK = 1 << 19, MEMO = 1 << 19, NESTING = 1000, BLOCK = 1024 };
 
 typedef struct value_block {
   struct value_block *previous;

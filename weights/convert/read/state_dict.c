@@ -10,6 +10,8 @@
 /* Element types are CHECKPOINT_* for tensors that are listed, and PLAIN + bytes for those that are skipped. The id of a
  * constant is its element type, plus DATA_TYPE for data types such as torch.float32. */
 enum { PLAIN = 16, DATA_TYPE = 64 };
+/* How many times as large as the file its tensors may be, and how many bytes more. */
+enum { MOST_SHARED = 4, SHARED_BYTES = 64 << 20 };
 enum { OTHER_NAME, REBUILD_V1, REBUILD_V2, REBUILD_V3, PARAMETER, SIZE };
 
 /* Everything that a checkpoint of tensors and plain values mentions. */
@@ -130,6 +132,20 @@ static dit_status check_reach(const state_dict_reader *r, const checkpoint_tenso
   return DIT_OK;
 }
 
+/* Adds a tensor to the sum of all. Any number of them can share a storage, so that a small file could claim to hold
+ * terabytes; what programs save shares little. */
+static dit_status count_bytes(state_dict_reader *r, const checkpoint_tensor *t) {
+  const uint64_t bytes = checkpoint_elements(t) * element_bytes(t->type), most = MOST_SHARED * r->size + SHARED_BYTES;
+  if (bytes > most || r->listed > most - bytes)
+    return dit__fail(
+        r->error, DIT_ERROR_UNSUPPORTED,
+        "%s: its tensors share storages so much that they are more than 4 times as large as the file; save "
+        "clones of them",
+        r->what);
+  r->listed += bytes;
+  return DIT_OK;
+}
+
 /* Takes apart a persistent identifier ('storage', class, key, device, number of elements[, view]). */
 static int take_storage(const pickle_value *v, state_dict_storage *out) {
   const pickle_value *id = v->kind == PICKLE_PERSISTENT ? v->of.items[0] : NULL;
@@ -238,6 +254,8 @@ dit_status state_dict_list(state_dict_reader *r, const pickle_value *top, checkp
     status = read_tensor(r, v, &tensor);
     if (status) return status;
     if (tensor.type >= PLAIN) continue;
+    status = count_bytes(r, &tensor);
+    if (status) return status;
     tensor.name = text_copy(r->name->of.text, r->name->count);
     if (!tensor.name) return dit__fail(r->error, DIT_ERROR_MEMORY, "%s: out of memory", r->what);
     s->tensors[s->count++] = tensor;

@@ -27,6 +27,8 @@ struct state_dict_reader {
   const void *user;         /* of find */
   int big_endian;           /* 1: storages are big-endian */
   const pickle_value *name; /* of the tensor being read */
+  uint64_t size;            /* bytes of the file */
+  uint64_t listed;          /* bytes of the tensors so far */
 };
 
 /* All names that a checkpoint of tensors and plain values mentions, for pickle_open. */

@@ -78,7 +78,7 @@ static dit_status find_storage(const state_dict_reader *reader, const state_dict
 
 dit_status torch_list(const uint8_t *bytes, size_t size, const char *what, checkpoint *s, dit_error *error) {
   torch_reader reader = {what, error, {NULL, 0}, NULL, 0};
-  state_dict_reader dict = {what, "PyTorch zip checkpoint", error, find_storage, &reader, 0, NULL};
+  state_dict_reader dict = {what, "PyTorch zip checkpoint", error, find_storage, &reader, 0, NULL, size, 0};
   const zip_entry *pickled = NULL;
   pickle *p = NULL;
   dit_status status = zip_open(bytes, size, what, &reader.archive, error);

@@ -99,16 +99,27 @@ static dit_status embed_times(const model_content *m, int diffusers, int64_t hid
   return status;
 }
 
+/* Reads `count` rows spread over the label table, and its last row, to be freed; NULL without memory. The table of a
+ * model with many classes is large, so not all of it is read. */
+static float *read_classes(const model_content *m, const content_tensor *labels, int64_t hidden, int64_t count) {
+  const int64_t rows = (int64_t)labels->tensor.shape[0];
+  float *values = (float *)malloc((size_t)((count + 1) * hidden) * sizeof *values);
+  for (int64_t i = 0; values && i <= count; i++) {
+    const int64_t row = i < count ? i * (rows - 1) / count : rows - 1;
+    content_read(m, labels, (uint64_t)(row * hidden), (uint64_t)hidden, values + i * hidden);
+  }
+  return values;
+}
+
 /* Turns time embeddings into conditions: direction 2 t is the mean over classes at time t, 2 t + 1 that of the last row
- * of the table, which is the null class if there is one. */
-static void mix_classes(q4_conditions *c, const float *labels, int64_t rows) {
-  const int64_t count = rows - 1 < CLASSES ? rows - 1 : CLASSES;
+ * of the table, which is the null class if there is one. `labels` has `count` classes, and then that row. */
+static void mix_classes(q4_conditions *c, const float *labels, int64_t count) {
   for (int64_t k = 0; k < c->hidden; k++)
     for (int time = 0; time < TIMES; time++) {
       double *p = c->p + k * D + 2 * (ptrdiff_t)time, mean = 0, square = 0;
-      const double embedded = *p, alone = silu(embedded + (double)labels[(rows - 1) * c->hidden + k]);
+      const double embedded = *p, alone = silu(embedded + (double)labels[count * c->hidden + k]);
       for (int64_t i = 0; i < count; i++) {
-        const double value = silu(embedded + (double)labels[i * (rows - 1) / count * c->hidden + k]);
+        const double value = silu(embedded + (double)labels[i * c->hidden + k]);
         mean += value / (double)count;
         square += value * value / (double)count;
       }
@@ -128,10 +139,11 @@ dit_status q4_conditions_make(const model_content *m, int diffusers, q4_conditio
   out->weight = sqrt(1.0 / D);
   out->p = (double *)malloc((size_t)hidden * D * sizeof *out->p);
   out->square = (double *)calloc((size_t)hidden, sizeof *out->square);
-  float *table = read_part(m, labels, 0, (uint64_t)(rows * hidden));
+  const int64_t count = rows - 1 < CLASSES ? rows - 1 : CLASSES;
+  float *table = read_classes(m, labels, hidden, count);
   dit_status status =
       out->p && out->square && table ? embed_times(m, diffusers, hidden, out->p, error) : no_memory(error);
-  if (!status) mix_classes(out, table, rows);
+  if (!status) mix_classes(out, table, count);
   free(table);
   if (status) q4_conditions_free(out);
   return status;
