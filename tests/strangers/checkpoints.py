@@ -33,6 +33,7 @@ FLOAT8 = {"f8_e4m3": "float8_e4m3fn", "f8_e5m2": "float8_e5m2"}
 KINDS = ["f32", "f16", "bf16", "f64"] + [kind for kind in FLOAT8 if hasattr(torch, FLOAT8[kind])]
 TYPES = ("f32", "f16", "bf16", "q8", "q4")
 LARGE = tuple(end + ".weight" for end in ("attn.qkv", "attn.proj", "mlp.fc1", "mlp.fc2", "adaLN_modulation.1"))
+WHOLE = "dit:hidden=48,depth=2,heads=3,patch=2,latent=8,in=4,classes=1000"
 IS_2 = int(torch.__version__.split(".")[0]) >= 2
 
 
@@ -351,7 +352,7 @@ def check_whole():
     embedded = "weights/sprites/sprites.gguf"
     check_list("the embedded model", embedded, ModelFile(embedded))
     for kind in TYPES:
-        done = bench.run("dit-convert", "--quiet", "--synthetic", "S/8:256", "--synthetic", "vae:blocks=32+64,layers=1,groups=8",
+        done = bench.run("dit-convert", "--quiet", "--synthetic", WHOLE, "--synthetic", "vae:blocks=32+64,layers=1,groups=8",
                          "--license", "MIT", "--scheduler", "tests/scheduler_config.json", "--type", kind, "-o", path)
         check(done.returncode == 0, "%s with all keys: %s" % (kind, done.stderr))
         file = ModelFile(path)

@@ -60,7 +60,7 @@ class Bench:
 
     def run(self, program, *arguments):
         return subprocess.run([self.program(program), *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              text=True, errors="replace", timeout=60, close_fds=False)
+                              text=True, errors="replace", timeout=900, close_fds=False)
 
     def close(self):
         if self.options.only is None:
