@@ -1,5 +1,6 @@
 /* gguf_list FILE: what our reader finds in a model file, a line for each key (name, type, value) and tensor (name,
- * type, shape with the fastest extent first, offset in the file). gguf_list.mjs prints the same with another reader. */
+ * type, shape with the fastest extent first, offset in the file). tests/strangers/model_file.py prints the same with
+ * another reader. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>

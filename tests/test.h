@@ -7,6 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Whether memory and time are a sanitizer's. gcc says so in one way, and clang in another. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#if !defined(SANITIZED) && (defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__))
+#define SANITIZED 1
+#elif !defined(SANITIZED)
+#define SANITIZED 0
+#endif
+
 static int test_passed, test_failed, test_skipped;
 
 #if defined(__GNUC__)

@@ -45,7 +45,7 @@ static uint64_t elements(const checkpoint_tensor *t) {
 
 /* Compares name, type and shape with a line of NAME.txt. */
 static void check_line(const char *file, const checkpoint_tensor *t, const char *line) {
-  static const char *const types[] = {"?", "f32", "f16", "bf16", "f64"};
+  static const char *const types[] = {"?", "f32", "f16", "bf16", "f64", "?", "?", "e4m3", "e5m2"};
   char expected[300];
   int used = snprintf(expected, sizeof expected, "%s %s", t->name, types[t->type]);
   for (int i = 0; i < t->rank; i++) {
@@ -107,6 +107,7 @@ static void test_torch(void) {
       {"train5", "PyTorch zip checkpoint (ema)"},
       {"kinds", "PyTorch zip checkpoint"},
       {"views", "PyTorch zip checkpoint"},
+      {"newer", "PyTorch zip checkpoint"},
       {"smallest", "PyTorch zip checkpoint"},
       {"state_dict", "PyTorch zip checkpoint (state_dict)"},
       {"model", "PyTorch zip checkpoint (model)"},
@@ -264,13 +265,15 @@ static void test_safetensors_values(void) {
       "\"a\":{\"dtype\":\"F64\",\"shape\":[],\"data_offsets\":[0,8]},\"e\":{\"dtype\":\"F16\",\"shape\":[0,9],"
       "\"data_offsets\":[8,8]},\"h\":{\"data_offsets\":[8,10],\"shape\":[1],\"dtype\":\"F16\"},"
       "\"bf\":{\"dtype\":\"BF16\",\"shape\":[2],\"data_offsets\":[10,14]},"
-      "\"n\":{\"dtype\":\"I64\",\"shape\":[1],\"data_offsets\":[22,30]}}   ",
-      30, &size);
+      "\"n\":{\"dtype\":\"I64\",\"shape\":[1],\"data_offsets\":[22,30]},"
+      "\"e4\":{\"dtype\":\"F8_E4M3\",\"shape\":[2],\"data_offsets\":[30,32]},"
+      "\"e5\":{\"dtype\":\"F8_E5M2\",\"shape\":[1],\"data_offsets\":[32,33]}}   ",
+      33, &size);
   checkpoint s;
   memset(&s, 0, sizeof s);
   dit_error error = {0, ""};
   float v[2];
-  if (CHECK(safetensors_list(bytes, size, "file", &s, &error) == DIT_OK && s.count == 5, "%s", error.message)) {
+  if (CHECK(safetensors_list(bytes, size, "file", &s, &error) == DIT_OK && s.count == 7, "%s", error.message)) {
     const checkpoint_tensor *t = s.tensors;
     CHECK(strcmp(t[0].name, "b") == 0 && t[0].type == CHECKPOINT_F32 && t[0].rank == 2 && t[0].shape[0] == 2, "b");
     checkpoint_read(&t[0], 0, 2, v);
@@ -285,6 +288,11 @@ static void test_safetensors_values(void) {
     checkpoint_read(&t[4], 0, 2, v);
     CHECK(t[4].type == CHECKPOINT_BF16 && v[0] == 0x1.14p-105f && v[1] == 0x1.18p-101f, "bf is %a %a", v[0],
           v[1]); /* 0b0a, 0d0c */
+    checkpoint_read(&t[5], 0, 2, v);
+    CHECK(t[5].type == CHECKPOINT_E4M3 && v[0] == 0x1.cp-4f && v[1] == 0x1.ep-4f, "e4 is %a %a", v[0],
+          v[1]); /* 1e 1f */
+    checkpoint_read(&t[6], 0, 1, v);
+    CHECK(t[6].type == CHECKPOINT_E5M2 && v[0] == 0x1p-7f, "e5 is %a", v[0]); /* 20 */
   }
   for (size_t i = 0; i < s.count; i++) free(s.tensors[i].name);
   free(s.tensors);
@@ -320,7 +328,7 @@ static void test_safetensors_refused(void) {
       {"{" F32("a", "[1.5]", "[0,4]") "}", 4, "impossible shape"},
       {"{" F32("a", "[1,1,1,1,1,1,1,1,1]", "[0,4]") "}", 4, "impossible shape"},
       {"{" F32("a", "1", "[0,4]") "}", 4, "impossible shape"},
-      {"{\"a\":{\"dtype\":\"F8_E4M3\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1, "'a' has dtype F8_E4M3"},
+      {"{\"a\":{\"dtype\":\"F8_E8M0\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1, "'a' has dtype F8_E8M0"},
       {"{\"a\":{\"dtype\":3,\"shape\":[1],\"data_offsets\":[0,1]}}", 1, "dtype nothing"},
       {"{\"a\":{\"shape\":[1],\"data_offsets\":[0,1]}}", 1, "dtype nothing"},
       {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1]}}", 0, "data_offsets"},
@@ -433,6 +441,7 @@ static void test_other_files(void) {
   refuse_path(GOLDEN "script.pt", "TorchScript");
   refuse_path(GOLDEN "module.pt", "wants to call torch.nn.modules.linear.Linear");
   refuse_path(GOLDEN "plain.pt", "no state dict");
+  refuse_path(GOLDEN "negated.pt", "tensor 'negated' is stored as a view that changes its numbers");
 }
 
 static void copy_file(const char *from, const char *name) {

@@ -701,8 +701,8 @@ static void test_stopped(void) {
   CHECK(old && size == 3 && count_files(1) == 1, "the file that was there is gone, or another is left");
   free(old);
 
-#if defined(__SANITIZE_ADDRESS__)
-  SKIP("64 MB are too little for AddressSanitizer itself");
+#if SANITIZED
+  SKIP("64 MB are too little for a sanitizer itself");
 #else /* anonymous memory: a 130 MB file within 64 MB, chunks and buffers included */
   getrlimit(RLIMIT_DATA, &kept);
   limit = kept;

@@ -1221,8 +1221,8 @@ static void test_start(void) {
     timespec_get(&to, TIME_UTC);
     const double took = (double)(to.tv_sec - from.tv_sec) * 1e3 + (double)(to.tv_nsec - from.tv_nsec) * 1e-6;
     printf("  dit_job_start of %d pictures: %.1f ms\n", counts[i], took);
-    CHECK(status == DIT_OK && (counts[i] > 64 || took < 100), "dit_job_start of %d pictures took %.0f ms: %s",
-          counts[i], took, error.message);
+    CHECK(status == DIT_OK && (counts[i] > 64 || SANITIZED || took < 100),
+          "dit_job_start of %d pictures took %.0f ms: %s", counts[i], took, error.message);
     dit_job_end(job);
     free(many);
   }

@@ -11,12 +11,7 @@
 #include "tests/test.h"
 #include "weights/sprites/dit_sprites.h"
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#if defined(__linux__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !defined(SANITIZED)
+#if defined(__linux__) && !SANITIZED
 #include <sys/mman.h>
 #define MEASURED 1
 #endif

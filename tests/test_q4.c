@@ -233,7 +233,7 @@ static float *pass(dit_model *model) {
   const int32_t side = info.latent_size;
   const size_t in = 2 * (size_t)info.latent_channels * (size_t)side * (size_t)side;
   const float t[2] = {700, 120};
-  const int32_t classes[2] = {1, -1};
+  const int32_t classes[2] = {info.class_count > 1, -1};
   float *x = (float *)malloc(in * sizeof *x), *y = (float *)malloc(2 * in * sizeof *y);
   dit_rng *rng;
   dit_rng_open(0, 5, &rng, NULL);
@@ -303,6 +303,8 @@ int main(int count, char **arguments) {
   test_odd_rows();
   test_files();
   compare("S/2:256", 2 * 8 * 32 * 32, 23000000);
+  /* One class: then the sampled conditions are all that there are, and errors must not be pushed into others. */
+  compare("dit:hidden=192,depth=2,heads=3,patch=2,latent=8,in=4,classes=1", 2 * 8 * 8 * 8, 2000000);
   if (count > 1 && !strcmp(arguments[1], "--full")) compare("XL/2:256", 2 * 8 * 32 * 32, 430000000);
   return test_end("test_q4");
 }

@@ -21,6 +21,7 @@ import torch
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import gguf_index  # noqa: E402
+from strangers.layouts import compvis_layout, diffusers_layout, former_layout  # noqa: E402
 
 PROGRAM = sys.argv[1] if len(sys.argv) > 1 else "build/dit-convert"
 FOLDER = tempfile.mkdtemp(prefix="dit-torch-", dir=os.environ.get("DIT_TMP"))
@@ -71,70 +72,6 @@ def check(what, inputs, specs, options=(), kind="f32"):
 
 def cast(state, kind):
     return collections.OrderedDict((name, t.to(KINDS[kind])) for name, t in state.items())
-
-
-# ---- Layouts ----
-
-
-def diffusers_layout(state, depth, shared):
-    """DiTTransformer2DModel. Repeated embedders share their storage, as conversion scripts leave them, or do not."""
-    out = collections.OrderedDict()
-
-    def both(new, old, rows=slice(None), copy=False):
-        for end in (".weight", ".bias"):
-            if old + end in state:
-                view = state[old + end][rows]
-                out[new + end] = view.clone() if copy else view
-
-    d = state["blocks.0.attn.proj.weight"].shape[0]
-    both("pos_embed.proj", "x_embedder.proj")
-    for n in range(depth):
-        new, old = "transformer_blocks.%d." % n, "blocks.%d." % n
-        both(new + "norm1.emb.timestep_embedder.linear_1", "t_embedder.mlp.0", copy=not shared)
-        both(new + "norm1.emb.timestep_embedder.linear_2", "t_embedder.mlp.2", copy=not shared)
-        both(new + "norm1.emb.class_embedder.embedding_table", "y_embedder.embedding_table", copy=not shared)
-        both(new + "norm1.linear", old + "adaLN_modulation.1")
-        for i, part in enumerate(("to_q", "to_k", "to_v")):
-            both(new + "attn1." + part, old + "attn.qkv", slice(i * d, (i + 1) * d), copy=not shared)
-        both(new + "attn1.to_out.0", old + "attn.proj")
-        both(new + "ff.net.0.proj", old + "mlp.fc1")
-        both(new + "ff.net.2", old + "mlp.fc2")
-    both("proj_out_1", "final_layer.adaLN_modulation.1")
-    both("proj_out_2", "final_layer.linear")
-    return out
-
-
-def former_layout(state):
-    out = collections.OrderedDict()
-    for name, t in state.items():
-        for now, before in (("to_q", "query"), ("to_k", "key"), ("to_v", "value"), ("to_out.0", "proj_attn")):
-            name = name.replace("attentions.0.%s." % now, "attentions.0.%s." % before)
-        out[name] = t
-    return out
-
-
-def compvis_layout(state, levels, prefix=""):
-    out = collections.OrderedDict()
-    inner = {"group_norm": "norm", "to_q": "q", "to_k": "k", "to_v": "v", "to_out": "proj_out"}
-    for name, t in state.items():
-        part = name.split(".")
-        if part[1] in ("down_blocks", "up_blocks"):
-            side = part[1].split("_")[0]
-            level = int(part[2]) if side == "down" else levels - 1 - int(part[2])
-            head = "%s.%s.%d." % (part[0], side, level)
-            if part[3] == "resnets":
-                name = head + "block.%s.%s.%s" % (part[4], part[5].replace("conv_shortcut", "nin_shortcut"), part[6])
-            else:
-                name = head + side + "sample.conv." + part[-1]
-        elif part[1] == "mid_block" and part[2] == "resnets":
-            name = "%s.mid.block_%d.%s.%s" % (part[0], int(part[3]) + 1, part[4], part[5])
-        elif part[1] == "mid_block":
-            name = "%s.mid.attn_1.%s.%s" % (part[0], inner[part[4]], part[-1])
-            t = t[:, :, None, None] if t.dim() == 2 else t
-        elif part[1] == "conv_norm_out":
-            name = "%s.norm_out.%s" % (part[0], part[2])
-        out[prefix + name] = t
-    return out
 
 
 # ---- Files ----
@@ -192,26 +129,6 @@ class Tree(torch.nn.Module):
             at.register_parameter(leaf, torch.nn.Parameter(t.clone()))
 
 
-def check_formats(state):
-    file, heads = path("file.pt"), ("--heads", "3")
-    for protocol in (2, 3, 4, 5):
-        torch.save(state, file, pickle_protocol=protocol)
-        check("zip, protocol %d" % protocol, [file], [DIT], heads)
-        torch.save(state, file, pickle_protocol=protocol, _use_new_zipfile_serialization=False)
-        check("before 1.6, protocol %d" % protocol, [file], [DIT], heads)
-    for kind in KINDS:
-        kept = "f32" if kind == "f64" else kind
-        torch.save(cast(state, kind), file)
-        check("zip of %s" % kind, [file], [DIT], heads, kept)
-        torch.save(cast(state, kind), file, _use_new_zipfile_serialization=False)
-        check("before 1.6 of %s" % kind, [file], [DIT], heads, kept)
-        save_safetensors(path("file.safetensors"), cast(state, kind))
-        check("safetensors of %s" % kind, [path("file.safetensors")], [DIT], heads, kept)
-    for kind in ("f16", "bf16", "q8"):  # rounded here, not by PyTorch
-        torch.save(state, file)
-        check("f32 to %s" % kind, [file], [DIT], heads, kind)
-
-
 def check_byte_order(state):
     """PyTorch 2.1 and later record the order of bytes, and a big-endian machine has its own."""
     file, other, heads = path("file.pt"), path("other.pt"), ("--heads", "3")
@@ -227,25 +144,6 @@ def check_byte_order(state):
                     target.writestr(entry.filename, data)
             target.writestr("file/byteorder", order)
         check("%s-endian %s" % (order, kind), [other], [DIT], heads, "f32" if kind == "f64" else kind)
-
-
-def check_views(state):
-    """Everything in one storage; and every matrix stored the other way round."""
-    file, heads = path("file.pt"), ("--heads", "3")
-    whole = torch.cat([torch.full((5,), 7.0)] + [t.reshape(-1) for t in state.values()])
-    views, at = collections.OrderedDict(), 5
-    for name, t in state.items():
-        views[name] = whole[at:at + t.numel()].view(t.shape)
-        at += t.numel()
-    turned = collections.OrderedDict(
-        (name, t.transpose(0, -1).contiguous().transpose(0, -1)) for name, t in state.items())
-    every_other = collections.OrderedDict()
-    for name, t in state.items():
-        every_other[name] = torch.stack([t, -t], dim=-1)[..., 0]
-    for what, content in (("one storage", views), ("other strides", turned), ("every other number", every_other)):
-        for new in (True, False):
-            torch.save(content, file, _use_new_zipfile_serialization=new)
-            check("%s, %s" % (what, "zip" if new else "before 1.6"), [file], [DIT], heads)
 
 
 def check_wrapped(state):
@@ -359,9 +257,7 @@ def check_sizes():
 def main():
     torch.set_num_threads(2)
     state, vae = state_of(DIT), state_of(VAE)
-    check_formats(state)
     check_byte_order(state)
-    check_views(state)
     check_wrapped(state)
     check_diffusers(state, vae)
     check_autoencoders()

@@ -12,17 +12,17 @@ static int has_type(const checkpoint *s, int type) {
   return 0;
 }
 
-void describe_types(const checkpoint *s, char out[48]) {
+void describe_types(const checkpoint *s, char out[64]) {
   static const struct {
     int type;
     const char *name;
-  } types[] = {{CHECKPOINT_F32, "f32"}, {CHECKPOINT_F16, "f16"}, {CHECKPOINT_BF16, "bf16"},
-               {CHECKPOINT_F64, "f64"}, {CHECKPOINT_Q8, "q8"},   {CHECKPOINT_Q4, "q4"}};
+  } types[] = {{CHECKPOINT_F32, "f32"},   {CHECKPOINT_F16, "f16"},   {CHECKPOINT_BF16, "bf16"}, {CHECKPOINT_F64, "f64"},
+               {CHECKPOINT_E4M3, "e4m3"}, {CHECKPOINT_E5M2, "e5m2"}, {CHECKPOINT_Q8, "q8"},     {CHECKPOINT_Q4, "q4"}};
   size_t used = 0;
   *out = 0;
   for (size_t i = 0; i < sizeof types / sizeof *types; i++)
     if (has_type(s, types[i].type))
-      used += (size_t)snprintf(out + used, 48 - used, "%s%s", used ? " and " : "", types[i].name);
+      used += (size_t)snprintf(out + used, 64 - used, "%s%s", used ? " and " : "", types[i].name);
 }
 
 static void describe_dit(const model_content *m, const convert_options *options) {

@@ -30,7 +30,7 @@ static int fail_on(const char *path, const dit_error *error) {
 /* ---- Input ---- */
 
 static void describe_input(const input *in) {
-  char types[48];
+  char types[64];
   describe_types(in->s, types);
   printf("%s: %s, %d tensors, %s%s%s\n", in->path, in->s->kind, (int)in->s->count, types, *in->note ? "; " : "",
          in->note);

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Writes the checkpoints of this folder with PyTorch, and what they hold.
 
-    python3 make.py [--out FOLDER]
+    python3 make.py [--out FOLDER] [--newer]
 
 NAME.pt is what torch.save wrote. NAME.txt lists the floating-point tensors of its state dict in order, a line each:
-name, f32 f16 bf16 or f64, the extents. NAME.f32 has their elements as float32, row-major, one tensor after the other,
+name, f32 f16 bf16 f64 e4m3 or e5m2, the extents. NAME.f32 has their elements as float32, row-major, one tensor after the other,
 as numpy has them.
 """
 import argparse
@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 KINDS = {torch.float32: "f32", torch.float16: "f16", torch.bfloat16: "bf16", torch.float64: "f64"}
+FLOAT8 = {getattr(torch, "float8_" + name, name): kind for name, kind in (("e4m3fn", "e4m3"), ("e5m2", "e5m2"))}
 
 
 def values(seed, *shape):
@@ -29,16 +30,18 @@ def as_float32(t):
     if t.dtype == torch.bfloat16:  # numpy has none: its bits are the upper half of a float32's
         bits = t.detach().clone(memory_format=torch.contiguous_format).view(torch.int16).numpy().view(np.uint16)
         return (bits.reshape(-1).astype(np.uint32) << 16).view(np.float32)
+    if t.dtype in FLOAT8:
+        t = t.to(torch.float32)
     with np.errstate(over="ignore"):
         return np.ascontiguousarray(t.detach().numpy().astype(np.float32))
 
 
 def write(name, content, state, **options):
     torch.save(content, name + ".pt", **options)
-    listed = [(key, t) for key, t in state.items() if torch.is_tensor(t) and t.dtype in KINDS]
+    listed = [(key, t) for key, t in state.items() if torch.is_tensor(t) and (t.dtype in KINDS or t.dtype in FLOAT8)]
     with open(name + ".txt", "w") as f:
         for key, t in listed:
-            print(key, KINDS[t.dtype], *t.shape, file=f)
+            print(key, (KINDS | FLOAT8)[t.dtype], *t.shape, file=f)
     with open(name + ".f32", "wb") as f:
         for _, t in listed:
             f.write(as_float32(t).astype("<f4").tobytes())
@@ -105,10 +108,28 @@ def train():
     return {"model": net.state_dict(), "ema": ema, "opt": optimizer.state_dict(), "args": options, "epoch": 3}
 
 
+def newer():
+    """What came with PyTorch 2: float8, and parameters with attributes; and a view that is refused."""
+    state = collections.OrderedDict()
+    every = torch.arange(256, dtype=torch.uint8)
+    for kind, name in FLOAT8.items():
+        state["every." + name] = every[~every.view(kind).float().isnan()].view(kind)
+        state["rows." + name] = every.view(16, 16).t()[3:5].view(kind)
+    state["half"] = torch.nn.Parameter(tensor(9, torch.float16, 3))
+    state["half"].no_weight_decay = True
+    write("newer", state, state)
+    x = tensor(10, torch.float32, 2, 3)
+    torch.save({"a": x, "negated": torch.complex(x, x).conj().imag}, "negated.pt")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", default=os.path.dirname(os.path.abspath(__file__)))
-    os.chdir(parser.parse_args().out)
+    parser.add_argument("--newer", action="store_true", help="only what needs PyTorch 2")
+    options = parser.parse_args()
+    os.chdir(options.out)
+    if options.newer:
+        return newer()
 
     for protocol in (2, 3, 4, 5):
         state = Net().state_dict()

@@ -14,7 +14,9 @@ enum {
   CHECKPOINT_BF16 = 3,
   CHECKPOINT_F64 = 4,
   CHECKPOINT_Q8 = 5,
-  CHECKPOINT_Q4 = 6
+  CHECKPOINT_Q4 = 6,
+  CHECKPOINT_E4M3 = 7, /* float8_e4m3fn: without infinities */
+  CHECKPOINT_E5M2 = 8  /* float8_e5m2 */
 };
 enum { CHECKPOINT_MAX_RANK = 8 };
 

@@ -1,10 +1,17 @@
 /* Reads elements of a checkpoint's tensors as float32. */
+#include <math.h>
 #include <string.h>
 
 #include "lib/core/fp16.h"
 #include "weights/convert/read/checkpoint.h"
 #include "lib/core/little_endian.h"
 #include "weights/convert/read/fp16.h"
+
+/* The exponent of E4M3 is that of binary16 less 8, and its one magnitude that is no number is all ones. */
+static float read_e4m3(uint8_t bits) {
+  const uint16_t half = (uint16_t)((bits & 0x80) << 8 | (bits & 0x7f) << 7);
+  return (bits & 0x7f) == 0x7f ? NAN : dit__float_from_half(half) * 256;
+}
 
 /* Reads contiguous elements, in blocks. */
 static void read_halves(const uint8_t *p, uint64_t count, float *out) {
@@ -37,12 +44,20 @@ static void read_run(int type, const uint8_t *p, uint64_t stride, uint64_t count
     case CHECKPOINT_F64:
       for (uint64_t i = 0; i < count; i++) out[i] = (float)load_le_double(p + i * stride * 8);
       break;
+    case CHECKPOINT_E4M3:
+      for (uint64_t i = 0; i < count; i++) out[i] = read_e4m3(p[i * stride]);
+      break;
+    case CHECKPOINT_E5M2: /* the upper half of a binary16 */
+      for (uint64_t i = 0; i < count; i++) out[i] = dit__float_from_half((uint16_t)(p[i * stride] << 8));
+      break;
   }
 }
 
+static const uint8_t element_sizes[] = {0, 4, 2, 2, 8, 0, 0, 1, 1}; /* in bytes, by CHECKPOINT_* */
+
 /* Likewise, for elements whose bytes are swapped. */
 static void read_swapped(int type, const uint8_t *p, uint64_t stride, uint64_t count, float *out) {
-  const uint64_t size = type == CHECKPOINT_F64 ? 8 : type == CHECKPOINT_F32 ? 4 : 2;
+  const uint64_t size = element_sizes[type];
   for (uint64_t i = 0; i < count; i++) {
     uint8_t bytes[8];
     for (uint64_t k = 0; k < size; k++) bytes[k] = p[i * stride * size + size - 1 - k];
@@ -88,7 +103,6 @@ static void read_q4(const checkpoint_tensor *t, uint64_t first, uint64_t count, 
 }
 
 static void read_one(const checkpoint_tensor *t, uint64_t first, uint64_t count, float *out) {
-  static const uint8_t bytes[] = {0, 4, 2, 2, 8}; /* by CHECKPOINT_* */
   uint64_t length, stride;
   int outer = find_run(t, &length, &stride);
   while (count) {
@@ -98,7 +112,7 @@ static void read_one(const checkpoint_tensor *t, uint64_t first, uint64_t count,
       rest /= t->shape[i];
     }
     uint64_t part = length - within < count ? length - within : count;
-    (t->big_endian ? read_swapped : read_run)(t->type, t->data + offset * bytes[t->type], stride, part, out);
+    (t->big_endian ? read_swapped : read_run)(t->type, t->data + offset * element_sizes[t->type], stride, part, out);
     first += part;
     count -= part;
     out += part;

@@ -21,6 +21,8 @@ static const data_type data_types[] = {
     {"F16", CHECKPOINT_F16, 2},
     {"BF16", CHECKPOINT_BF16, 2},
     {"F64", CHECKPOINT_F64, 8},
+    {"F8_E4M3", CHECKPOINT_E4M3, 1},
+    {"F8_E5M2", CHECKPOINT_E5M2, 1},
     {"I64", 0, 8},
     {"I32", 0, 4},
     {"I16", 0, 2},
@@ -30,6 +32,7 @@ static const data_type data_types[] = {
     {"U16", 0, 2},
     {"U8", 0, 1},
     {"BOOL", 0, 1},
+    {"C64", 0, 8},
 };
 
 /* The part of the data that a tensor takes up, whether it is listed or not. */
@@ -90,7 +93,7 @@ static dit_status read_tensor(const safetensors_reader *r, const json_value *v, 
     char name[TEXT_SHOWN], shown[TEXT_SHOWN];
     const char *text = type_name && type_name->kind == JSON_STRING ? type_name->text : "nothing";
     return dit__fail(r->error, DIT_ERROR_UNSUPPORTED,
-                     "%s: tensor '%s' has dtype %s; F64, F32, F16 and BF16 are supported", r->what,
+                     "%s: tensor '%s' has dtype %s; F64, F32, F16, BF16, F8_E4M3 and F8_E5M2 are supported", r->what,
                      text_shown(name, v->key, strlen(v->key)), text_shown(shown, text, strlen(text)));
   }
   uint64_t bytes;

@@ -31,6 +31,7 @@ const pickle_global state_dict_names[] = {
     {"torch._utils", "_rebuild_tensor_v2", PICKLE_FUNCTION, REBUILD_V2},
     {"torch._utils", "_rebuild_tensor_v3", PICKLE_FUNCTION, REBUILD_V3},
     {"torch._utils", "_rebuild_parameter", PICKLE_FUNCTION, PARAMETER},
+    {"torch._utils", "_rebuild_parameter_with_state", PICKLE_FUNCTION, PARAMETER},
     {"torch", "FloatStorage", PICKLE_CONSTANT, CHECKPOINT_F32},
     {"torch", "HalfStorage", PICKLE_CONSTANT, CHECKPOINT_F16},
     {"torch", "BFloat16Storage", PICKLE_CONSTANT, CHECKPOINT_BF16},
@@ -49,6 +50,8 @@ const pickle_global state_dict_names[] = {
     {"torch", "float16", PICKLE_CONSTANT, DATA_TYPE + CHECKPOINT_F16},
     {"torch", "bfloat16", PICKLE_CONSTANT, DATA_TYPE + CHECKPOINT_BF16},
     {"torch", "float64", PICKLE_CONSTANT, DATA_TYPE + CHECKPOINT_F64},
+    {"torch", "float8_e4m3fn", PICKLE_CONSTANT, DATA_TYPE + CHECKPOINT_E4M3},
+    {"torch", "float8_e5m2", PICKLE_CONSTANT, DATA_TYPE + CHECKPOINT_E5M2},
     {"torch", "int64", PICKLE_CONSTANT, DATA_TYPE + PLAIN + 8},
     {"torch", "int32", PICKLE_CONSTANT, DATA_TYPE + PLAIN + 4},
     {"torch", "int16", PICKLE_CONSTANT, DATA_TYPE + PLAIN + 2},
@@ -94,6 +97,8 @@ static size_t element_bytes(int type) {
     case CHECKPOINT_BF16: return 2;
     case CHECKPOINT_F32: return 4;
     case CHECKPOINT_F64: return 8;
+    case CHECKPOINT_E4M3:
+    case CHECKPOINT_E5M2: return 1;
     default: return (size_t)(type - PLAIN);
   }
 }
@@ -183,7 +188,18 @@ static dit_status read_storage(const state_dict_reader *r, const pickle_value *v
   return wrong ? fail_tensor(r, wrong) : status;
 }
 
-/* Reads _rebuild_tensor...(storage, offset, size, stride, ...); version 3 has the data type as seventh argument. */
+/* Returns whether the last argument of a tensor says that its numbers are others than those stored: views of complex
+ * tensors, since PyTorch 2, are stored with {"neg": True} or {"conj": True}. */
+static int is_lazy(const pickle_value *flags) {
+  for (size_t i = 1; flags->kind == PICKLE_DICT && i < flags->count; i += 2) {
+    const pickle_value *v = flags->of.items[i];
+    if (v->kind != PICKLE_BOOL || v->of.integer) return 1;
+  }
+  return 0;
+}
+
+/* Reads _rebuild_tensor...(storage, offset, size, stride, requires grad, hooks[, data type][, flags]); version 3 has the
+ * data type. */
 static dit_status read_tensor(const state_dict_reader *r, const pickle_value *v, checkpoint_tensor *t) {
   pickle_value *const *argument = v->of.items;
   const uint8_t *data = NULL;
@@ -200,6 +216,8 @@ static dit_status read_tensor(const state_dict_reader *r, const pickle_value *v,
     stored /= element_bytes(t->type); /* an untyped storage counts bytes */
   }
   if (t->type >= PLAIN) return DIT_OK;
+  if (v->count > 6 && is_lazy(argument[v->count - 1]))
+    return fail_tensor(r, "is stored as a view that changes its numbers; save its .resolve_conj().resolve_neg()");
   t->rank = read_extents(argument[2], t->shape);
   if (t->rank < 0 || argument[1]->kind != PICKLE_INTEGER || argument[1]->of.integer < 0 ||
       read_extents(argument[3], t->stride) != t->rank) {

@@ -162,11 +162,15 @@ void q4_conditions_free(q4_conditions *c) {
  * p p' / rest over the columns from k on. The inverse is updated from the last column backwards (Sherman and
  * Morrison). */
 static void answer(q4_inputs *in, const double *p, const double *rest) {
-  double inverse[D][D] = {{0}}, mean = 0;
+  double inverse[D][D] = {{0}}, mean = 0, known = 0;
   for (int i = 0; i < D; i++) inverse[i][i] = 1;
   for (int64_t k = 0; k < in->k; k++) mean += rest[k] / (double)in->k;
+  for (int64_t i = 0; i < in->k * D; i++) known += p[i] * p[i] / (double)in->k;
+  /* With a single class nothing is left but rounding errors. The inputs are not that well known: other timesteps have
+   * others. */
+  const double least = mean > 1e-6 * known ? 1e-3 * mean : 1e-2 * known;
   for (int64_t k = in->k - 1; k >= 0; k--) {
-    const double *own = p + k * D, left = rest[k] > 1e-3 * mean ? rest[k] : 1e-3 * mean;
+    const double *own = p + k * D, left = rest[k] > least ? rest[k] : least;
     double turned[D], size = left;
     for (int i = 0; i < D; i++) {
       turned[i] = 0;
