@@ -57,10 +57,10 @@ objects() {
 program() {
   program=$work/$(echo "$* $static" | tr ' /' __).bits
   objects "$library $computing" "$@"
-  mine=$objects
+  mine=$objects logs=$folder/log
   # shellcheck disable=SC2086
   objects "$rest" "$1" -O1 $machine
-  echo "cat $folder/log ${program%.bits}/log >$program.log; $* $static $mine $objects -lm -o $program 2>>$program.log" >>"$work/link"
+  echo "cat $folder/log $logs >$program.log; $* $static $mine $objects -lm -o $program 2>>$program.log" >>"$work/link"
 }
 
 # label COMPILER: its name and version.
@@ -98,8 +98,7 @@ judge() {
   else
     failed=$((failed + 1))
     row "$4" "$seconds" "**different**"
-    echo "  FAILED: $4 (exit status $status)"
-    head -n 5 "$work/log"
+    { echo "  FAILED: $4 (exit status $status)"; head -n 5 "$work/log"; } >>"$work/wrong" # behind the table
   fi
 }
 
@@ -287,6 +286,7 @@ while read -r number least program name; do
   else judge "$number" "$least" "$program" "$name"; fi
 done <"$work/plan"
 echo
+[ ! -e "$work/wrong" ] || cat "$work/wrong"
 big_endian
 while IFS="$(printf '\t')" read -r name objdump allowed objects; do search "$name" "$objdump" "$allowed" "$objects"; done <"$work/fused"
 
