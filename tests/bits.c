@@ -171,6 +171,22 @@ static void transformers(void) {
   dit_model_close(model);
 }
 
+/* The kinds of blocks beside adaLN-Zero. */
+static void blocks(void) {
+  static const char *const kinds[3] = {"adaln", "in_context", "cross_attention"};
+  for (int i = 0; i < 6; i++) {
+    const int quantized = i / 3;
+    char name[64], specification[96];
+    snprintf(name, sizeof name, "%s-%s", kinds[i % 3], quantized ? "q8-int8" : "f32");
+    snprintf(specification, sizeof specification, "dit:hidden=84,depth=2,heads=3,patch=2,latent=6,in=3,classes=7:%s",
+             kinds[i % 3]);
+    dit_model *model = open_synthetic(specification, NULL, quantized ? DIT_TYPE_Q8 : DIT_TYPE_F32,
+                                      quantized ? DIT_COMPUTE_INT8 : DIT_COMPUTE_F32);
+    denoise(name, model, 6, 6);
+    dit_model_close(model);
+  }
+}
+
 static void autoencoders(void) {
   static const struct {
     const char *name, *geometry;
@@ -320,6 +336,7 @@ int main(int argc, char **argv) {
   const unsigned before = mode_get();
   schedules();
   transformers();
+  blocks();
   autoencoders();
   samplers();
   if (strcmp(cases, "small")) sprites(strcmp(cases, "all") == 0);

@@ -67,9 +67,10 @@ static void test_attention(int style) {
 
 /* ---- Rows ---- */
 
-static worst norm_worst; /* relative to the largest of 1 + scale, shift and the result */
+static worst norm_worst; /* relative to the largest of base + scale, shift and the result */
 
-static void norm_error(const float *x, int32_t width, const float *shift, const float *scale, const float *got) {
+static void norm_error(const float *x, int32_t width, const float *shift, double base, const float *scale,
+                       const float *got) {
   double mean = 0, variance = 0;
   for (int32_t i = 0; i < width; i++) mean += x[i];
   mean /= width;
@@ -77,8 +78,8 @@ static void norm_error(const float *x, int32_t width, const float *shift, const 
   const double factor = 1 / sqrt(variance / width + 1e-6);
   if (factor > 2) return; /* of a row that is nearly constant, rounding is what is left */
   for (int32_t i = 0; i < width; i++) {
-    const double y = (x[i] - mean) * factor, truth = y * (1.0 + scale[i]) + shift[i];
-    keep_worst(&norm_worst, fabs(got[i] - truth) / (1 + fabs(1.0 + scale[i]) + fabs(shift[i]) + fabs(truth)), width);
+    const double y = (x[i] - mean) * factor, truth = y * (base + scale[i]) + shift[i];
+    keep_worst(&norm_worst, fabs(got[i] - truth) / (1 + fabs(base + scale[i]) + fabs(shift[i]) + fabs(truth)), width);
   }
 }
 
@@ -87,18 +88,19 @@ static void test_norm_modulate(int style) {
   const int32_t x_stride = width + random_below(5), out_stride = width + random_below(5);
   const float *x = floats((size_t)((rows - 1) * x_stride + width), style);
   const float *shift = floats((size_t)width, style), *scale = floats((size_t)width, style);
+  const float base = (float)random_below(2);
   const size_t count = (size_t)((rows - 1) * out_stride + width);
   float *before = floats(count, PLAIN), *expected = copy(before, count);
   now(0, "norm_modulate");
-  tables[0].norm_modulate(x, x_stride, rows, width, 1e-6f, shift, scale, expected, out_stride);
+  tables[0].norm_modulate(x, x_stride, rows, width, 1e-6f, shift, base, scale, expected, out_stride);
   for (int t = 1; t < table_count; t++) {
     now(t, "norm_modulate %d x %d, %s", (int)rows, (int)width, style_names[style]);
     float *out = copy(before, count);
-    tables[t].norm_modulate(x, x_stride, rows, width, 1e-6f, shift, scale, out, out_stride);
+    tables[t].norm_modulate(x, x_stride, rows, width, 1e-6f, shift, base, scale, out, out_stride);
     same_floats(expected, out, count);
   }
   for (int32_t r = 0; r < rows && style == PLAIN; r++)
-    norm_error(x + r * x_stride, width, shift, scale, expected + r * out_stride);
+    norm_error(x + r * x_stride, width, shift, base, scale, expected + r * out_stride);
   release_arrays();
 }
 

@@ -83,8 +83,8 @@ static void count_attention(const dit__attention *a, int32_t first, int32_t rows
 }
 
 static void count_norm(const float *x, ptrdiff_t x_stride, int32_t rows, int32_t width, float eps, const float *shift,
-                       const float *scale, float *out, ptrdiff_t out_stride) {
-  (void)x, (void)x_stride, (void)eps, (void)shift, (void)scale, (void)out, (void)out_stride;
+                       float base, const float *scale, float *out, ptrdiff_t out_stride) {
+  (void)x, (void)x_stride, (void)eps, (void)shift, (void)base, (void)scale, (void)out, (void)out_stride;
   count((double)MOVED * rows * width, 0);
 }
 

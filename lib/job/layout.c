@@ -205,7 +205,7 @@ static void job_sizes(const dit_model *model, const dit_params *p, dit__job_layo
   memset(layout, 0, sizeof *layout);
   layout->height = p->height / factor;
   layout->width = p->width / factor;
-  layout->tokens = (int64_t)(layout->height / dit->patch) * (layout->width / dit->patch);
+  layout->tokens = dit__pass_tokens(dit, layout->height, layout->width);
   layout->latent = (int64_t)dit->channels * layout->height * layout->width;
   layout->picture = (int64_t)model->vae.image_channels * p->height * p->width;
   if (p->init_image) layout->first_step = p->steps - job_strength_steps(p);

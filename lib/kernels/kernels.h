@@ -240,12 +240,12 @@ typedef struct dit__kernels {
   void (*winograd_input)(const dit__winograd *w, int32_t first, int32_t count);
   void (*winograd_output)(const dit__winograd *w, int32_t first, int32_t count, float *scratch);
 
-  /* Rows. norm_modulate: out = LayerNorm(x) * (1 + scale) + shift over rows of `width`, one shift and scale for all
+  /* Rows. norm_modulate: out = LayerNorm(x) * (base + scale) + shift over rows of `width`, one shift and scale for all
    * rows. affine: out = x * scale[c] + shift[c], fused, then silu if asked, over `pixels` of `channels`, x_step floats
    * apart in x (0: the same pixel again) and without gaps in out. channel_sums: sums and sums of squares of each
    * channel over the pixels of a row, in double. */
   void (*norm_modulate)(const float *x, ptrdiff_t x_stride, int32_t rows, int32_t width, float eps, const float *shift,
-                        const float *scale, float *out, ptrdiff_t out_stride);
+                        float base, const float *scale, float *out, ptrdiff_t out_stride);
   void (*silu)(const float *x, int64_t count, float *out);
   void (*affine)(const float *x, ptrdiff_t x_step, int32_t pixels, int32_t channels, const float *scale,
                  const float *shift, int32_t silu, float *out);

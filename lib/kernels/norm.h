@@ -12,7 +12,8 @@ static FORCE_INLINE TARGET VF FN(deviation)(const float *x, int32_t i, int32_t w
 
 /* Implements dit__kernels.norm_modulate. */
 static TARGET void FN(norm_modulate)(const float *x, ptrdiff_t x_stride, int32_t rows, int32_t width, float eps,
-                                     const float *shift, const float *scale, float *out, ptrdiff_t out_stride) {
+                                     const float *shift, float base, const float *scale, float *out,
+                                     ptrdiff_t out_stride) {
   for (int32_t r = 0; r < rows; r++, x += x_stride, out += out_stride) {
     VF partial[16 / VL];
     for (int v = 0; v < 16 / VL; v++) partial[v] = V_ZERO();
@@ -29,7 +30,7 @@ static TARGET void FN(norm_modulate)(const float *x, ptrdiff_t x_stride, int32_t
     const float factor = 1.0f / f32_sqrt(variance + eps);
     for (int32_t i = 0; i < width; i += VL) {
       VF y = V_MUL(V_SUB(FN(load_clipped)(x, i, width), V_SET(mean)), V_SET(factor));
-      y = V_FMA(y, V_ADD(V_SET(1.0f), FN(load_clipped)(scale, i, width)), FN(load_clipped)(shift, i, width));
+      y = V_FMA(y, V_ADD(V_SET(base), FN(load_clipped)(scale, i, width)), FN(load_clipped)(shift, i, width));
       FN(store_clipped)(out, i, width, y);
     }
   }

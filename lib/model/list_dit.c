@@ -5,13 +5,28 @@
 #include "lib/sampling/timestep_embedding.h"
 
 static void list_block(dit__tensor_list *list, const dit__transformer *dit, dit__block *block) {
-  const int64_t hidden = dit->hidden, mlp = dit->mlp, chunks = dit__block_chunks(dit->block_kind);
+  const dit__block_traits *traits = &dit__block_types[dit->block_kind];
+  const int64_t hidden = dit->hidden, mlp = dit->mlp;
   dit__list_linear(list, "attn.qkv", 3 * hidden, hidden, DIT__PART_QKV, DIT__LARGE, DIT__MEMBER(block, qkv));
   dit__list_linear(list, "attn.proj", hidden, hidden, DIT__PART_PROJ, DIT__LARGE, DIT__MEMBER(block, proj));
   dit__list_linear(list, "mlp.fc1", mlp, hidden, DIT__PART_FC1, DIT__LARGE, DIT__MEMBER(block, fc1));
   dit__list_linear(list, "mlp.fc2", hidden, mlp, DIT__PART_FC2, DIT__LARGE, DIT__MEMBER(block, fc2));
-  dit__list_linear(list, "adaLN_modulation.1", chunks * hidden, hidden, DIT__PART_MODULATION, DIT__LARGE | DIT__SELDOM,
-                   DIT__MEMBER(block, modulation));
+  if (traits->modulated) {
+    dit__list_linear(list, "adaLN_modulation.1", traits->block_chunks * hidden, hidden, DIT__PART_MODULATION,
+                     DIT__LARGE | DIT__SELDOM, DIT__MEMBER(block, modulation));
+  } else {
+    dit__list_norm(list, "norm1", hidden, DIT__MEMBER(block, norm1));
+    dit__list_norm(list, "norm2", hidden, DIT__MEMBER(block, norm2));
+  }
+  if (traits->cross) {
+    dit__list_norm(list, "norm_cross", hidden, DIT__MEMBER(block, norm_cross));
+    dit__list_linear(list, "cross_attn.q_linear", hidden, hidden, DIT__PART_OTHER, DIT__LARGE,
+                     DIT__MEMBER(block, cross_q));
+    dit__list_linear(list, "cross_attn.kv_linear", 2 * hidden, hidden, DIT__PART_OTHER, DIT__LARGE | DIT__SELDOM,
+                     DIT__MEMBER(block, cross_kv));
+    dit__list_linear(list, "cross_attn.proj", hidden, hidden, DIT__PART_OTHER, DIT__LARGE,
+                     DIT__MEMBER(block, cross_proj));
+  }
 }
 
 dit_status dit__list_transformer(dit__transformer *dit, dit__tensor_visit *visit, void *user) {
@@ -31,7 +46,10 @@ dit_status dit__list_transformer(dit__transformer *dit, dit__tensor_visit *visit
   list.block = -1;
   dit__list_prefix(&list, "final_layer.");
   dit__list_linear(&list, "linear", patch * patch * dit->out_channels, hidden, DIT__PART_OTHER, 0, &dit->final_linear);
-  dit__list_linear(&list, "adaLN_modulation.1", 2 * hidden, hidden, DIT__PART_MODULATION, DIT__LARGE | DIT__SELDOM,
-                   &dit->final_modulation);
+  if (dit__block_types[dit->block_kind].modulated)
+    dit__list_linear(&list, "adaLN_modulation.1", 2 * hidden, hidden, DIT__PART_MODULATION, DIT__LARGE | DIT__SELDOM,
+                     &dit->final_modulation);
+  else
+    dit__list_norm(&list, "norm_final", hidden, &dit->final_norm);
   return list.status;
 }

@@ -23,8 +23,16 @@ enum {
   DIT__MAX_VAE_WIDTH = 4096
 };
 
+typedef struct dit__norm {
+  const float *gamma, *beta;
+} dit__norm;
+
+/* What a block does not have stays empty (dit__block_traits). */
 typedef struct dit__block {
   dit__matrix qkv, proj, fc1, fc2, modulation;
+  dit__norm norm1, norm2;
+  dit__norm norm_cross;
+  dit__matrix cross_q, cross_kv, cross_proj;
 } dit__block;
 
 typedef struct dit__transformer {
@@ -40,11 +48,8 @@ typedef struct dit__transformer {
   dit__weights labels;        /* [classes (+ 1)][hidden] */
   dit__block *blocks;         /* [depth] */
   dit__matrix final_linear, final_modulation;
+  dit__norm final_norm;
 } dit__transformer;
-
-typedef struct dit__norm {
-  const float *gamma, *beta;
-} dit__norm;
 
 typedef struct dit__resnet {
   int32_t in, out;

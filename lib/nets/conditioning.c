@@ -6,22 +6,22 @@
 #include "lib/sampling/timestep_embedding.h"
 
 int64_t dit__modulation_chunk(const dit__transformer *dit, int32_t index) {
-  return dit__block_chunks(dit->block_kind) * (int64_t)index;
+  return dit__block_types[dit->block_kind].block_chunks * (int64_t)index;
 }
 
 int64_t dit__modulation_size(const dit__transformer *dit) {
-  return (dit__modulation_chunk(dit, dit->depth) + DIT__FINAL_CHUNKS) * dit->hidden;
+  return (dit__modulation_chunk(dit, dit->depth) + dit__block_types[dit->block_kind].last_chunks) * dit->hidden;
 }
 
-/* out [rows][..] = x [rows][k] * matrix, in f32. */
-static void plan_linear(dit__plan *plan, const dit__matrix *matrix, int32_t rows, const float *x, float *out,
-                        ptrdiff_t out_stride) {
+/* out [rows][..] = x [rows][..] * matrix, in f32. */
+static void plan_linear(dit__plan *plan, const dit__matrix *matrix, int32_t rows, const float *x, ptrdiff_t x_stride,
+                        float *out, ptrdiff_t out_stride) {
   dit__plan_add(plan, &(dit__op){.kind = DIT__OP_GEMM,
                                  .gemm = {.matrix = matrix,
                                           .rows = rows,
                                           .epilogue = DIT__EPILOGUE_STORE,
                                           .x = x,
-                                          .x_stride = matrix->weights.k,
+                                          .x_stride = x_stride,
                                           .out = out,
                                           .out_stride = out_stride,
                                           .gate = {.rows_per_sample = rows}}});
@@ -39,30 +39,53 @@ static void plan_timesteps(dit__plan *plan, const dit__transformer *dit, const d
                                                .divisor = dit->diffusers ? 127 : 128,
                                                .timesteps = request->timesteps,
                                                .out = sinusoids}});
-  plan_linear(plan, &dit->t_mlp0, steps, sinusoids, inner, dit->hidden);
+  plan_linear(plan, &dit->t_mlp0, steps, sinusoids, DIT__TIMESTEP_CHANNELS, inner, dit->hidden);
   dit__plan_add(plan, &(dit__op){.kind = DIT__OP_ELEMENTWISE,
                                  .elementwise = {.function = DIT__SILU, .count = (int64_t)size, .out = inner}});
-  plan_linear(plan, &dit->t_mlp2, steps, inner, embedded, dit->hidden);
+  plan_linear(plan, &dit->t_mlp2, steps, inner, dit->hidden, embedded, dit->hidden);
   dit__plan_free(plan, sinusoids);
   dit__plan_free(plan, inner);
 }
 
+/* Shift, scale and gate of each block, and shift and scale of the final norm, from silu(timestep + class). */
+static void plan_chunks(dit__plan *plan, const dit__transformer *dit, int32_t rows, const float *condition,
+                        float *modulation) {
+  const int64_t hidden = dit->hidden, size = dit__modulation_size(dit);
+  for (int32_t i = 0; i < dit->depth; i++)
+    plan_linear(plan, &dit->blocks[i].modulation, rows, condition, hidden,
+                modulation + hidden * dit__modulation_chunk(dit, i), size);
+  plan_linear(plan, &dit->final_modulation, rows, condition, hidden,
+              modulation + hidden * dit__modulation_chunk(dit, dit->depth), size);
+}
+
+/* Keys and values of each block, from the tokens [rows][DIT__CONDITION_TOKENS]. */
+static void plan_keys_values(dit__plan *plan, const dit__transformer *dit, int32_t rows, const float *tokens,
+                             float *modulation) {
+  const int64_t hidden = dit->hidden, size = dit__modulation_size(dit);
+  for (int32_t i = 0; i < dit->depth; i++)
+    for (int32_t token = 0; token < DIT__CONDITION_TOKENS; token++)
+      plan_linear(plan, &dit->blocks[i].cross_kv, rows, tokens + token * hidden, DIT__CONDITION_TOKENS * hidden,
+                  modulation + hidden * (dit__modulation_chunk(dit, i) + 2 * token), size);
+}
+
 void dit__plan_modulation(dit__plan *plan, const dit__transformer *dit, const dit__modulation_request *request,
                           float *modulation) {
+  const dit__block_traits *traits = &dit__block_types[dit->block_kind];
   const int32_t rows = request->paired ? request->steps : request->steps * request->conditions;
-  const int64_t hidden = dit->hidden, size = dit__modulation_size(dit);
+  const int64_t hidden = dit->hidden, condition_size = hidden * (traits->modulated ? 1 : DIT__CONDITION_TOKENS);
   float *time = (float *)dit__plan_alloc(plan, (uint64_t)(request->steps * hidden), sizeof(float));
   float *labels = (float *)dit__plan_alloc(plan, 2 * (uint64_t)hidden, sizeof(float));
-  float *condition = (float *)dit__plan_alloc(plan, (uint64_t)(rows * hidden), sizeof(float));
+  float *condition = (float *)dit__plan_alloc(plan, (uint64_t)(rows * condition_size), sizeof(float));
   plan_timesteps(plan, dit, request, time);
-  dit__plan_add(
-      plan,
-      &(dit__op){.kind = DIT__OP_CONDITIONS,
-                 .conditions = {.dit = dit, .request = request, .time = time, .labels = labels, .out = condition}});
-  for (int32_t i = 0; i < dit->depth; i++)
-    plan_linear(plan, &dit->blocks[i].modulation, rows, condition, modulation + hidden * dit__modulation_chunk(dit, i),
-                size);
-  plan_linear(plan, &dit->final_modulation, rows, condition, modulation + size - DIT__FINAL_CHUNKS * hidden, size);
+  dit__plan_add(plan, &(dit__op){.kind = DIT__OP_CONDITIONS,
+                                 .conditions = {.dit = dit,
+                                                .apart = !traits->modulated,
+                                                .request = request,
+                                                .time = time,
+                                                .labels = labels,
+                                                .out = traits->context_tokens ? modulation : condition}});
+  if (traits->modulated) plan_chunks(plan, dit, rows, condition, modulation);
+  if (traits->cross) plan_keys_values(plan, dit, rows, condition, modulation);
   dit__plan_free(plan, time);
   dit__plan_free(plan, labels);
   dit__plan_free(plan, condition);

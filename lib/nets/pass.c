@@ -9,14 +9,26 @@ dit__modulation dit__pass_modulation(const dit__pass *pass, int64_t chunk) {
   return modulation;
 }
 
-void dit__pass_norm(const dit__pass *pass, int64_t chunk, float eps) {
+/* Of the first `tokens` tokens of each sample. */
+static void pass_norm(const dit__pass *pass, int32_t tokens, const dit__norm *norm, int64_t chunk, float eps) {
   dit__plan_add(pass->plan, &(dit__op){.kind = DIT__OP_LAYER_NORM,
-                                       .layer_norm = {.rows = pass->rows,
+                                       .layer_norm = {.rows = pass->batch * tokens,
                                                       .width = pass->dit->hidden,
+                                                      .rows_per_sample = tokens,
+                                                      .x_rows = pass->tokens,
                                                       .eps = eps,
                                                       .x = pass->x,
                                                       .out = pass->h,
+                                                      .norm = *norm,
                                                       .modulation = dit__pass_modulation(pass, chunk)}});
+}
+
+void dit__pass_norm(const dit__pass *pass, const dit__norm *norm, int64_t chunk, float eps) {
+  pass_norm(pass, pass->tokens, norm, chunk, eps);
+}
+
+void dit__pass_final_norm(const dit__pass *pass, const dit__norm *norm, int64_t chunk, float eps) {
+  pass_norm(pass, pass->image_tokens, norm, chunk, eps);
 }
 
 void dit__pass_linear(const dit__pass *pass, const dit__matrix *matrix, const float *x, float *out,

@@ -1,12 +1,9 @@
 /* The transformer: a pass as operations (Peebles & Xie 2022, section 3; formulas as in docs/numerics.md). */
 #include "lib/core/numerics.h"
 
-#include "lib/nets/blocks.h"
+#include "lib/nets/block.h"
 #include "lib/nets/conditioning.h"
 #include "lib/nets/transformer.h"
-
-/* The block of each kind (dit__block_kind). */
-static dit__block_add *const pass_block_kinds[] = {[DIT__BLOCK_ADALN_ZERO] = dit__block_adaln_zero};
 
 static void pass_elementwise(const dit__pass *pass, dit__elementwise function, const float *x, float *out) {
   dit__plan_add(
@@ -16,15 +13,19 @@ static void pass_elementwise(const dit__pass *pass, dit__elementwise function, c
           .elementwise = {.function = function, .count = (int64_t)pass->rows * pass->dit->hidden, .x = x, .out = out}});
 }
 
-/* x = patches * embed + positions. */
+/* x = patches * embed + positions, and behind the image's tokens those of the condition. */
 static void pass_embed(const dit__pass *pass, const dit__pass_request *request) {
   const dit__transformer *dit = pass->dit;
+  const int32_t context = pass->tokens - pass->image_tokens;
+  float *image = context ? pass->h : pass->x;
+  dit__pass patches = *pass;
+  patches.rows = pass->batch * pass->image_tokens;
   dit__plan_add(pass->plan, &(dit__op){.kind = DIT__OP_POSITIONS,
                                        .positions = {.dit = dit,
                                                      .samples = pass->batch,
                                                      .rows = request->height / dit->patch,
                                                      .columns = request->width / dit->patch,
-                                                     .out = pass->x}});
+                                                     .out = image}});
   dit__plan_add(pass->plan, &(dit__op){.kind = DIT__OP_PATCHIFY,
                                        .patch = {.samples = pass->batch,
                                                  .height = request->height,
@@ -34,7 +35,17 @@ static void pass_embed(const dit__pass *pass, const dit__pass_request *request) 
                                                  .latents = request->latents,
                                                  .from = request->latent,
                                                  .to = pass->wide}});
-  dit__pass_linear(pass, &dit->embed, pass->wide, pass->x, DIT__EPILOGUE_RESIDUAL, 0);
+  dit__pass_linear(&patches, &dit->embed, pass->wide, image, DIT__EPILOGUE_RESIDUAL, 0);
+  if (context)
+    dit__plan_add(pass->plan,
+                  &(dit__op){.kind = DIT__OP_APPEND,
+                             .append = {.samples = pass->batch,
+                                        .tokens = pass->image_tokens,
+                                        .context = context,
+                                        .width = dit->hidden,
+                                        .from = image,
+                                        .vectors = dit__pass_modulation(pass, dit__modulation_chunk(dit, dit->depth)),
+                                        .out = pass->x}});
 }
 
 /* All blocks, or what they added at an earlier step. */
@@ -44,15 +55,17 @@ static void pass_blocks(const dit__pass *pass, dit__block_cache cache, float *bl
     return;
   }
   if (cache == DIT__CACHE_STORE) pass_elementwise(pass, DIT__COPY, pass->x, block_cache);
-  for (int32_t i = 0; i < pass->dit->depth; i++) pass_block_kinds[pass->dit->block_kind](pass, i);
+  for (int32_t i = 0; i < pass->dit->depth; i++) dit__plan_block(pass, i);
   if (cache == DIT__CACHE_STORE) pass_elementwise(pass, DIT__RSUB, pass->x, block_cache);
 }
 
 /* out = unpatchify(linear(norm(x))). */
 static void pass_final(const dit__pass *pass, const dit__pass_request *request) {
   const dit__transformer *dit = pass->dit;
-  dit__pass_norm(pass, dit__modulation_chunk(dit, dit->depth), 1e-6f);
-  dit__pass_linear(pass, &dit->final_linear, pass->h, pass->wide, DIT__EPILOGUE_STORE, 0);
+  dit__pass image = *pass;
+  image.rows = pass->batch * pass->image_tokens;
+  dit__pass_final_norm(pass, &dit->final_norm, dit__modulation_chunk(dit, dit->depth), 1e-6f);
+  dit__pass_linear(&image, &dit->final_linear, pass->h, pass->wide, DIT__EPILOGUE_STORE, 0);
   dit__plan_add(pass->plan, &(dit__op){.kind = DIT__OP_UNPATCHIFY,
                                        .patch = {.samples = pass->batch,
                                                  .height = request->height,
@@ -70,11 +83,16 @@ static int32_t widest_layer(const dit__transformer *dit) {
   return widest;
 }
 
+int64_t dit__pass_tokens(const dit__transformer *dit, int32_t height, int32_t width) {
+  return (int64_t)(height / dit->patch) * (width / dit->patch) + dit__block_types[dit->block_kind].context_tokens;
+}
+
 void dit__plan_pass(dit__plan *plan, const dit__transformer *dit, const dit__pass_request *request) {
-  const int32_t tokens = request->height / dit->patch * (request->width / dit->patch);
+  const int32_t tokens = (int32_t)dit__pass_tokens(dit, request->height, request->width);
   dit__pass pass = {.plan = plan,
                     .dit = dit,
                     .batch = request->batch,
+                    .image_tokens = tokens - dit__block_types[dit->block_kind].context_tokens,
                     .tokens = tokens,
                     .rows = request->batch * tokens,
                     .modulation = {.vectors = request->modulation,

@@ -17,6 +17,7 @@ const dit__op_type dit__op_types[DIT__OP_KINDS] = {
     [DIT__OP_ELEMENTWISE] = {"elementwise", dit__elementwise_tile, dit__elementwise_unit, NULL},
     [DIT__OP_PATCHIFY] = {"patchify", dit__patch_tile, dit__patchify_unit, NULL},
     [DIT__OP_UNPATCHIFY] = {"unpatchify", dit__patch_tile, dit__unpatchify_unit, NULL},
+    [DIT__OP_APPEND] = {"append tokens", dit__append_tile, dit__append_unit, NULL},
     [DIT__OP_POSITIONS] = {"position embedding", dit__positions_tile, dit__positions_unit, NULL},
     [DIT__OP_TIMESTEPS] = {"timestep embedding", dit__timesteps_tile, dit__timesteps_unit, NULL},
     [DIT__OP_CONDITIONS] = {"label embedding", dit__conditions_tile, dit__conditions_unit, NULL},

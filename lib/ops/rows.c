@@ -42,12 +42,14 @@ static void rows_unit(const dit__engine *engine, const dit__op *op, int64_t unit
 static void layer_norm_rows(const dit__kernels *kernels, const dit__op *op, int64_t first, int64_t count) {
   const dit__layer_norm_op *norm = &op->layer_norm;
   const dit__modulation *modulation = &norm->modulation;
+  const float *gamma = norm->norm.gamma;
   while (count > 0) {
-    const int64_t sample = first / modulation->rows_per_sample;
-    const int64_t part = min64(count, (sample + 1) * modulation->rows_per_sample - first);
-    const float *shift = modulation->vectors + modulation->index[sample] * modulation->stride;
-    kernels->norm_modulate(norm->x + first * norm->width, norm->width, (int32_t)part, norm->width, norm->eps, shift,
-                           shift + norm->width, norm->out + first * norm->width, norm->width);
+    const int64_t sample = first / norm->rows_per_sample, row = first % norm->rows_per_sample;
+    const int64_t part = min64(count, norm->rows_per_sample - row);
+    const float *x = norm->x + (sample * norm->x_rows + row) * norm->width;
+    const float *shift = gamma ? norm->norm.beta : modulation->vectors + modulation->index[sample] * modulation->stride;
+    kernels->norm_modulate(x, norm->width, (int32_t)part, norm->width, norm->eps, shift, gamma ? 0.0f : 1.0f,
+                           gamma ? gamma : shift + norm->width, norm->out + first * norm->width, norm->width);
     first += part;
     count -= part;
   }

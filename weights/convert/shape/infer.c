@@ -156,6 +156,21 @@ static dit_status infer_latent(const checkpoint *s, transformer_geometry *g, con
   return DIT_OK;
 }
 
+/* The kind of the blocks: what only one kind has tells it. */
+static dit_status infer_block_kind(const checkpoint *s, transformer_geometry *g, dit_error *error) {
+  const char *modulation = "blocks.0.adaLN_modulation.1.weight";
+  if (checkpoint_find(s, "blocks.0.cross_attn.q_linear.weight")) {
+    g->block_kind = DIT__BLOCK_CROSS_ATTENTION;
+  } else if (checkpoint_find(s, modulation)) {
+    const checkpoint_tensor *t = anchor(s, modulation, 2, error);
+    if (!t) return DIT_ERROR_FORMAT;
+    g->block_kind = (int64_t)t->shape[0] == 4 * g->hidden ? DIT__BLOCK_ADALN : DIT__BLOCK_ADALN_ZERO;
+  } else if (checkpoint_find(s, "blocks.0.norm1.weight")) {
+    g->block_kind = DIT__BLOCK_IN_CONTEXT;
+  }
+  return DIT_OK;
+}
+
 dit_status infer_transformer(const checkpoint *s, const infer_hints *hints, transformer_geometry *g, char *note,
                              size_t room, dit_error *error) {
   memset(g, 0, sizeof *g);
@@ -178,7 +193,8 @@ dit_status infer_transformer(const checkpoint *s, const infer_hints *hints, tran
         "tensor final_layer.linear.weight: %d rows; with %d channels and patches of %d there must be %d, or "
         "twice that with a learned variance",
         (int)last->shape[0], (int)g->in_channels, (int)g->patch, (int)(g->patch * g->patch * g->in_channels));
-  dit_status status = s->config ? read_dit_config(s->config, g, error) : DIT_OK;
+  dit_status status = infer_block_kind(s, g, error);
+  if (!status && s->config) status = read_dit_config(s->config, g, error);
   if (!status) status = infer_heads(g, hints, note, room, error);
   if (!status) status = infer_latent(s, g, hints, error);
   if (status) return status;

@@ -73,6 +73,7 @@ static dit__transformer transformer_of(const transformer_geometry *g) {
       .mlp = (int32_t)g->mlp,
       .classes = (int32_t)g->class_rows,
       .null_class = -1,
+      .block_kind = g->block_kind,
   };
   return dit;
 }

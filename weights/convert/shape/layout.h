@@ -15,6 +15,7 @@ typedef struct transformer_geometry {
   int64_t class_rows; /* of the label table, the null class included */
   int null_known;     /* 1: a configuration says that the table has one row more than there are classes */
   int64_t mlp;
+  dit__block_kind block_kind;
   double norm_eps; /* of the norm before the MLP in diffusers' forward pass; 0: 1e-5 */
 } transformer_geometry;
 

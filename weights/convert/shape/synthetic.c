@@ -94,7 +94,8 @@ static dit_status bad_spec(const char *text, const char *why, dit_error *error) 
   return dit__fail(
       error, DIT_ERROR_ARGUMENT,
       "synthetic model \"%s\": %s; write XL/2:256, vae, dit:hidden=H,depth=D,heads=A[,patch=2,latent=32,in=4,"
-      "classes=1000,sigma=1] or vae:blocks=32+64[,layers=2,groups=32,in=3,out=3,latent=4]",
+      "classes=1000,sigma=1] (of other blocks with :adaln, :in_context or :cross_attention behind it) or "
+      "vae:blocks=32+64[,layers=2,groups=32,in=3,out=3,latent=4]",
       text, why);
 }
 
@@ -156,7 +157,23 @@ static dit_status parse_fields(const char *text, const char *at, field *fields, 
   }
 }
 
-static dit_status parse_dit(const char *text, transformer_geometry *g, dit_error *error) {
+/* Takes the kind of blocks from the end of "S/2:256:in_context", if there is one, and copies what precedes it. */
+static dit_status take_block(const char *text, transformer_geometry *g, char *rest, size_t room, dit_error *error) {
+  const char *colon = strrchr(text, ':');
+  size_t length = strlen(text);
+  for (int kind = 0; colon && kind < DIT__BLOCK_KINDS; kind++)
+    if (strcmp(colon + 1, dit__block_words[kind]) == 0) {
+      g->block_kind = (dit__block_kind)kind;
+      length = (size_t)(colon - text);
+    }
+  if (length >= room) return bad_spec(text, "too long", error);
+  memcpy(rest, text, length);
+  rest[length] = 0;
+  return DIT_OK;
+}
+
+static dit_status parse_dit(const char *spec, transformer_geometry *g, dit_error *error) {
+  char text[256];
   int64_t classes = 1000, sigma = 1;
   field fields[] = {{"hidden", &g->hidden, 0}, {"depth", &g->depth, 0},   {"heads", &g->heads, 0},
                     {"patch", &g->patch, 0},   {"latent", &g->latent, 0}, {"in", &g->in_channels, 0},
@@ -165,8 +182,11 @@ static dit_status parse_dit(const char *text, transformer_geometry *g, dit_error
   g->patch = 2;
   g->latent = 32;
   g->in_channels = 4;
-  dit_status status =
-      strncmp(text, "dit:", 4) ? parse_name(text, g, error) : parse_fields(text, text + 4, fields, 8, &unused, error);
+  dit_status status = take_block(spec, g, text, sizeof text, error);
+  if (!status && strncmp(text, "dit:", 4))
+    status = parse_name(text, g, error);
+  else if (!status)
+    status = parse_fields(text, text + 4, fields, 8, &unused, error);
   if (status) return status;
   if (!g->hidden || !g->depth || !g->heads) return bad_spec(text, "hidden, depth and heads must be given", error);
   if (sigma > 1) return bad_spec(text, "sigma must be 0 or 1", error);

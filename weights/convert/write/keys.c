@@ -138,6 +138,7 @@ static dit_status write_dit_keys(gguf_writer *w, const model_content *m, const c
   gguf_writer_u32(w, "dit.heads", (uint32_t)g->heads);
   gguf_writer_u32(w, "dit.mlp_size", (uint32_t)g->mlp);
   gguf_writer_u32(w, "dit.patch", (uint32_t)g->patch);
+  if (g->block_kind != DIT__BLOCK_ADALN_ZERO) gguf_writer_string(w, "dit.block", dit__block_words[g->block_kind]);
   gguf_writer_u32(w, "dit.latent_size", (uint32_t)g->latent);
   gguf_writer_u32(w, "dit.in_channels", (uint32_t)g->in_channels);
   gguf_writer_bool(w, "dit.learned_sigma", g->out_channels != g->in_channels);
