@@ -11,6 +11,7 @@
 #endif
 
 #include "dit.h"
+#include "tests/forward.h"
 #include "tests/synthetic.h"
 #include "weights/sprites/dit_sprites.h"
 
@@ -113,7 +114,7 @@ static void denoise(const char *name, const dit_model *model, int32_t height, in
   dit_model_info(model, &info);
   const size_t area = (size_t)height * (size_t)width, size = 3 * (size_t)info.out_channels * area;
   float *x = numbers(0, 7, 3 * (size_t)info.latent_channels * area), *out = (float *)malloc(size * sizeof(float));
-  check(dit_forward(model, 3, height, width, x, times, classes, out, &error), name, &error);
+  check(forward(model, 3, height, width, x, times, classes, out, &error), name, &error);
   say(name, "", out, size * sizeof(float));
   free(x);
   free(out);
@@ -288,7 +289,9 @@ static void schedules(void) {
     dit_error error = {0};
     int32_t count;
     check(dit_schedule(&params, 250, rows, &count, &error), cases[i].name, &error);
-    say(cases[i].name, "", rows, (size_t)count * sizeof rows[0]);
+    double of_diffusion[250][9]; /* the members of a row that diffusion sets */
+    for (int32_t k = 0; k < count; k++) memcpy(of_diffusion[k], &rows[k], sizeof of_diffusion[k]);
+    say(cases[i].name, "", of_diffusion, (size_t)count * sizeof of_diffusion[0]);
   }
   static const char *const names[3] = {"normals", "normals-torch", "normals-philox"};
   for (int32_t i = 0; i < 3; i++) {

@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "tests/family.h"
+#include "tests/forward.h"
 #include "tests/marks.h"
 
 static double worst;
@@ -49,8 +50,8 @@ static void run_case(dit_model *model, const json_value *geometry, const json_va
       timesteps[i] = (float)t[i % samples];
       classes[i] = i >= samples || class_id == family_number(geometry, "classes", 0) ? DIT_NO_CLASS : (int32_t)class_id;
     }
-    const dit_status status = dit_forward(model, (int32_t)batch, (int32_t)shape.size[2], (int32_t)shape.size[3],
-                                          latents, timesteps, classes, out, &error);
+    const dit_status status = forward(model, (int32_t)batch, (int32_t)shape.size[2], (int32_t)shape.size[3], latents,
+                                      timesteps, classes, out, &error);
     if (cfg)
       guide(out, samples, out_shape.count / batch, family_number(params, "channels", 0) * shape.size[2] * shape.size[3],
             cfg->number);

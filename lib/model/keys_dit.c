@@ -1,6 +1,8 @@
 /* The keys of a transformer. */
 #include "lib/core/numerics.h"
 
+#include <stdio.h>
+
 #include "lib/core/error.h"
 #include "lib/model/keys_dit.h"
 #include "lib/sampling/schedule.h"
@@ -32,17 +34,46 @@ static void keys_geometry(dit__metadata *keys, dit__transformer *dit) {
     keys->status = dit__fail(keys->error, DIT_ERROR_FORMAT, "key dit.norm_eps must be above 0 and at most 1");
 }
 
-/* The process whose noise the model predicts. */
-static void keys_diffusion(dit__metadata *keys, dit__diffusion *process) {
-  *process = dit__diffusion_default;
-  dit__key_word(keys, "dit.prediction_type", dit__prediction_words);
+static void keys_diffusion(dit__metadata *keys, dit__process *process) {
   process->scaled = dit__key_word(keys, "dit.beta_schedule", dit__beta_schedule_words) == DIT__BETAS_SCALED_LINEAR;
   process->beta_start = dit__key_real_or(keys, "dit.beta_start", process->beta_start);
   process->beta_end = dit__key_real_or(keys, "dit.beta_end", process->beta_end);
   process->timesteps = (int32_t)dit__key_integer_or(keys, "dit.timesteps", 2, DIT__MAX_TIMESTEPS, process->timesteps);
   process->offset = (int32_t)dit__key_integer_or(keys, "dit.steps_offset", 0, process->timesteps - 1, 0);
   process->set_alpha_to_one = (int32_t)dit__key_integer_or(keys, "dit.set_alpha_to_one", 0, 1, 1);
-  if (!keys->status) keys->status = dit__diffusion_check(process, keys->error);
+  if (!keys->status) keys->status = dit__process_check(process, keys->error);
+}
+
+static void keys_flow(dit__metadata *keys, dit__transformer *dit) {
+  dit__process *process = &dit->process;
+  process->data_time = (int32_t)dit__key_integer_or(keys, "dit.data_time", 0, 1, 0);
+  process->second_time = (dit__second_time)dit__key_word(keys, "dit.second_time", dit__second_time_words);
+  process->shift = dit__key_real_or(keys, "dit.timestep_shift", 1);
+  if (process->second_time == DIT__SECOND_TIME_END)
+    dit->second_block = (int32_t)dit__key_integer(keys, "dit.second_time_block", 0, dit->depth);
+  if (keys->status) return;
+  if (!(process->shift >= 0.01 && process->shift <= 100))
+    keys->status = dit__fail(keys->error, DIT_ERROR_FORMAT, "key dit.timestep_shift must be 0.01 to 100");
+  else if (process->second_time && !dit__block_types[dit->block_kind].modulated)
+    keys->status =
+        dit__fail(keys->error, DIT_ERROR_UNSUPPORTED, "key dit.second_time: blocks of the kind '%s' take one time only",
+                  dit__block_words[dit->block_kind]);
+}
+
+/* The process that the model was trained with. */
+static void keys_process(dit__metadata *keys, dit__transformer *dit) {
+  dit__process *process = &dit->process;
+  *process = dit__process_default;
+  process->path = (dit__path)dit__key_word(keys, "dit.path", dit__path_words);
+  process->prediction = (dit__prediction)dit__key_word(keys, "dit.prediction_type", dit__prediction_words);
+  if (!keys->status && (process->path == DIT__PATH_DIFFUSION) != (process->prediction == DIT__PREDICTION_EPSILON))
+    keys->status = dit__fail(keys->error, DIT_ERROR_UNSUPPORTED,
+                             "key dit.prediction_type: '%s' is not supported with dit.path '%s'",
+                             dit__prediction_words[process->prediction], dit__path_words[process->path]);
+  if (process->path == DIT__PATH_DIFFUSION)
+    keys_diffusion(keys, process);
+  else
+    keys_flow(keys, dit);
 }
 
 void dit__keys_transformer(dit__metadata *keys, dit__transformer *dit) {
@@ -51,6 +82,8 @@ void dit__keys_transformer(dit__metadata *keys, dit__transformer *dit) {
                         dit__gguf_find(keys->gguf, "final_layer.linear.weight")))
     return;
   dit->present = 1;
+  snprintf(dit->family, sizeof dit->family, "DiT");
+  dit__key_text(keys, "dit.family", dit->family, sizeof dit->family);
   keys_geometry(keys, dit);
-  keys_diffusion(keys, &dit->diffusion);
+  keys_process(keys, dit);
 }

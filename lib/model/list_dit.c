@@ -38,6 +38,11 @@ dit_status dit__list_transformer(dit__transformer *dit, dit__tensor_visit *visit
   dit__list_linear(&list, "t_embedder.mlp.0", hidden, DIT__TIMESTEP_CHANNELS, DIT__PART_OTHER, DIT__SELDOM,
                    &dit->t_mlp0);
   dit__list_linear(&list, "t_embedder.mlp.2", hidden, hidden, DIT__PART_OTHER, DIT__SELDOM, &dit->t_mlp2);
+  if (dit->process.second_time == DIT__SECOND_TIME_DIFFERENCE) {
+    dit__list_linear(&list, "s_embedder.mlp.0", hidden, DIT__TIMESTEP_CHANNELS, DIT__PART_OTHER, DIT__SELDOM,
+                     &dit->s_mlp0);
+    dit__list_linear(&list, "s_embedder.mlp.2", hidden, hidden, DIT__PART_OTHER, DIT__SELDOM, &dit->s_mlp2);
+  }
   dit__list_embedding(&list, "y_embedder.embedding_table", labels, hidden, &dit->labels);
   for (list.block = 0; list.block < dit->depth && !list.status; list.block++) {
     dit__list_prefix(&list, "blocks.%d.", list.block);

@@ -37,14 +37,17 @@ typedef struct dit__block {
 
 typedef struct dit__transformer {
   int32_t present; /* 1: the file has a transformer */
+  char family[16]; /* "DiT", "SiT": as the first word of its name */
   int32_t hidden, depth, heads, patch, latent_size, channels, out_channels, mlp, classes, null_class;
   dit__block_kind block_kind; /* of all blocks */
-  dit__diffusion diffusion;   /* what the model was trained with */
+  dit__process process;       /* what the model was trained with */
   int32_t diffusers;          /* dit.forward: 1 for the formulas of diffusers' DiTTransformer2DModel */
   float mlp_eps;              /* of the norm before the MLP */
   dit__matrix embed;          /* of patches: [hidden][channels * patch * patch] */
   dit__weights positions;     /* [latent_size/patch squared][hidden] */
   dit__matrix t_mlp0, t_mlp2; /* timestep embedding */
+  dit__matrix s_mlp0, s_mlp2; /* of the second time, with DIT__SECOND_TIME_DIFFERENCE */
+  int32_t second_block;       /* from which on the second time takes the place of the first, with _TIME_END */
   dit__weights labels;        /* [classes (+ 1)][hidden] */
   dit__block *blocks;         /* [depth] */
   dit__matrix final_linear, final_modulation;

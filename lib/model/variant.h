@@ -13,7 +13,8 @@ typedef struct dit__variant {
 enum { DIT__VARIANTS = 4 };
 extern const dit__variant dit__variants[DIT__VARIANTS];
 
-/* Writes "DiT-XL/2", or "DiT 192x8x3/2" (hidden, depth, heads, patch) for a geometry without a name. */
-void dit__variant_name(int32_t hidden, int32_t depth, int32_t heads, int32_t patch, char *out, size_t size);
+/* Writes "DiT-XL/2" of the family "DiT", or "DiT 192x8x3/2" (hidden, depth, heads, patch) for a geometry without a name. */
+void dit__variant_name(const char *family, int32_t hidden, int32_t depth, int32_t heads, int32_t patch, char *out,
+                       size_t size);
 
 #endif

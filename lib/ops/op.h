@@ -191,6 +191,7 @@ typedef struct dit__modulation_request {
   int32_t steps, conditions, paired;
   float mix;
   const double *timesteps;         /* [steps] */
+  const double *second_timesteps;  /* [steps], of a network that takes two times */
   const dit__condition *condition; /* [conditions] */
 } dit__modulation_request;
 

@@ -228,7 +228,7 @@ dit_status keys_write(gguf_writer *w, const model_content *m, const convert_opti
   char variant[64] = "AutoencoderKL";
   if (m->file) return copy_keys(w, m->file, options, error);
   if (m->has_dit)
-    dit__variant_name((int32_t)m->dit.hidden, (int32_t)m->dit.depth, (int32_t)m->dit.heads, (int32_t)m->dit.patch,
+    dit__variant_name("DiT", (int32_t)m->dit.hidden, (int32_t)m->dit.depth, (int32_t)m->dit.heads, (int32_t)m->dit.patch,
                       variant, sizeof variant);
   gguf_writer_string(w, "general.architecture", "dit");
   gguf_writer_string(w, "general.name", options->name ? options->name : variant);
