@@ -14,7 +14,7 @@
 
 /* ---- The manifest of a set, and its arrays ---- */
 
-static json_value *family_manifest(const char *set) {
+NPY_UNUSED static json_value *family_manifest(const char *set) {
   char name[96], path[512];
   size_t size;
   dit_error error = {0};
@@ -35,7 +35,7 @@ static double *family_array(const char *set, const char *name, const char *part,
   return values;
 }
 
-static int64_t family_number(const json_value *of, const char *key, int64_t otherwise) {
+NPY_UNUSED static int64_t family_number(const json_value *of, const char *key, int64_t otherwise) {
   const json_value *v = json_member(of, key);
   return v && v->kind == JSON_NUMBER ? (int64_t)v->number : otherwise;
 }
@@ -66,7 +66,7 @@ static int family_next(FILE *list, family_tensor *t) {
 }
 
 /* Writes the checkpoint that family/SET/MODEL.tensors.txt lists, as safetensors; 1 if it worked. */
-static int family_checkpoint(const char *set, const char *model, const char *path) {
+NPY_UNUSED static int family_checkpoint(const char *set, const char *model, const char *path) {
   char name[160], list_path[512], salt[96] = "", header[1 << 16];
   uint64_t offset = 0, size;
   family_tensor t;

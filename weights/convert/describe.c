@@ -29,8 +29,8 @@ static void describe_dit(const model_content *m, const convert_options *options)
   char variant[64];
   const transformer_geometry *g = &m->dit;
   int64_t classes = options->null_class == NULL_CLASS_ABSENT ? g->class_rows : g->class_rows - 1;
-  dit__variant_name("DiT", (int32_t)g->hidden, (int32_t)g->depth, (int32_t)g->heads, (int32_t)g->patch, variant,
-                    sizeof variant);
+  dit__variant_name(g->family->name, (int32_t)g->hidden, (int32_t)g->depth, (int32_t)g->heads, (int32_t)g->patch,
+                    variant, sizeof variant);
   printf(
       "  %s: %d blocks of %d channels, %d heads; latents of %dx%dx%d; %d classes %s a null class; %s variance; %.2f M "
       "parameters\n",

@@ -45,6 +45,7 @@ typedef struct checkpoint {
   checkpoint_tensor *tensors;
   size_t count;
   int diffusers_names;            /* 1: the names were those of diffusers' transformer (names.c) */
+  int meanflow_names;             /* 1: s_embedder had another name, that of a port of MeanFlow (names.c) */
   json_value *config;             /* a folder's config.json, or NULL */
   dit__gguf *model_file;          /* the keys of a model file; NULL for every other format */
   uint16_t *decode_table;         /* of a model file with q4 matrices, or NULL */

@@ -129,7 +129,9 @@ static dit_status infer_heads(transformer_geometry *g, const infer_hints *hints,
                      "neither the hidden size of %d nor the tensors tell the number of attention heads; give --heads N",
                      (int)g->hidden);
   g->heads = g->hidden / 64;
-  snprintf(note, room, "assuming %d heads of 64 channels; if that is wrong, give --heads N", (int)g->heads);
+  const size_t used = strlen(note);
+  snprintf(note + used, room - used, "%sassuming %d heads of 64 channels; if that is wrong, give --heads N",
+           used ? "; " : "", (int)g->heads);
   return DIT_OK;
 }
 
@@ -171,6 +173,28 @@ static dit_status infer_block_kind(const checkpoint *s, transformer_geometry *g,
   return DIT_OK;
 }
 
+/* Of DMF, whose published models have 28 blocks and switch at the 20th. */
+static dit_status infer_second_block(transformer_geometry *g, const infer_hints *hints, char *note, size_t room,
+                                     dit_error *error) {
+  const size_t used = strlen(note);
+  if (g->family->second_time != DIT__SECOND_TIME_END) return DIT_OK;
+  g->second_block = hints->second_block ? hints->second_block - 1 : 20;
+  if (!hints->second_block && g->depth != 28)
+    return dit__fail(error, DIT_ERROR_ARGUMENT,
+                     "nothing in the file tells from which of the %d blocks on the second time counts; give "
+                     "--second-time-block N (dmf_depth)",
+                     (int)g->depth);
+  if (g->second_block > g->depth)
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "--second-time-block %d: the model has %d blocks", (int)g->second_block,
+                     (int)g->depth);
+  if (!hints->second_block && used < room)
+    snprintf(note + used, room - used,
+             "%sassuming that the second time counts from block 20 on, as in the published models; else give "
+             "--second-time-block N",
+             used ? "; " : "");
+  return DIT_OK;
+}
+
 dit_status infer_transformer(const checkpoint *s, const infer_hints *hints, transformer_geometry *g, char *note,
                              size_t room, dit_error *error) {
   memset(g, 0, sizeof *g);
@@ -193,10 +217,12 @@ dit_status infer_transformer(const checkpoint *s, const infer_hints *hints, tran
         "tensor final_layer.linear.weight: %d rows; with %d channels and patches of %d there must be %d, or "
         "twice that with a learned variance",
         (int)last->shape[0], (int)g->in_channels, (int)g->patch, (int)(g->patch * g->patch * g->in_channels));
-  dit_status status = infer_block_kind(s, g, error);
+  dit_status status = family_choose(s, hints->family, &g->family, note, room, error);
+  if (!status) status = infer_block_kind(s, g, error);
   if (!status && s->config) status = read_dit_config(s->config, g, error);
   if (!status) status = infer_heads(g, hints, note, room, error);
   if (!status) status = infer_latent(s, g, hints, error);
+  if (!status) status = infer_second_block(g, hints, note, room, error);
   if (status) return status;
   return layout_check_transformer(g, error) ? DIT_OK : DIT_ERROR_FORMAT;
 }

@@ -74,6 +74,7 @@ static dit__transformer transformer_of(const transformer_geometry *g) {
       .classes = (int32_t)g->class_rows,
       .null_class = -1,
       .block_kind = g->block_kind,
+      .process = {.path = g->family->path, .second_time = g->family->second_time},
   };
   return dit;
 }

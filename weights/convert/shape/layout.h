@@ -3,6 +3,7 @@
 #define DIT_CONVERT_LAYOUT_H
 
 #include "lib/model/tensor_list.h"
+#include "weights/convert/shape/families.h"
 
 enum { NETWORK_TRANSFORMER = 1, NETWORK_AUTOENCODER = 2 }; /* the kinds of networks */
 
@@ -16,7 +17,9 @@ typedef struct transformer_geometry {
   int null_known;     /* 1: a configuration says that the table has one row more than there are classes */
   int64_t mlp;
   dit__block_kind block_kind;
-  double norm_eps; /* of the norm before the MLP in diffusers' forward pass; 0: 1e-5 */
+  const family *family;
+  int64_t second_block; /* from which on the second time counts, with DIT__SECOND_TIME_END */
+  double norm_eps;      /* of the norm before the MLP in diffusers' forward pass; 0: 1e-5 */
 } transformer_geometry;
 
 typedef struct autoencoder_geometry {

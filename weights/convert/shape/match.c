@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/core/error.h"
+#include "weights/convert/shape/families.h"
 
 static int compare_names(const void *a, const void *b) {
   return strcmp((*(const checkpoint_tensor *const *)a)->name, (*(const checkpoint_tensor *const *)b)->name);
@@ -81,7 +82,7 @@ dit_status match_tensors(const dit__tensor *expected, size_t count, const checkp
   qsort(sorted, s->count, sizeof *sorted, compare_names);
   for (size_t i = 0; i < count; i++) found[i] = match_one(&expected[i], sorted, s->count, used, &f);
   for (size_t i = 0; i < s->count; i++) {
-    if (used[i]) continue;
+    if (used[i] || family_trains_with(sorted[i]->name)) continue;
     f.surplus++;
     note_finding(&f, "  surplus: %s\n", sorted[i]->name);
   }

@@ -179,6 +179,7 @@ static dit_status parse_dit(const char *spec, transformer_geometry *g, dit_error
                     {"patch", &g->patch, 0},   {"latent", &g->latent, 0}, {"in", &g->in_channels, 0},
                     {"classes", &classes, 0},  {"sigma", &sigma, 0}};
   autoencoder_geometry unused;
+  g->family = family_find("dit");
   g->patch = 2;
   g->latent = 32;
   g->in_channels = 4;

@@ -7,6 +7,7 @@
 #include "lib/core/error.h"
 #include "lib/model/metadata.h"
 #include "lib/model/variant.h"
+#include "lib/sampling/schedule.h"
 #include "weights/convert/shape/imagenet.h"
 
 /* Returns whether 0, s, 2s, ... below 1000 has `steps` entries for some integer s. */
@@ -33,6 +34,8 @@ static dit_status check_guidance(double guidance, int channels, int64_t in_chann
  * a model with more channels was trained for, no file says. */
 static dit_status usual_channels(const model_content *m, const convert_options *options, int *channels,
                                  dit_error *error) {
+  *channels = m->dit.family->guidance_channels;
+  if (*channels) return DIT_OK;
   *channels = m->dit.in_channels <= 3 || options->pipeline ? -1 : 3;
   if (*channels < 0 || m->dit.in_channels == 4 || m->synthetic_dit) return DIT_OK;
   return dit__fail(error, DIT_ERROR_ARGUMENT,
@@ -44,11 +47,12 @@ static dit_status usual_channels(const model_content *m, const convert_options *
 static dit_status write_recommendations(gguf_writer *w, const model_content *m, const convert_options *options,
                                         int32_t null_class, dit_error *error) {
   const schedule *from = options->schedule;
-  int steps = options->steps ? options->steps : from ? 50 : 250, channels = options->guidance_channels;
+  const family *f = m->dit.family;
+  int steps = options->steps ? options->steps : from ? 50 : f->steps, channels = options->guidance_channels;
   if (from && !options->steps && from->timesteps < steps) steps = from->timesteps;
-  const int sampler = options->sampler ? options->sampler : from ? from->sampler : DIT_SAMPLER_DDPM;
+  const int sampler = options->sampler ? options->sampler : from ? from->sampler : f->sampler;
   int spacing = options->spacing ? options->spacing : from ? from->spacing : 0;
-  double guidance = options->guidance >= 0 ? options->guidance : null_class < 0 ? 1 : 4;
+  double guidance = options->guidance >= 0 ? options->guidance : null_class < 0 ? 1 : f->guidance;
   if (!spacing) spacing = sampler == DIT_SAMPLER_DDIM && has_ddim_stride(steps) ? DIT_SPACING_DDIM : DIT_SPACING_EVEN;
   if (spacing == DIT_SPACING_DDIM && !has_ddim_stride(steps))
     return dit__fail(error, DIT_ERROR_ARGUMENT, "no integer stride makes %d steps, which --timestep-spacing ddim needs",
@@ -57,6 +61,7 @@ static dit_status write_recommendations(gguf_writer *w, const model_content *m, 
     return dit__fail(error, DIT_ERROR_ARGUMENT, "--steps %d: the scheduler has only %d timesteps", steps,
                      from->timesteps);
   dit_status status = check_guidance(guidance, channels, m->dit.in_channels, null_class, error);
+  if (!status) status = dit__schedule_check_sampler(&(dit__process){.path = f->path}, sampler, error);
   if (!status && !channels) status = usual_channels(m, options, &channels, error);
   if (status) return status;
   gguf_writer_u32(w, "dit.steps", (uint32_t)steps);
@@ -64,10 +69,24 @@ static dit_status write_recommendations(gguf_writer *w, const model_content *m, 
   gguf_writer_string(w, "dit.spacing", dit_spacing_name(spacing));
   gguf_writer_f32(w, "dit.guidance", (float)guidance);
   gguf_writer_i32(w, "dit.guidance_channels", channels);
+  if (f->guidance_start > 0 || f->guidance_end < 1) {
+    gguf_writer_f32(w, "dit.guidance_start", (float)f->guidance_start);
+    gguf_writer_f32(w, "dit.guidance_end", (float)f->guidance_end);
+  }
   return DIT_OK;
 }
 
 /* ---- What the model is ---- */
+
+/* Writes what a model with another path than diffusion was trained to do. */
+static void write_flow(gguf_writer *w, const transformer_geometry *g) {
+  const family *f = g->family;
+  gguf_writer_string(w, "dit.path", dit__path_words[f->path]);
+  gguf_writer_string(w, "dit.prediction_type", dit__prediction_words[f->prediction]);
+  gguf_writer_u32(w, "dit.data_time", (uint32_t)f->data_time);
+  if (f->second_time) gguf_writer_string(w, "dit.second_time", dit__second_time_words[f->second_time]);
+  if (f->second_time == DIT__SECOND_TIME_END) gguf_writer_u32(w, "dit.second_time_block", (uint32_t)g->second_block);
+}
 
 static void write_forward(gguf_writer *w, const convert_options *options, double norm_eps) {
   int diffusers = options->forward == FORWARD_DIFFUSERS;
@@ -133,6 +152,7 @@ static dit_status write_dit_keys(gguf_writer *w, const model_content *m, const c
   if (from && from->variance == DIT_VARIANCE_LEARNED_RANGE && g->out_channels == g->in_channels)
     return dit__fail(error, DIT_ERROR_UNSUPPORTED,
                      "the scheduler's variance_type is learned_range, but the transformer gives no variance");
+  if (strcmp(g->family->name, "DiT")) gguf_writer_string(w, "dit.family", g->family->name);
   gguf_writer_u32(w, "dit.hidden_size", (uint32_t)g->hidden);
   gguf_writer_u32(w, "dit.depth", (uint32_t)g->depth);
   gguf_writer_u32(w, "dit.heads", (uint32_t)g->heads);
@@ -145,7 +165,10 @@ static dit_status write_dit_keys(gguf_writer *w, const model_content *m, const c
   gguf_writer_u32(w, "dit.class_count", (uint32_t)classes);
   gguf_writer_i32(w, "dit.null_class", null_class);
   write_forward(w, options, g->norm_eps);
-  write_schedule(w, options->schedule);
+  if (g->family->path == DIT__PATH_DIFFUSION)
+    write_schedule(w, options->schedule);
+  else
+    write_flow(w, g);
   status = write_labels(w, options, classes, g->class_rows, error);
   return status ? status : write_recommendations(w, m, options, null_class, error);
 }
@@ -228,8 +251,8 @@ dit_status keys_write(gguf_writer *w, const model_content *m, const convert_opti
   char variant[64] = "AutoencoderKL";
   if (m->file) return copy_keys(w, m->file, options, error);
   if (m->has_dit)
-    dit__variant_name("DiT", (int32_t)m->dit.hidden, (int32_t)m->dit.depth, (int32_t)m->dit.heads, (int32_t)m->dit.patch,
-                      variant, sizeof variant);
+    dit__variant_name(m->dit.family->name, (int32_t)m->dit.hidden, (int32_t)m->dit.depth, (int32_t)m->dit.heads,
+                      (int32_t)m->dit.patch, variant, sizeof variant);
   gguf_writer_string(w, "general.architecture", "dit");
   gguf_writer_string(w, "general.name", options->name ? options->name : variant);
   if (options->license) gguf_writer_string(w, "general.license", options->license);
