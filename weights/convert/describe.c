@@ -32,11 +32,13 @@ static void describe_dit(const model_content *m, const convert_options *options)
   dit__variant_name(g->family->name, (int32_t)g->hidden, (int32_t)g->depth, (int32_t)g->heads, (int32_t)g->patch,
                     variant, sizeof variant);
   printf(
-      "  %s: %d blocks of %d channels, %d heads; latents of %dx%dx%d; %d classes %s a null class; %s variance; %.2f M "
+      "  %s: %d blocks of %d channels, %d heads; latents of %dx%dx%d; %d classes %s a null class; %s; %.2f M "
       "parameters\n",
       variant, (int)g->depth, (int)g->hidden, (int)g->heads, (int)g->in_channels, (int)g->latent, (int)g->latent,
       (int)classes, options->null_class == NULL_CLASS_ABSENT ? "without" : "and",
-      g->out_channels != g->in_channels ? "learned" : "fixed",
+      g->family->path != DIT__PATH_DIFFUSION ? "flow matching"
+      : g->out_channels != g->in_channels    ? "learned variance"
+                                             : "fixed variance",
       (double)content_parameters(m, NETWORK_TRANSFORMER) / 1e6);
 }
 

@@ -19,7 +19,7 @@ const char options_help[] =
     "  --dit FILE              an input that must be a transformer\n"
     "  --vae FILE              an input that must be an autoencoder\n"
     "  --variant NAME          which weights of a folder, such as fp16 (default: the plain ones, if there are any)\n"
-    "  --synthetic SPEC        a model of synthetic weights: S/8:256 .. XL/2:512, vae,\n"
+    "  --synthetic SPEC        a model of synthetic weights: S/8:256 .. XL/2:512, sit-XL/2:256, vae,\n"
     "                          dit:hidden=80,depth=3,heads=5,patch=4,latent=20,in=4,classes=9,sigma=0 or\n"
     "                          vae:blocks=32+64,layers=1,groups=8,in=4,out=4,latent=4\n"
     "  --type f32|f16|bf16|q8|q4  type of the weights (default: f16; for a model file, the type that it has)\n"

@@ -91,12 +91,12 @@ void position_table(int64_t hidden, int64_t grid, uint64_t first, uint64_t count
 /* ---- Specifications ---- */
 
 static dit_status bad_spec(const char *text, const char *why, dit_error *error) {
-  return dit__fail(
-      error, DIT_ERROR_ARGUMENT,
-      "synthetic model \"%s\": %s; write XL/2:256, vae, dit:hidden=H,depth=D,heads=A[,patch=2,latent=32,in=4,"
-      "classes=1000,sigma=1] (of other blocks with :adaln, :in_context or :cross_attention behind it) or "
-      "vae:blocks=32+64[,layers=2,groups=32,in=3,out=3,latent=4]",
-      text, why);
+  return dit__fail(error, DIT_ERROR_ARGUMENT,
+                   "synthetic model \"%s\": %s; write XL/2:256, sit-XL/2:256, vae, "
+                   "dit:hidden=H,depth=D,heads=A[,patch=2,latent=32,in=4,"
+                   "classes=1000,sigma=1] (of other blocks with :adaln, :in_context or :cross_attention behind it) or "
+                   "vae:blocks=32+64[,layers=2,groups=32,in=3,out=3,latent=4]",
+                   text, why);
 }
 
 /* Takes a decimal number of at most nine digits. Returns what follows it, or NULL if there is no number. */
@@ -172,6 +172,20 @@ static dit_status take_block(const char *text, transformer_geometry *g, char *re
   return DIT_OK;
 }
 
+/* Takes a family from the beginning of "sit-XL/2:256", and returns what follows it. */
+static const char *take_family(const char *text, transformer_geometry *g) {
+  char option[16];
+  const size_t length = strcspn(text, "-");
+  g->family = family_find("dit");
+  if (!text[length] || length >= sizeof option) return text;
+  memcpy(option, text, length);
+  option[length] = 0;
+  const family *found = family_find(option);
+  if (!found) return text;
+  g->family = found;
+  return text + length + 1;
+}
+
 static dit_status parse_dit(const char *spec, transformer_geometry *g, dit_error *error) {
   char text[256];
   int64_t classes = 1000, sigma = 1;
@@ -179,11 +193,10 @@ static dit_status parse_dit(const char *spec, transformer_geometry *g, dit_error
                     {"patch", &g->patch, 0},   {"latent", &g->latent, 0}, {"in", &g->in_channels, 0},
                     {"classes", &classes, 0},  {"sigma", &sigma, 0}};
   autoencoder_geometry unused;
-  g->family = family_find("dit");
   g->patch = 2;
   g->latent = 32;
   g->in_channels = 4;
-  dit_status status = take_block(spec, g, text, sizeof text, error);
+  dit_status status = take_block(take_family(spec, g), g, text, sizeof text, error);
   if (!status && strncmp(text, "dit:", 4))
     status = parse_name(text, g, error);
   else if (!status)
@@ -192,8 +205,9 @@ static dit_status parse_dit(const char *spec, transformer_geometry *g, dit_error
   if (!g->hidden || !g->depth || !g->heads) return bad_spec(text, "hidden, depth and heads must be given", error);
   if (sigma > 1) return bad_spec(text, "sigma must be 0 or 1", error);
   if (g->patch < 1) return bad_spec(text, "the patch must be at least 1", error);
-  g->out_channels = sigma ? 2 * g->in_channels : g->in_channels;
+  g->out_channels = sigma && g->family->path == DIT__PATH_DIFFUSION ? 2 * g->in_channels : g->in_channels;
   g->class_rows = classes + 1;
+  g->second_block = g->depth * 5 / 7; /* DMF's 20 of 28 */
   g->mlp = 4 * g->hidden;
   return layout_check_transformer(g, error) ? DIT_OK : DIT_ERROR_ARGUMENT;
 }
