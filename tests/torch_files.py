@@ -193,7 +193,7 @@ class Tree(torch.nn.Module):
 
 
 def check_formats(state):
-    file, heads = path("file.pt"), ("--heads", "3")
+    file, heads = path("file.pt"), ("--family", "dit", "--heads", "3")
     for protocol in (2, 3, 4, 5):
         torch.save(state, file, pickle_protocol=protocol)
         check("zip, protocol %d" % protocol, [file], [DIT], heads)
@@ -214,7 +214,7 @@ def check_formats(state):
 
 def check_byte_order(state):
     """PyTorch 2.1 and later record the order of bytes, and a big-endian machine has its own."""
-    file, other, heads = path("file.pt"), path("other.pt"), ("--heads", "3")
+    file, other, heads = path("file.pt"), path("other.pt"), ("--family", "dit", "--heads", "3")
     for order, kind in (("little", "f32"), ("big", "f64"), ("big", "f32"), ("big", "f16"), ("big", "bf16")):
         torch.save(cast(state, kind), file)
         width = torch.zeros(1, dtype=KINDS[kind]).element_size()
@@ -231,7 +231,7 @@ def check_byte_order(state):
 
 def check_views(state):
     """Everything in one storage; and every matrix stored the other way round."""
-    file, heads = path("file.pt"), ("--heads", "3")
+    file, heads = path("file.pt"), ("--family", "dit", "--heads", "3")
     whole = torch.cat([torch.full((5,), 7.0)] + [t.reshape(-1) for t in state.values()])
     views, at = collections.OrderedDict(), 5
     for name, t in state.items():
@@ -249,7 +249,7 @@ def check_views(state):
 
 
 def check_wrapped(state):
-    file, heads = path("file.pt"), ("--heads", "3")
+    file, heads = path("file.pt"), ("--family", "dit", "--heads", "3")
     net = Tree(state)
     torch.save(torch.nn.DataParallel(net).state_dict(), file)
     check("DataParallel", [file], [DIT], heads)
@@ -275,7 +275,7 @@ def check_wrapped(state):
 
 
 def check_diffusers(state, vae):
-    latent = ("--heads", "3", "--latent", "8")
+    latent = ("--family", "dit", "--heads", "3", "--latent", "8")
     for shared in (True, False):
         layout = diffusers_layout(state, 2, shared)
         torch.save(layout, path("file.pt"))
