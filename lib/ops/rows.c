@@ -48,8 +48,16 @@ static void layer_norm_rows(const dit__kernels *kernels, const dit__op *op, int6
     const int64_t part = min64(count, norm->rows_per_sample - row);
     const float *x = norm->x + (sample * norm->x_rows + row) * norm->width;
     const float *shift = gamma ? norm->norm.beta : modulation->vectors + modulation->index[sample] * modulation->stride;
-    kernels->norm_modulate(x, norm->width, (int32_t)part, norm->width, norm->eps, shift, gamma ? 0.0f : 1.0f,
-                           gamma ? gamma : shift + norm->width, norm->out + first * norm->width, norm->width);
+    kernels->norm(&(dit__norm_rows){.rows = (int32_t)part,
+                                    .width = norm->width,
+                                    .eps = norm->eps,
+                                    .base = gamma ? 0.0f : 1.0f,
+                                    .x = x,
+                                    .scale = gamma ? gamma : shift + norm->width,
+                                    .shift = shift,
+                                    .x_stride = norm->width,
+                                    .out_stride = norm->width,
+                                    .out = norm->out + first * norm->width});
     first += part;
     count -= part;
   }
