@@ -107,11 +107,12 @@ static dit_model *open_synthetic(const char *first, const char *second, int type
 
 /* Three samples of one pass, of three times and classes. */
 static void denoise(const char *name, const dit_model *model, int32_t height, int32_t width) {
-  const float times[3] = {999, 441.625f, 0};
-  const int32_t classes[3] = {1, -1, 3};
+  const float of_diffusion[3] = {999, 441.625f, 0}, of_flow[3] = {0.999f, 0.441625f, 0};
   dit_error error = {0};
   dit_info info = {.struct_size = sizeof info};
   dit_model_info(model, &info);
+  const float *times = info.flow ? of_flow : of_diffusion;
+  const int32_t classes[3] = {1, info.null_class < 0 ? 0 : -1, 3};
   const size_t area = (size_t)height * (size_t)width, size = 3 * (size_t)info.out_channels * area;
   float *x = numbers(0, 7, 3 * (size_t)info.latent_channels * area), *out = (float *)malloc(size * sizeof(float));
   check(forward(model, 3, height, width, x, times, classes, out, &error), name, &error);
@@ -172,15 +173,20 @@ static void transformers(void) {
   dit_model_close(model);
 }
 
-/* The kinds of blocks beside adaLN-Zero. */
+/* The kinds of blocks beside adaLN-Zero of DiT. */
 static void blocks(void) {
-  static const char *const kinds[3] = {"adaln", "in_context", "cross_attention"};
-  for (int i = 0; i < 6; i++) {
-    const int quantized = i / 3;
+  static const struct {
+    const char *name, *family, *block;
+  } kinds[4] = {{"adaln", "", ":adaln"},
+                {"in_context", "", ":in_context"},
+                {"cross_attention", "", ":cross_attention"},
+                {"facm", "facm-", ""}}; /* RMS norms, SwiGLU, norms and rotation of queries and keys */
+  for (int i = 0; i < 8; i++) {
+    const int quantized = i / 4;
     char name[64], specification[96];
-    snprintf(name, sizeof name, "%s-%s", kinds[i % 3], quantized ? "q8-int8" : "f32");
-    snprintf(specification, sizeof specification, "dit:hidden=84,depth=2,heads=3,patch=2,latent=6,in=3,classes=7:%s",
-             kinds[i % 3]);
+    snprintf(name, sizeof name, "%s-%s", kinds[i % 4].name, quantized ? "q8-int8" : "f32");
+    snprintf(specification, sizeof specification, "%sdit:hidden=84,depth=2,heads=3,patch=2,latent=6,in=3,classes=7%s",
+             kinds[i % 4].family, kinds[i % 4].block);
     dit_model *model = open_synthetic(specification, NULL, quantized ? DIT_TYPE_Q8 : DIT_TYPE_F32,
                                       quantized ? DIT_COMPUTE_INT8 : DIT_COMPUTE_F32);
     denoise(name, model, 6, 6);

@@ -78,6 +78,7 @@ static void run_model(const json_value *manifest, const json_value *geometry) {
   options.type = DIT_TYPE_F32;
   options.guidance = -1;
   options.null_class = NULL_CLASS_LAST_ROW;
+  options.hints.family = "dit";
   options.hints.heads = family_number(geometry, "heads", 0);
   const int made = family_checkpoint("paper_blocks", geometry->key, synthetic_path(path, sizeof path, "blocks"));
   dit_model *model = made ? family_open(path, &options) : NULL;

@@ -22,9 +22,16 @@ static const model_case models[] = {
     {"sit", "sit_b.pt", "forward_b", "sit", NULL, 2, 0},
     {"repa", "repa_plain.pt", "forward_plain", NULL, NULL, 2, 0},
     {"repa", "repa_legacy.pt", "forward_legacy", NULL, NULL, 2, 0},
+    {"repa", "repa_qknorm.pt", "forward_qknorm", NULL, NULL, 3, 0},
+    {"repa", "repa_qktiny.pt", "forward_qktiny", NULL, NULL, 2, 0},
     {"dmf", "dmf_a.pt", "forward_a", NULL, "r", 3, 2},
+    {"dmf", "dmf_qknorm.pt", "forward_qknorm", "dmf", "r", 2, 3},
     {"soflow", "soflow_a.pt", "forward_a", NULL, "s", 2, 0},
     {"soflow", "soflow_b.pt", "forward_b", NULL, "s", 2, 0},
+    {"lightningdit", "lightningdit_a.pt", "forward_a", "lightningdit", NULL, 3, 0},
+    {"lightningdit", "lightningdit_qknorm.pt", "forward_qknorm", "lightningdit", NULL, 2, 0},
+    {"facm", "facm_a.pt", "forward_a", "facm", NULL, 3, 0},
+    {"facm", "facm_b.pt", "forward_b", "facm", NULL, 2, 0},
 };
 
 typedef struct trajectory {
@@ -60,6 +67,19 @@ static const trajectory trajectories[] = {
     {"dmf", "dmf_a.pt", "restart_2_a", "shared_a", JUMPS, 2, 1, -1, 0, 1, 1},
     {"dmf", "dmf_a.pt", "restart_4_a", "shared_a", JUMPS, 4, 1, -1, 0, 1, 1.5f},
     {"dmf", "dmf_a.pt", "euler_4_cfg2_interval_a", "shared_a", EULER, 4, 2, -1, 0.3f, 1, 1},
+    {"dmf", "dmf_qknorm.pt", "euler_2_shift1.5_qknorm", "shared_qknorm", EULER, 2, 1, -1, 0, 1, 1.5f},
+    {"dmf", "dmf_qknorm.pt", "euler_4_qknorm", "shared_qknorm", EULER, 4, 1, -1, 0, 1, 1},
+    {"lightningdit", "lightningdit_a.pt", "euler_a", "euler_a", EULER, 8, 1, 3, 0, 1, 1},
+    {"lightningdit", "lightningdit_a.pt", "euler_shift0.3_a", "euler_shift0.3_a", EULER, 10, 1, 3, 0, 1, 1 / 0.3f},
+    {"lightningdit", "lightningdit_a.pt", "euler_shift0.3_cfg6.7_start0.125_a", "euler_shift0.3_cfg6.7_start0.125_a",
+     EULER, 10, 6.7f, 3, 0.125f, 1, 1 / 0.3f},
+    {"lightningdit", "lightningdit_a.pt", "euler_cfg10_start0.11_a", "euler_cfg10_start0.11_a", EULER, 9, 10, 3, 0.11f,
+     1, 1},
+    {"facm", "facm_a.pt", "consistency_1_a", "shared_a", JUMPS, 1, 1, -1, 0, 1, 1},
+    {"facm", "facm_a.pt", "consistency_2_a", "shared_a", JUMPS, 2, 1, -1, 0, 1, 1},
+    {"facm", "facm_a.pt", "consistency_4_a", "shared_a", JUMPS, 4, 1, -1, 0, 1, 1},
+    {"facm", "facm_a.pt", "euler_8_a", "shared_a", EULER, 8, 1, -1, 0, 1, 1},
+    {"facm", "facm_a.pt", "euler_8_shift0.3_a", "shared_a", EULER, 8, 1, -1, 0, 1, 1 / 0.3f},
     {"soflow", "soflow_a.pt", "sample_1_a", "sample_1_a", JUMPS, 1, 1, -1, 0, 1, 1},
     {"soflow", "soflow_a.pt", "sample_2_a", "sample_2_a", JUMPS, 2, 1, -1, 0, 1, 1},
     {"soflow", "soflow_a.pt", "sample_4_a", "sample_4_a", JUMPS, 4, 1, -1, 0, 1, 1},
@@ -100,7 +120,7 @@ static dit_model *open_model(const model_case *m) {
   memset(&options, 0, sizeof options);
   options.type = DIT_TYPE_F32;
   options.guidance = -1;
-  options.null_class = NULL_CLASS_LAST_ROW;
+  if (strcmp(m->set, "facm")) options.null_class = NULL_CLASS_LAST_ROW;
   options.hints.heads = m->heads;
   options.hints.family = m->family;
   options.hints.second_block = m->second_block ? m->second_block + 1 : 0;
@@ -156,7 +176,9 @@ static void run_trajectory(const dit_model *model, const trajectory *run) {
   dit_error error = {0};
   double *start = family_array(run->set, run->shared, "x_start", &shape);
   double *states = family_array(run->set, run->name, "states", &states_shape);
-  double *noises = run->steps > 1 ? family_array(run->set, run->shared, "noise", &noise_shape) : NULL;
+  double *noises = (run->sampler == SDE || run->sampler == JUMPS) && run->steps > 1
+                       ? family_array(run->set, run->shared, "noise", &noise_shape)
+                       : NULL;
   if (!start || !states) {
     free(start);
     free(states);

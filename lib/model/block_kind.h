@@ -13,6 +13,17 @@ typedef enum dit__block_kind {
   DIT__BLOCK_KINDS
 } dit__block_kind;
 
+/* Other switches, each a key of the model file. */
+typedef enum dit__norm_kind { DIT__NORM_LAYER = 0, DIT__NORM_RMS } dit__norm_kind; /* dit.norm */
+typedef enum dit__mlp_kind { DIT__MLP_GELU = 0, DIT__MLP_SWIGLU } dit__mlp_kind;   /* dit.mlp */
+typedef enum dit__qk_norm {
+  DIT__QK_NORM_NONE = 0,
+  DIT__QK_NORM_LAYER,
+  DIT__QK_NORM_RMS
+} dit__qk_norm; /* dit.qk_norm */
+/* dit.rope: rotary positions along the sequence, or along rows and columns of the image. */
+typedef enum dit__rope { DIT__ROPE_NONE = 0, DIT__ROPE_1D, DIT__ROPE_2D } dit__rope;
+
 /* A row of conditioning, which depends on timestep and class alone, consists of chunks of `hidden` numbers: those of all
  * blocks, and those behind them. */
 typedef struct dit__block_traits {
@@ -26,7 +37,8 @@ typedef struct dit__block_traits {
 
 extern const dit__block_traits dit__block_types[DIT__BLOCK_KINDS];
 
-/* The names of the kinds, in the order of their values, and NULL. */
-extern const char *const dit__block_words[];
+/* The words of the keys, in the order of their values, and NULL. */
+extern const char *const dit__block_words[],
+    *const dit__norm_words[], *const dit__mlp_words[], *const dit__qk_norm_words[], *const dit__rope_words[];
 
 #endif

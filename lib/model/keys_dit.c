@@ -19,6 +19,10 @@ static void keys_geometry(dit__metadata *keys, dit__transformer *dit) {
   dit->mlp = (int32_t)dit__key_integer_or(keys, "dit.mlp_size", 4, DIT__MAX_MLP, 4 * (int64_t)dit->hidden);
   dit->out_channels = dit->channels * (dit__key_integer(keys, "dit.learned_sigma", 0, 1) ? 2 : 1);
   dit->block_kind = (dit__block_kind)dit__key_word(keys, "dit.block", dit__block_words);
+  dit->norm = (dit__norm_kind)dit__key_word(keys, "dit.norm", dit__norm_words);
+  dit->mlp_kind = (dit__mlp_kind)dit__key_word(keys, "dit.mlp", dit__mlp_words);
+  dit->qk_norm = (dit__qk_norm)dit__key_word(keys, "dit.qk_norm", dit__qk_norm_words);
+  dit->rope = (dit__rope)dit__key_word(keys, "dit.rope", dit__rope_words);
   dit->diffusers = dit__key_word(keys, "dit.forward", dit__forward_words) == DIT__FORWARD_DIFFUSERS;
   dit->mlp_eps = (float)(dit->diffusers ? dit__key_real_or(keys, "dit.norm_eps", 1e-5) : 1e-6);
   if (keys->status) return;
@@ -27,6 +31,11 @@ static void keys_geometry(dit__metadata *keys, dit__transformer *dit) {
                              "geometry: hidden_size %d must be a multiple of heads %d and of 4, latent_size %d of "
                              "patch %d",
                              dit->hidden, dit->heads, dit->latent_size, dit->patch);
+  else if (dit->rope && dit->hidden / dit->heads % 4)
+    keys->status =
+        dit__fail(keys->error, DIT_ERROR_FORMAT,
+                  "key dit.rope: heads of %d channels cannot be turned; their number must be a multiple of 4",
+                  dit->hidden / dit->heads);
   else if (dit->diffusers && dit->block_kind != DIT__BLOCK_ADALN_ZERO)
     keys->status =
         dit__fail(keys->error, DIT_ERROR_FORMAT, "keys: dit.forward 'diffusers' needs dit.block 'adaln_zero'");

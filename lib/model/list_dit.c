@@ -9,17 +9,26 @@ static void list_block(dit__tensor_list *list, const dit__transformer *dit, dit_
   const int64_t hidden = dit->hidden, mlp = dit->mlp;
   dit__list_linear(list, "attn.qkv", 3 * hidden, hidden, DIT__PART_QKV, DIT__LARGE, DIT__MEMBER(block, qkv));
   dit__list_linear(list, "attn.proj", hidden, hidden, DIT__PART_PROJ, DIT__LARGE, DIT__MEMBER(block, proj));
+  if (dit->mlp_kind == DIT__MLP_SWIGLU)
+    dit__list_linear(list, "mlp.gate", mlp, hidden, DIT__PART_FC1, DIT__LARGE, DIT__MEMBER(block, gate));
   dit__list_linear(list, "mlp.fc1", mlp, hidden, DIT__PART_FC1, DIT__LARGE, DIT__MEMBER(block, fc1));
   dit__list_linear(list, "mlp.fc2", hidden, mlp, DIT__PART_FC2, DIT__LARGE, DIT__MEMBER(block, fc2));
+  if (dit->qk_norm) {
+    const int64_t dim = hidden / dit->heads;
+    const int32_t biased = dit->qk_norm == DIT__QK_NORM_LAYER;
+    dit__list_norm(list, "attn.q_norm", dim, biased, DIT__MEMBER(block, q_norm));
+    dit__list_norm(list, "attn.k_norm", dim, biased, DIT__MEMBER(block, k_norm));
+  }
   if (traits->modulated) {
     dit__list_linear(list, "adaLN_modulation.1", traits->block_chunks * hidden, hidden, DIT__PART_MODULATION,
                      DIT__LARGE | DIT__SELDOM, DIT__MEMBER(block, modulation));
-  } else {
-    dit__list_norm(list, "norm1", hidden, DIT__MEMBER(block, norm1));
-    dit__list_norm(list, "norm2", hidden, DIT__MEMBER(block, norm2));
+  }
+  if (dit__norms_have_weights(dit)) {
+    dit__list_norm(list, "norm1", hidden, dit->norm == DIT__NORM_LAYER, DIT__MEMBER(block, norm1));
+    dit__list_norm(list, "norm2", hidden, dit->norm == DIT__NORM_LAYER, DIT__MEMBER(block, norm2));
   }
   if (traits->cross) {
-    dit__list_norm(list, "norm_cross", hidden, DIT__MEMBER(block, norm_cross));
+    dit__list_norm(list, "norm_cross", hidden, 1, DIT__MEMBER(block, norm_cross));
     dit__list_linear(list, "cross_attn.q_linear", hidden, hidden, DIT__PART_OTHER, DIT__LARGE,
                      DIT__MEMBER(block, cross_q));
     dit__list_linear(list, "cross_attn.kv_linear", 2 * hidden, hidden, DIT__PART_OTHER, DIT__LARGE | DIT__SELDOM,
@@ -54,7 +63,7 @@ dit_status dit__list_transformer(dit__transformer *dit, dit__tensor_visit *visit
   if (dit__block_types[dit->block_kind].modulated)
     dit__list_linear(&list, "adaLN_modulation.1", 2 * hidden, hidden, DIT__PART_MODULATION, DIT__LARGE | DIT__SELDOM,
                      &dit->final_modulation);
-  else
-    dit__list_norm(&list, "norm_final", hidden, &dit->final_norm);
+  if (dit__norms_have_weights(dit))
+    dit__list_norm(&list, "norm_final", hidden, dit->norm == DIT__NORM_LAYER, &dit->final_norm);
   return list.status;
 }

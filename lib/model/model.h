@@ -30,7 +30,8 @@ typedef struct dit__norm {
 /* What a block does not have stays empty (dit__block_traits). */
 typedef struct dit__block {
   dit__matrix qkv, proj, fc1, fc2, modulation;
-  dit__norm norm1, norm2;
+  dit__matrix gate; /* of SwiGLU: fc2(silu(gate(x)) * fc1(x)) */
+  dit__norm norm1, norm2, q_norm, k_norm;
   dit__norm norm_cross;
   dit__matrix cross_q, cross_kv, cross_proj;
 } dit__block;
@@ -39,7 +40,11 @@ typedef struct dit__transformer {
   int32_t present; /* 1: the file has a transformer */
   char family[16]; /* "DiT", "SiT": as the first word of its name */
   int32_t hidden, depth, heads, patch, latent_size, channels, out_channels, mlp, classes, null_class;
-  dit__block_kind block_kind; /* of all blocks */
+  dit__block_kind block_kind; /* of all blocks; the norms of the final layer are as those of the blocks */
+  dit__norm_kind norm;
+  dit__mlp_kind mlp_kind;
+  dit__qk_norm qk_norm;
+  dit__rope rope;
   dit__process process;       /* what the model was trained with */
   int32_t diffusers;          /* dit.forward: 1 for the formulas of diffusers' DiTTransformer2DModel */
   float mlp_eps;              /* of the norm before the MLP */
@@ -56,7 +61,8 @@ typedef struct dit__transformer {
 
 typedef struct dit__resnet {
   int32_t in, out;
-  dit__norm norm1, norm2;
+  dit__matrix gate; /* of SwiGLU: fc2(silu(gate(x)) * fc1(x)) */
+  dit__norm norm1, norm2, q_norm, k_norm;
   dit__matrix conv1, conv2, shortcut; /* shortcut only if in != out */
 } dit__resnet;
 
@@ -85,6 +91,11 @@ typedef struct dit__vae {
   double scaling;
   dit__vae_coder *decoder, *encoder; /* NULL: not in the file, or not loaded yet */
 } dit__vae;
+
+/* Whether the norms of the blocks and of the final layer have weights: RMS norms, and those that nothing modulates. */
+static inline int32_t dit__norms_have_weights(const dit__transformer *dit) {
+  return dit->norm == DIT__NORM_RMS || !dit__block_types[dit->block_kind].modulated;
+}
 
 /* Channels of a level of the decoder or the encoder. */
 static inline int32_t dit__vae_width(const dit__vae *vae, int32_t decoder, int32_t level) {

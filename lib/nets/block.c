@@ -25,6 +25,38 @@ static void block_attention(const dit__pass *pass, dit__attention_op attention) 
   dit__plan_add(pass->plan, &(dit__op){.kind = DIT__OP_ATTENTION, .attention = attention});
 }
 
+/* Norms and rotary positions of the queries and keys in `wide`, [rows][q, k, v]. */
+static void block_heads(const dit__pass *pass, const dit__block *block) {
+  const dit__transformer *dit = pass->dit;
+  const int32_t rotated = dit->rope == DIT__ROPE_2D ? pass->image_tokens : dit->rope ? pass->tokens : 0;
+  if (!dit->qk_norm && !rotated) return;
+  dit__plan_add(pass->plan, &(dit__op){.kind = DIT__OP_HEADS,
+                                       .heads = {.samples = pass->batch,
+                                                 .tokens = pass->tokens,
+                                                 .heads = dit->heads,
+                                                 .dim = dit->hidden / dit->heads,
+                                                 .rotated = rotated,
+                                                 .rms = dit->qk_norm == DIT__QK_NORM_RMS,
+                                                 .eps = dit->qk_norm == DIT__QK_NORM_RMS ? 1e-6f : 1e-5f,
+                                                 .q_norm = block->q_norm,
+                                                 .k_norm = block->k_norm,
+                                                 .x = pass->wide,
+                                                 .stride = 3 * (ptrdiff_t)dit->hidden,
+                                                 .k_offset = dit->hidden,
+                                                 .cosine = pass->cosine,
+                                                 .sine = pass->sine}});
+}
+
+/* wide = what the MLP computes before its last layer, of h. */
+static void block_mlp(const dit__pass *pass, const dit__block *block) {
+  if (pass->dit->mlp_kind == DIT__MLP_GELU) {
+    dit__pass_linear(pass, &block->fc1, pass->h, pass->wide, DIT__EPILOGUE_GELU, 0);
+    return;
+  }
+  dit__pass_linear(pass, &block->gate, pass->h, pass->wide, DIT__EPILOGUE_SILU, 0);
+  dit__pass_linear_again(pass, &block->fc1, pass->h, pass->wide, DIT__EPILOGUE_PRODUCT, 0);
+}
+
 /* h = attention of the tokens in `wide`, [rows][q, k, v], to each other. */
 static void block_self_attention(const dit__pass *pass) {
   const int32_t hidden = pass->dit->hidden;
@@ -61,6 +93,7 @@ void dit__plan_block(const dit__pass *pass, int32_t index) {
 
   dit__pass_norm(pass, &block->norm1, chunk, 1e-6f);
   dit__pass_linear(pass, &block->qkv, pass->h, pass->wide, DIT__EPILOGUE_STORE, 0);
+  block_heads(pass, block);
   block_self_attention(pass);
   dit__pass_linear(pass, &block->proj, pass->h, pass->x, add, chunk + 2);
   if (traits->cross) {
@@ -70,6 +103,6 @@ void dit__plan_block(const dit__pass *pass, int32_t index) {
     dit__pass_linear(pass, &block->cross_proj, pass->h, pass->x, DIT__EPILOGUE_RESIDUAL, 0);
   }
   dit__pass_norm(pass, &block->norm2, mlp_chunk, pass->dit->mlp_eps);
-  dit__pass_linear(pass, &block->fc1, pass->h, pass->wide, DIT__EPILOGUE_GELU, 0);
+  block_mlp(pass, block);
   dit__pass_linear(pass, &block->fc2, pass->wide, pass->x, add, mlp_chunk + 2);
 }

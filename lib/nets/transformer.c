@@ -83,6 +83,23 @@ static int32_t widest_layer(const dit__transformer *dit) {
   return widest;
 }
 
+/* The angles of the pass's rotary positions. */
+static void plan_angles(dit__pass *pass, const dit__pass_request *request) {
+  const dit__transformer *dit = pass->dit;
+  const int32_t dim = dit->hidden / dit->heads;
+  const uint64_t count = (uint64_t)pass->tokens * (uint64_t)(dim / 2);
+  pass->cosine = (float *)dit__plan_alloc(pass->plan, count, sizeof(float));
+  pass->sine = (float *)dit__plan_alloc(pass->plan, count, sizeof(float));
+  dit__plan_add(pass->plan, &(dit__op){.kind = DIT__OP_ANGLES,
+                                       .angles = {.rows = request->height / dit->patch,
+                                                  .columns = request->width / dit->patch,
+                                                  .context = pass->tokens - pass->image_tokens,
+                                                  .dim = dim,
+                                                  .two_dimensions = dit->rope == DIT__ROPE_2D,
+                                                  .cosine = pass->cosine,
+                                                  .sine = pass->sine}});
+}
+
 int64_t dit__pass_tokens(const dit__transformer *dit, int32_t height, int32_t width) {
   return (int64_t)(height / dit->patch) * (width / dit->patch) + dit__block_types[dit->block_kind].context_tokens;
 }
@@ -109,10 +126,15 @@ void dit__plan_pass(dit__plan *plan, const dit__transformer *dit, const dit__pas
   pass.quantized.scale = (float *)dit__plan_alloc(plan, qgemm ? rows : 0, sizeof(float));
   pass.quantized.low = (float *)dit__plan_alloc(plan, qgemm ? rows : 0, sizeof(float));
 
+  if (dit->rope) plan_angles(&pass, request);
   pass_embed(&pass, request);
   pass_blocks(&pass, request->cache, request->block_cache);
   pass_final(&pass, request);
 
+  if (dit->rope) {
+    dit__plan_free(plan, pass.sine);
+    dit__plan_free(plan, pass.cosine);
+  }
   dit__plan_free(plan, pass.quantized.low);
   dit__plan_free(plan, pass.quantized.scale);
   dit__plan_free(plan, pass.quantized.q);

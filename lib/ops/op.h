@@ -22,6 +22,8 @@ typedef enum dit__op_kind {
   DIT__OP_PATCHIFY,
   DIT__OP_UNPATCHIFY,
   DIT__OP_APPEND,
+  DIT__OP_HEADS,
+  DIT__OP_ANGLES,
   DIT__OP_POSITIONS,
   DIT__OP_TIMESTEPS,
   DIT__OP_CONDITIONS,
@@ -103,16 +105,17 @@ typedef struct dit__attention_op {
   dit__attention_tiling tiling;
 } dit__attention_op;
 
-/* out = LayerNorm(x) * (1 + scale) + shift, or LayerNorm(x) * gamma + beta, over packed rows of `width` numbers. Of each
- * sample's x_rows rows of x the first rows_per_sample are taken. */
+/* out = norm(x) * (1 + scale) + shift, or norm(x) * gamma + beta, over packed rows of `width` numbers; modulated RMS norms
+ * have a gamma, too. Of each sample's x_rows rows of x the first rows_per_sample are taken. */
 typedef struct dit__layer_norm_op {
   int32_t rows, width; /* rows: of all samples, of out */
   int32_t rows_per_sample, x_rows;
+  int32_t rms, modulated;
   float eps;
   const float *x;
   float *out;
   dit__norm norm;             /* gamma and beta, or NULL */
-  dit__modulation modulation; /* vectors: shift, and scale `width` numbers further; not used with gamma */
+  dit__modulation modulation; /* if modulated: vectors are shift, and scale `width` numbers further */
 } dit__layer_norm_op;
 
 /* scale and shift [channels] such that x * scale + shift = GroupNorm(x) (Wu & He 2018), for an image [height][width]
@@ -156,6 +159,26 @@ typedef struct dit__patch_op {
   const float *from;
   float *to;
 } dit__patch_op;
+
+/* Norms and rotary positions of queries and keys, in place: head h of row i has its query at x + i * stride + h * dim,
+ * and its key k_offset numbers further. The first `rotated` tokens of each sample are turned, each by angles [rotated]
+ * [dim / 2] between channels j and j + dim / 2. */
+typedef struct dit__heads_op {
+  int32_t samples, tokens, heads, dim, rotated, rms;
+  float eps;
+  dit__norm q_norm, k_norm; /* [dim]; gamma NULL: none */
+  float *x;
+  ptrdiff_t stride, k_offset;
+  const float *cosine, *sine;
+} dit__heads_op;
+
+/* cosine and sine [tokens][dim / 2] of the angles of a grid of rows x columns tokens, and of `context` tokens behind them.
+ * In two dimensions the first half of the angles is that of a token's row, the second half that of its column, and
+ * context tokens have none. In one, context tokens count from 0, and those of the image after them. */
+typedef struct dit__angles_op {
+  int32_t rows, columns, context, dim, two_dimensions;
+  float *cosine, *sine;
+} dit__angles_op;
 
 /* out [samples][tokens + context][width] = from [samples][tokens][width], and behind the tokens of each sample `context`
  * vectors, of which all of sample s lie behind each other. */
@@ -234,6 +257,8 @@ typedef struct dit__op {
     dit__elementwise_op elementwise;
     dit__patch_op patch;
     dit__append_op append;
+    dit__heads_op heads;
+    dit__angles_op angles;
     dit__positions_op positions;
     dit__timesteps_op timesteps;
     dit__conditions_op conditions;
@@ -294,6 +319,11 @@ void dit__elementwise_unit(const dit__engine *engine, const dit__op *op, int64_t
 void dit__patch_tile(const dit__engine *engine, dit__op *op);
 void dit__patchify_unit(const dit__engine *engine, const dit__op *op, int64_t unit);
 void dit__unpatchify_unit(const dit__engine *engine, const dit__op *op, int64_t unit);
+/* heads.c */
+void dit__heads_tile(const dit__engine *engine, dit__op *op);
+void dit__heads_unit(const dit__engine *engine, const dit__op *op, int64_t unit);
+void dit__angles_tile(const dit__engine *engine, dit__op *op);
+void dit__angles_unit(const dit__engine *engine, const dit__op *op, int64_t unit);
 /* append.c */
 void dit__append_tile(const dit__engine *engine, dit__op *op);
 void dit__append_unit(const dit__engine *engine, const dit__op *op, int64_t unit);

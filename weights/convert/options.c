@@ -174,7 +174,7 @@ static dit_status take_channels(const char *option, const char *value, int *out,
 }
 
 static dit_status take_family(const char *option, const char *value, const char **out, dit_error *error) {
-  char known[128];
+  char known[160];
   *out = value;
   if (family_find(value)) return DIT_OK;
   family_list(known, sizeof known);

@@ -58,6 +58,7 @@ void checkpoint_close(checkpoint *s); /* may be NULL */
 
 const checkpoint_tensor *checkpoint_find(const checkpoint *s, const char *name); /* NULL: none */
 uint64_t checkpoint_elements(const checkpoint_tensor *t);
+size_t checkpoint_element_size(int type); /* bytes; 0 for q8 and q4 */
 /* Reads `count` elements from `first` on, in row-major order, as float32: exactly, except that f64 is rounded. */
 void checkpoint_read(const checkpoint_tensor *t, uint64_t first, uint64_t count, float *out);
 

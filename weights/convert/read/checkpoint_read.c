@@ -20,6 +20,16 @@ static float read_f64(const uint8_t *p) {
   return (float)value;
 }
 
+size_t checkpoint_element_size(int type) {
+  switch (type) {
+    case CHECKPOINT_F64: return 8;
+    case CHECKPOINT_F32: return 4;
+    case CHECKPOINT_F16:
+    case CHECKPOINT_BF16: return 2;
+    default: return 0;
+  }
+}
+
 /* Reads contiguous elements, in blocks. */
 static void read_halves(const uint8_t *p, uint64_t count, float *out) {
   for (uint64_t i = 0; i < count; i += HALF_BLOCK) {
@@ -56,7 +66,7 @@ static void read_run(int type, const uint8_t *p, uint64_t stride, uint64_t count
 
 /* Likewise, for elements whose bytes are swapped. */
 static void read_swapped(int type, const uint8_t *p, uint64_t stride, uint64_t count, float *out) {
-  const uint64_t size = type == CHECKPOINT_F64 ? 8 : type == CHECKPOINT_F32 ? 4 : 2;
+  const uint64_t size = checkpoint_element_size(type);
   for (uint64_t i = 0; i < count; i++) {
     uint8_t bytes[8];
     for (uint64_t k = 0; k < size; k++) bytes[k] = p[i * stride * size + size - 1 - k];

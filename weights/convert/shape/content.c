@@ -7,6 +7,7 @@
 #include "lib/core/error.h"
 #include "lib/model/check.h"
 #include "weights/convert/shape/match.h"
+#include "weights/convert/shape/rearrange.h"
 
 /* Appends the tensors of a layout; all of them are made by rule until another origin is set. */
 static dit_status append(model_content *m, const layout *l, dit_error *error) {
@@ -107,13 +108,14 @@ dit_status content_add_model_file(model_content *m, const checkpoint *s, dit_err
   return status;
 }
 
-dit_status content_add_checkpoint(model_content *m, const checkpoint *s, int network, const infer_hints *hints,
-                                  char *note, size_t note_room, char *report, size_t report_room, dit_error *error) {
+dit_status content_add_checkpoint(model_content *m, checkpoint *s, int network, const infer_hints *hints, char *note,
+                                  size_t note_room, char *report, size_t report_room, dit_error *error) {
   *note = *report = 0;
   dit_status status = check_order(m, network, error);
   if (status) return status;
   status = network == NETWORK_TRANSFORMER ? infer_transformer(s, hints, &m->dit, note, note_room, error)
                                           : infer_autoencoder(s, hints, &m->vae, note, note_room, error);
+  if (!status && network == NETWORK_TRANSFORMER) status = rearrange_blocks(s, &m->dit, error);
   return status ? status : add_network(m, network, s, report, report_room, error);
 }
 

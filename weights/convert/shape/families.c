@@ -66,6 +66,38 @@ static const family families[] = {
      .guidance = 1,
      .guidance_channels = -1,
      .guidance_end = 1},
+    {.option = "lightningdit",
+     .name = "LightningDiT",
+     .license = "MIT (model card)",
+     .path = DIT__PATH_LINEAR,
+     .prediction = DIT__PREDICTION_VELOCITY,
+     .data_time = 1,
+     .rope = DIT__ROPE_2D,
+     .norm = DIT__NORM_RMS,
+     .mlp_kind = DIT__MLP_SWIGLU,
+     .shift = 1 / 0.3,
+     .sampler = DIT_SAMPLER_EULER,
+     .steps = 50,
+     .guidance = 6.7,
+     .guidance_channels = 3,
+     .guidance_start = 0.125,
+     .guidance_end = 1},
+    {.option = "facm",
+     .name = "FACM",
+     .license = "Apache-2.0 (model card)",
+     .path = DIT__PATH_LINEAR,
+     .prediction = DIT__PREDICTION_VELOCITY,
+     .data_time = 1,
+     .rope = DIT__ROPE_2D,
+     .norm = DIT__NORM_RMS,
+     .mlp_kind = DIT__MLP_SWIGLU,
+     .qk_norm = DIT__QK_NORM_RMS,
+     .no_null_class = 1,
+     .sampler = DIT_SAMPLER_CONSISTENCY,
+     .steps = 2,
+     .guidance = 1,
+     .guidance_channels = -1,
+     .guidance_end = 1},
 };
 enum { FAMILIES = sizeof families / sizeof *families };
 
@@ -87,7 +119,7 @@ void family_list(char *out, size_t room) {
 /* What only training needs. */
 static const struct {
   const char *prefix, *option; /* option: the family that has them, or NULL: several */
-} training[] = {{"projectors.", "repa"}, {"logvar_linear.", "dmf"}};
+} training[] = {{"projectors.", "repa"}, {"logvar_linear.", "dmf"}, {"feat_rope.", NULL}};
 
 static size_t count_prefix(const checkpoint *s, const char *prefix) {
   size_t count = 0;
@@ -98,7 +130,7 @@ static size_t count_prefix(const checkpoint *s, const char *prefix) {
 /* Returns what the tensors tell: the option of a family, or NULL; and in *tensor why. */
 static const char *told_by_tensors(const checkpoint *s, const char **tensor) {
   for (size_t i = 0; i < sizeof training / sizeof *training; i++)
-    if (count_prefix(s, training[i].prefix)) {
+    if (training[i].option && count_prefix(s, training[i].prefix)) {
       *tensor = training[i].prefix;
       return training[i].option;
     }
@@ -126,7 +158,7 @@ static void describe_left_out(const checkpoint *s, char *why, size_t room) {
 dit_status family_choose(const checkpoint *s, const char *option, const family **out, char *why, size_t room,
                          dit_error *error) {
   const char *tensor = NULL, *told = told_by_tensors(s, &tensor);
-  char known[128];
+  char known[160];
   *why = 0;
   family_list(known, sizeof known);
   if (!told && (s->config || s->diffusers_names)) {
@@ -138,8 +170,8 @@ dit_status family_choose(const checkpoint *s, const char *option, const family *
     return dit__fail(error, DIT_ERROR_ARGUMENT, "--family %s: no such family; known are %s", option, known);
   if (!*out)
     return dit__fail(error, DIT_ERROR_ARGUMENT,
-                     "DiT, SiT, REPA and DMF have the same tensors, and nothing in the file tells which it is; give "
-                     "--family, one of %s",
+                     "%s have the same tensors, and nothing in the file tells which it is; give --family, one of %s",
+                     checkpoint_find(s, "blocks.0.mlp.w12.weight") ? "LightningDiT and FACM" : "DiT, SiT, REPA and DMF",
                      known);
   const int wants_second = (*out)->second_time == DIT__SECOND_TIME_DIFFERENCE;
   if (wants_second != (count_prefix(s, "s_embedder.") > 0))

@@ -3,6 +3,7 @@
 #ifndef DIT_CONVERT_FAMILIES_H
 #define DIT_CONVERT_FAMILIES_H
 
+#include "lib/model/block_kind.h"
 #include "lib/sampling/timesteps.h"
 #include "weights/convert/read/checkpoint.h"
 
@@ -14,6 +15,13 @@ typedef struct family {
   dit__prediction prediction;
   int32_t data_time; /* see dit__process */
   dit__second_time second_time;
+  dit__rope rope;
+  /* Of synthetic models; of others the tensors tell. */
+  dit__norm_kind norm;
+  dit__mlp_kind mlp_kind;
+  dit__qk_norm qk_norm;
+  int no_null_class; /* 1: every row of the label table is a class */
+  double shift;      /* of timesteps; 0: 1 */
   /* Recommended, as its authors sample: */
   int32_t sampler, steps;
   double guidance; /* 1: none */

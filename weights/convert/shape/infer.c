@@ -202,13 +202,21 @@ dit_status infer_transformer(const checkpoint *s, const infer_hints *hints, tran
   const checkpoint_tensor *patches = anchor(s, "x_embedder.proj.weight", 4, error);
   const checkpoint_tensor *labels = patches ? anchor(s, "y_embedder.embedding_table.weight", 2, error) : NULL;
   const checkpoint_tensor *last = labels ? anchor(s, "final_layer.linear.weight", 2, error) : NULL;
-  const checkpoint_tensor *mlp = last ? anchor(s, "blocks.0.mlp.fc1.weight", 2, error) : NULL;
+  const int packed = checkpoint_find(s, "blocks.0.mlp.w12.weight") != NULL;
+  const checkpoint_tensor *mlp =
+      last ? anchor(s, packed ? "blocks.0.mlp.w12.weight" : "blocks.0.mlp.fc1.weight", 2, error) : NULL;
   if (!mlp) return DIT_ERROR_FORMAT;
   g->hidden = (int64_t)patches->shape[0];
   g->in_channels = (int64_t)patches->shape[1];
   g->patch = (int64_t)patches->shape[2];
   g->class_rows = (int64_t)labels->shape[0];
-  g->mlp = (int64_t)mlp->shape[0];
+  g->mlp = (int64_t)mlp->shape[0] / (1 + packed);
+  g->mlp_kind = packed || checkpoint_find(s, "blocks.0.mlp.gate.weight") ? DIT__MLP_SWIGLU : DIT__MLP_GELU;
+  g->norm = checkpoint_find(s, "blocks.0.norm1.weight") && !checkpoint_find(s, "blocks.0.norm1.bias") ? DIT__NORM_RMS
+                                                                                                      : DIT__NORM_LAYER;
+  g->qk_norm = !checkpoint_find(s, "blocks.0.attn.q_norm.weight") ? DIT__QK_NORM_NONE
+               : checkpoint_find(s, "blocks.0.attn.q_norm.bias")  ? DIT__QK_NORM_LAYER
+                                                                  : DIT__QK_NORM_RMS;
   g->depth = count_of(s, "blocks.", MAX_BLOCKS);
   g->out_channels = (int64_t)last->shape[0] / (g->patch * g->patch);
   if (g->out_channels != g->in_channels && g->out_channels != 2 * g->in_channels)

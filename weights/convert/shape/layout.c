@@ -74,6 +74,10 @@ static dit__transformer transformer_of(const transformer_geometry *g) {
       .classes = (int32_t)g->class_rows,
       .null_class = -1,
       .block_kind = g->block_kind,
+      .norm = g->norm,
+      .mlp_kind = g->mlp_kind,
+      .qk_norm = g->qk_norm,
+      .rope = g->family->rope,
       .process = {.path = g->family->path, .second_time = g->family->second_time},
   };
   return dit;

@@ -17,6 +17,9 @@ typedef struct transformer_geometry {
   int null_known;     /* 1: a configuration says that the table has one row more than there are classes */
   int64_t mlp;
   dit__block_kind block_kind;
+  dit__norm_kind norm;
+  dit__mlp_kind mlp_kind;
+  dit__qk_norm qk_norm;
   const family *family;
   int64_t second_block; /* from which on the second time counts, with DIT__SECOND_TIME_END */
   double norm_eps;      /* of the norm before the MLP in diffusers' forward pass; 0: 1e-5 */

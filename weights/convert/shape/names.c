@@ -31,8 +31,10 @@ static int prefix_length(const char *name, const char *anchor) {
   return length == tail || name[length - tail - 1] == '.' ? (int)(length - tail) : -1;
 }
 
-/* Returns whether a prefix names a moving average: "ema_model.", "model_ema.", "module.ema.". */
+/* Returns whether a prefix names a moving average: "ema_model.", "model_ema.", "module.ema."; 2 for the second of several
+ * averages, "ema_models.1.", which FACM takes. */
 static int is_average(const char *name, int length) {
+  if (length > 13 && strncmp(name, "ema_models.1.", 13) == 0) return 2;
   for (int i = 0; i + 3 < length; i++)
     if (strncmp(name + i, "ema", 3) == 0) return 1;
   return 0;
@@ -105,6 +107,22 @@ static void unify_second_embedder(checkpoint *s) {
 
 static int has_name(const checkpoint *s, const char *name) { return checkpoint_find(s, name) != NULL; }
 
+/* The weight of DMF's norms of queries and keys is called scale. */
+static dit_status rename_head_norms(const names_reader *r) {
+  dit_status status = DIT_OK;
+  for (size_t i = 0; i < r->s->count && !status; i++) {
+    checkpoint_tensor *t = &r->s->tensors[i];
+    const size_t length = strlen(t->name);
+    char name[128];
+    if (length < 18 || length >= sizeof name - 1 ||
+        (strcmp(t->name + length - 18, ".attn.q_norm.scale") && strcmp(t->name + length - 18, ".attn.k_norm.scale")))
+      continue;
+    snprintf(name, sizeof name, "%.*sweight", (int)length - 5, t->name);
+    status = names_rename_to(r, t, name);
+  }
+  return status;
+}
+
 /* In old checkpoints of REPA the blocks behind those that it aligns are decoder_blocks.0 and so on. */
 static dit_status number_decoder_blocks(const names_reader *r) {
   dit_status status = DIT_OK;
@@ -130,6 +148,7 @@ dit_status names_canonicalize(checkpoint *s, char *note, size_t room, dit_error 
   dit_status status = strip_prefix(&reader, note, room);
   if (!status) unify_second_embedder(s);
   if (!status) status = number_decoder_blocks(&reader);
+  if (!status) status = rename_head_norms(&reader);
   if (!status && has_name(s, "pos_embed.proj.weight"))
     status = names_canonicalize_dit(&reader);
   else if (!status && has_name(s, "decoder.conv_in.weight"))

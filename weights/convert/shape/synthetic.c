@@ -206,9 +206,12 @@ static dit_status parse_dit(const char *spec, transformer_geometry *g, dit_error
   if (sigma > 1) return bad_spec(text, "sigma must be 0 or 1", error);
   if (g->patch < 1) return bad_spec(text, "the patch must be at least 1", error);
   g->out_channels = sigma && g->family->path == DIT__PATH_DIFFUSION ? 2 * g->in_channels : g->in_channels;
-  g->class_rows = classes + 1;
+  g->class_rows = classes + !g->family->no_null_class;
   g->second_block = g->depth * 5 / 7; /* DMF's 20 of 28 */
-  g->mlp = 4 * g->hidden;
+  g->norm = g->family->norm;
+  g->mlp_kind = g->family->mlp_kind;
+  g->qk_norm = g->family->qk_norm;
+  g->mlp = g->mlp_kind == DIT__MLP_SWIGLU ? 8 * g->hidden / 3 : 4 * g->hidden;
   return layout_check_transformer(g, error) ? DIT_OK : DIT_ERROR_ARGUMENT;
 }
 

@@ -84,6 +84,7 @@ static void write_flow(gguf_writer *w, const transformer_geometry *g) {
   gguf_writer_string(w, "dit.path", dit__path_words[f->path]);
   gguf_writer_string(w, "dit.prediction_type", dit__prediction_words[f->prediction]);
   gguf_writer_u32(w, "dit.data_time", (uint32_t)f->data_time);
+  if (f->shift > 0) gguf_writer_f64(w, "dit.timestep_shift", f->shift);
   if (f->second_time) gguf_writer_string(w, "dit.second_time", dit__second_time_words[f->second_time]);
   if (f->second_time == DIT__SECOND_TIME_END) gguf_writer_u32(w, "dit.second_time_block", (uint32_t)g->second_block);
 }
@@ -127,15 +128,16 @@ static dit_status write_labels(gguf_writer *w, const convert_options *options, i
 static dit_status decide_null(const model_content *m, const convert_options *options, int64_t *classes,
                               int32_t *null_class, dit_error *error) {
   int64_t rows = m->dit.class_rows;
-  int asked = options->null_class || m->synthetic_dit || m->dit.null_known;
+  int asked = options->null_class || m->synthetic_dit || m->dit.null_known || m->dit.family->no_null_class;
+  const int absent = options->null_class == NULL_CLASS_ABSENT || (!options->null_class && m->dit.family->no_null_class);
   if (!asked && rows % 10 == 0)
     return dit__fail(
         error, DIT_ERROR_ARGUMENT,
         "the label table has %d rows: %d classes and a null class, or %d classes of a model trained without "
         "one? Nothing in the file tells; give --null-class or --no-null-class",
         (int)rows, (int)rows - 1, (int)rows);
-  *classes = options->null_class == NULL_CLASS_ABSENT ? rows : rows - 1;
-  *null_class = options->null_class == NULL_CLASS_ABSENT ? -1 : (int32_t)*classes;
+  *classes = absent ? rows : rows - 1;
+  *null_class = absent ? -1 : (int32_t)*classes;
   if (*classes >= 1) return DIT_OK;
   return dit__fail(error, DIT_ERROR_ARGUMENT,
                    "a label table of one row would be the null class alone; give --no-null-class if it is a class");
@@ -159,6 +161,10 @@ static dit_status write_dit_keys(gguf_writer *w, const model_content *m, const c
   gguf_writer_u32(w, "dit.mlp_size", (uint32_t)g->mlp);
   gguf_writer_u32(w, "dit.patch", (uint32_t)g->patch);
   if (g->block_kind != DIT__BLOCK_ADALN_ZERO) gguf_writer_string(w, "dit.block", dit__block_words[g->block_kind]);
+  if (g->norm) gguf_writer_string(w, "dit.norm", dit__norm_words[g->norm]);
+  if (g->mlp_kind) gguf_writer_string(w, "dit.mlp", dit__mlp_words[g->mlp_kind]);
+  if (g->qk_norm) gguf_writer_string(w, "dit.qk_norm", dit__qk_norm_words[g->qk_norm]);
+  if (g->family->rope) gguf_writer_string(w, "dit.rope", dit__rope_words[g->family->rope]);
   gguf_writer_u32(w, "dit.latent_size", (uint32_t)g->latent);
   gguf_writer_u32(w, "dit.in_channels", (uint32_t)g->in_channels);
   gguf_writer_bool(w, "dit.learned_sigma", g->out_channels != g->in_channels);
