@@ -168,7 +168,7 @@ typedef struct dit_info {
   uint32_t struct_size;
   int32_t numerics;         /* the DIT_NUMERICS of the library that is linked */
   int32_t has_transformer;  /* 1 or 0 */
-  int32_t has_decoder;      /* 1, or 0: the model makes latents but no pictures */
+  int32_t has_decoder;      /* 1, also with `pixels`, or 0: the model makes latents but no pictures */
   int32_t has_encoder;      /* 1, or 0: the model cannot start from pictures */
   int32_t hidden_size;      /* channels of a token */
   int32_t depth;            /* transformer blocks */
@@ -194,7 +194,7 @@ typedef struct dit_info {
   int32_t flow;            /* 1 if the model learned flow matching, 0 if diffusion */
   int32_t second_timestep; /* 1 if the network takes two times (dit_forward_params), else 0 */
   float guidance_start, guidance_end, timestep_shift; /* recommended */
-  int32_t reserved;
+  int32_t pixels;      /* 1 if the model samples pictures and has no autoencoder, else 0 */
   uint64_t parameters; /* weights in the file */
   uint64_t file_size;  /* bytes */
   uint64_t memory;     /* bytes that the model has allocated; a mapped file is not counted */

@@ -147,7 +147,7 @@ static dit_status job_check_pixels(const dit_job *job, const char *what, int32_t
 
 dit_status dit_job_pixels(dit_job *job, int32_t picture, int32_t format, uint8_t *pixels, size_t stride,
                           dit_error *error) {
-  if (job && !job->model->vae.decoder)
+  if (job && !dit__model_draws(job->model))
     return dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_job_pixels: the model has no decoder; use dit_job_latent");
   const dit_status status = job_check_pixels(job, "dit_job_pixels", picture, format, pixels,
                                              job ? (size_t)job->params.width : 0, &stride, error);
@@ -210,7 +210,8 @@ dit_status dit_generate(const dit_model *model, const dit_params *params, int32_
   p.struct_size = sizeof p;
   dit_status status = dit_params_resolve(model, params, &p, error);
   if (status) return status;
-  if (!model->vae.decoder) return dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_generate: the model has no decoder");
+  if (!dit__model_draws(model))
+    return dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_generate: the model has no decoder");
   status = dit__check_enum("dit_generate", "format", DIT__ENUM_PIXELS, format, error);
   if (status) return status;
   if (!pixels) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_generate: pixels is NULL");

@@ -79,7 +79,7 @@ int main(void) {
   MEMBER(dit_info, guidance_start);
   MEMBER(dit_info, guidance_end);
   MEMBER(dit_info, timestep_shift);
-  MEMBER(dit_info, reserved);
+  MEMBER(dit_info, pixels);
   MEMBER(dit_info, parameters);
   MEMBER(dit_info, file_size);
   MEMBER(dit_info, memory);

@@ -43,10 +43,11 @@ void describe_model(const dit_info *i) {
   text_line("name", i->name);
   text_line("licence", i->license);
   if (i->has_transformer) transformer(i);
-  printf("autoencoder   %s\n", i->has_decoder && i->has_encoder ? "decoder and encoder"
-                               : i->has_decoder                 ? "decoder"
-                               : i->has_encoder                 ? "encoder"
-                                                                : "none");
+  printf("autoencoder   %s\n", i->pixels                          ? "none: the transformer draws pixels"
+                               : i->has_decoder && i->has_encoder ? "decoder and encoder"
+                               : i->has_decoder                   ? "decoder"
+                               : i->has_encoder                   ? "encoder"
+                                                                  : "none");
   printf("picture       %d x %d, %s\n", i->width, i->height, i->image_channels == 4 ? "RGBA" : "RGB");
   if (i->has_transformer) recommendation(i);
   printf("weights       %" PRIu64 " parameters, %s, %" PRIu64 " bytes\n", i->parameters,

@@ -77,7 +77,7 @@ DIT__ABI_AT(dit_info, second_timestep, 140, 140, 140);
 DIT__ABI_AT(dit_info, guidance_start, 144, 144, 144);
 DIT__ABI_AT(dit_info, guidance_end, 148, 148, 148);
 DIT__ABI_AT(dit_info, timestep_shift, 152, 152, 152);
-DIT__ABI_AT(dit_info, reserved, 156, 156, 156);
+DIT__ABI_AT(dit_info, pixels, 156, 156, 156);
 DIT__ABI_AT(dit_info, parameters, 160, 160, 160);
 DIT__ABI_AT(dit_info, file_size, 168, 168, 168);
 DIT__ABI_AT(dit_info, memory, 176, 176, 176);

@@ -152,7 +152,7 @@ static void job_add_sampling(const dit_model *model, const dit_params *p, dit__j
   const uint64_t count = (uint64_t)p->count, latent = (uint64_t)layout->latent, picture = (uint64_t)layout->picture;
   const uint64_t batch = (uint64_t)layout->batch, samples = batch * (1 + (uint64_t)layout->guided);
   const uint64_t latent_area = latent / (uint64_t)dit->channels, area = (uint64_t)p->width * (uint64_t)p->height;
-  const int decodes = model->vae.decoder != NULL;
+  const int decodes = dit__model_draws(model);
   job_add(layout, block, DIT__JOB_INIT_LATENTS, p->init_image ? count * latent : 0, sizeof(float));
   job_add(layout, block, DIT__JOB_MASK_WEIGHTS, p->mask ? count * latent_area : 0, sizeof(float));
   job_add(layout, block, DIT__JOB_MASK_DEPTHS, p->mask ? area : 0, 1);

@@ -77,6 +77,15 @@ static dit_status params_init_image(const dit_model *model, dit_params *p, dit_e
   return DIT_OK;
 }
 
+/* What some models cannot do. */
+static dit_status params_features(const dit_model *model, const dit_params *p, dit_error *error) {
+  if (p->cache_interval > 1 && model->dit.context && model->dit.context_block)
+    return dit__fail(error, DIT_ERROR_UNSUPPORTED,
+                     "dit_params: cache_interval must be 1, for class tokens join this model's sequence at block %d",
+                     model->dit.context_block);
+  return DIT_OK;
+}
+
 static dit_status params_classes(const dit_model *model, const dit_params *p, dit_error *error) {
   dit_status status = DIT_OK;
   if (p->classes_b && !p->classes)
@@ -160,6 +169,7 @@ dit_status dit__params_resolve(const dit_model *model, const dit_params *params,
   if (!status) status = params_sampler(model, &p, error);
   if (!status) status = params_guidance(model, &p, error);
   if (!status) status = params_init_image(model, &p, error);
+  if (!status) status = params_features(model, &p, error);
   if (status) return status;
   p.threads = p.threads && p.threads < model->options.threads ? p.threads : model->options.threads;
   const dit__process process = dit__params_process(model, &p);

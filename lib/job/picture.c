@@ -140,7 +140,9 @@ void dit__job_update(dit_job *job) {
 void dit__job_pixels(dit_job *job) {
   const dit_params *p = &job->params;
   const int64_t channels = job->model->vae.image_channels, area = job->layout.picture / channels;
-  const float *image = dit__job_floats(job, DIT__JOB_IMAGE);
+  const float *image = job->model->dit.pixels
+                           ? dit__job_floats(job, DIT__JOB_LATENTS) + job->picture * job->layout.latent
+                           : dit__job_floats(job, DIT__JOB_IMAGE);
   uint8_t *to = (uint8_t *)dit__job_at(job, DIT__JOB_PIXELS) + job->picture * job->layout.picture;
   for (int64_t i = 0; i < area; i++)
     for (int64_t c = 0; c < channels; c++) to[i * channels + c] = dit__pixel_byte(image[c * area + i]);

@@ -159,8 +159,9 @@ static int64_t job_batch_units(dit_job *job) {
     units += pass[dit__job_step_guided(job, step)][dit__job_step_cache(job, step)] + 1;
   if (job->model->vae.decoder) {
     job_open_decode(job, NULL);
-    units += (job->plan.units + 1) * job->batch_count;
+    units += job->plan.units * job->batch_count;
   }
+  if (dit__model_draws(job->model)) units += job->batch_count;
   return units;
 }
 
@@ -267,10 +268,10 @@ static void job_next_batch(dit_job *job) {
 /* Decodes the picture under way, if the batch has one left, or goes on to the next batch. */
 static void job_next_picture(dit_job *job, int32_t picture) {
   const int32_t end = job->batch_first + job->batch_count;
-  job->picture = job->model->vae.decoder ? picture : end;
+  job->picture = dit__model_draws(job->model) ? picture : end;
   dit__atomic_store(&job->ready, job->picture);
   if (job->picture < end)
-    job_enter(job, JOB_DECODE);
+    job_enter(job, job->model->vae.decoder ? JOB_DECODE : JOB_PIXELS);
   else
     job_next_batch(job);
 }

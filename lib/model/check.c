@@ -52,6 +52,14 @@ static void check_networks(dit__metadata *keys, dit__contents *out) {
     keys->status =
         dit__fail(keys->error, DIT_ERROR_FORMAT, "the transformer has %d latent channels, the autoencoder %d",
                   out->dit.channels, out->vae.channels);
+  else if (out->dit.pixels && vae)
+    keys->status = dit__fail(keys->error, DIT_ERROR_FORMAT,
+                             "key dit.pixels: the transformer draws pixels, but the file has an autoencoder, too");
+  if (out->dit.pixels) {
+    out->vae.channels = out->vae.image_channels = out->dit.channels;
+    out->vae.scale_factor = 1;
+    out->vae.scaling = 1;
+  }
   out->info.parameters = check.parameters;
 }
 
@@ -134,6 +142,10 @@ static void check_preview(dit__metadata *keys, dit__contents *out) {
   uint64_t count = 0;
   double value;
   if (keys->status) return;
+  if (out->dit.pixels) {
+    out->info.has_preview = 1; /* what is sampled is what is shown */
+    return;
+  }
   const int found = dit__gguf_array(keys->gguf, "dit.preview", &count, keys->error);
   if (found < 0) keys->status = DIT_ERROR_FORMAT;
   if (found <= 0 || !out->vae.has_decoder) return;
@@ -168,6 +180,7 @@ static void check_describe_transformer(const dit__contents *contents, dit_info *
   info->latent_size = dit->latent_size;
   info->latent_channels = dit->channels;
   info->out_channels = dit->out_channels;
+  info->pixels = dit->pixels;
   info->flow = dit->process.path != DIT__PATH_DIFFUSION;
   info->second_timestep = dit->process.second_time != DIT__SECOND_TIME_NONE;
   info->timestep_shift = (float)dit->process.shift;
@@ -183,7 +196,7 @@ static void check_describe(dit__metadata *keys, dit__contents *out) {
   const dit__vae *vae = &out->vae;
   if (keys->status) return;
   info->has_transformer = out->dit.present;
-  info->has_decoder = vae->has_decoder;
+  info->has_decoder = vae->has_decoder || out->dit.pixels;
   info->has_encoder = vae->has_encoder;
   info->image_channels = vae->image_channels;
   info->latent_channels = vae->channels;

@@ -19,6 +19,10 @@ static void keys_geometry(dit__metadata *keys, dit__transformer *dit) {
   dit->mlp = (int32_t)dit__key_integer_or(keys, "dit.mlp_size", 4, DIT__MAX_MLP, 4 * (int64_t)dit->hidden);
   dit->out_channels = dit->channels * (dit__key_integer(keys, "dit.learned_sigma", 0, 1) ? 2 : 1);
   dit->block_kind = (dit__block_kind)dit__key_word(keys, "dit.block", dit__block_words);
+  dit->pixels = (int32_t)dit__key_integer_or(keys, "dit.pixels", 0, 1, 0);
+  dit->bottleneck = (int32_t)dit__key_integer_or(keys, "dit.bottleneck", 0, dit->hidden, 0);
+  dit->context = (int32_t)dit__key_integer_or(keys, "dit.context_tokens", 0, DIT__MAX_CONTEXT, 0);
+  dit->context_block = (int32_t)dit__key_integer_or(keys, "dit.context_block", 0, dit->depth - 1, 0);
   dit->norm = (dit__norm_kind)dit__key_word(keys, "dit.norm", dit__norm_words);
   dit->mlp_kind = (dit__mlp_kind)dit__key_word(keys, "dit.mlp", dit__mlp_words);
   dit->qk_norm = (dit__qk_norm)dit__key_word(keys, "dit.qk_norm", dit__qk_norm_words);
@@ -31,6 +35,12 @@ static void keys_geometry(dit__metadata *keys, dit__transformer *dit) {
                              "geometry: hidden_size %d must be a multiple of heads %d and of 4, latent_size %d of "
                              "patch %d",
                              dit->hidden, dit->heads, dit->latent_size, dit->patch);
+  else if (dit->context && !dit__block_types[dit->block_kind].modulated)
+    keys->status = dit__fail(keys->error, DIT_ERROR_UNSUPPORTED, "key dit.context_tokens: not with dit.block '%s'",
+                             dit__block_words[dit->block_kind]);
+  else if (dit->pixels && dit->channels != 3 && dit->channels != 4)
+    keys->status = dit__fail(keys->error, DIT_ERROR_FORMAT, "key dit.pixels: pictures have 3 or 4 channels, not %d",
+                             dit->channels);
   else if (dit->rope && dit->hidden / dit->heads % 4)
     keys->status =
         dit__fail(keys->error, DIT_ERROR_FORMAT,
@@ -57,6 +67,7 @@ static void keys_flow(dit__metadata *keys, dit__transformer *dit) {
   dit__process *process = &dit->process;
   process->data_time = (int32_t)dit__key_integer_or(keys, "dit.data_time", 0, 1, 0);
   process->second_time = (dit__second_time)dit__key_word(keys, "dit.second_time", dit__second_time_words);
+  process->guides_passes = (int32_t)dit__key_integer_or(keys, "dit.guides_passes", 0, 1, 0);
   process->shift = dit__key_real_or(keys, "dit.timestep_shift", 1);
   if (process->second_time == DIT__SECOND_TIME_END)
     dit->second_block = (int32_t)dit__key_integer(keys, "dit.second_time_block", 0, dit->depth);
@@ -87,8 +98,9 @@ static void keys_process(dit__metadata *keys, dit__transformer *dit) {
 
 void dit__keys_transformer(dit__metadata *keys, dit__transformer *dit) {
   /* One tensor of either end is enough, so that a file that lacks the other is refused. */
-  if (keys->status || !(dit__gguf_find(keys->gguf, "x_embedder.proj.weight") ||
-                        dit__gguf_find(keys->gguf, "final_layer.linear.weight")))
+  if (keys->status ||
+      !(dit__gguf_find(keys->gguf, "x_embedder.proj.weight") || dit__gguf_find(keys->gguf, "x_embedder.proj1.weight") ||
+        dit__gguf_find(keys->gguf, "final_layer.linear.weight")))
     return;
   dit->present = 1;
   snprintf(dit->family, sizeof dit->family, "DiT");

@@ -43,7 +43,13 @@ dit_status dit__list_transformer(dit__transformer *dit, dit__tensor_visit *visit
   const int64_t labels = (int64_t)dit->classes + (dit->null_class == dit->classes);
   dit__tensor_list list = dit__list_begin(visit, user);
   dit__list_positions(&list, "pos_embed", grid * grid, hidden, &dit->positions);
-  dit__list_patches(&list, "x_embedder.proj", dit->channels, hidden, patch, &dit->embed);
+  if (dit->bottleneck) {
+    dit__list_patches(&list, "x_embedder.proj1", dit->channels, dit->bottleneck, patch, &dit->squeeze);
+    dit__list_patches(&list, "x_embedder.proj2", dit->bottleneck, hidden, 1, &dit->embed);
+  } else {
+    dit__list_patches(&list, "x_embedder.proj", dit->channels, hidden, patch, &dit->embed);
+  }
+  if (dit->context) dit__list_positions(&list, "in_context_posemb", dit->context, hidden, &dit->context_positions);
   dit__list_linear(&list, "t_embedder.mlp.0", hidden, DIT__TIMESTEP_CHANNELS, DIT__PART_OTHER, DIT__SELDOM,
                    &dit->t_mlp0);
   dit__list_linear(&list, "t_embedder.mlp.2", hidden, hidden, DIT__PART_OTHER, DIT__SELDOM, &dit->t_mlp2);

@@ -6,7 +6,7 @@
 #include "lib/model/variant.h"
 
 const dit__variant dit__variants[DIT__VARIANTS] = {
-    {"S", 384, 12, 6}, {"B", 768, 12, 12}, {"L", 1024, 24, 16}, {"XL", 1152, 28, 16}};
+    {"S", 384, 12, 6}, {"B", 768, 12, 12}, {"L", 1024, 24, 16}, {"XL", 1152, 28, 16}, {"H", 1280, 32, 16}};
 
 void dit__variant_name(const char *family, int32_t hidden, int32_t depth, int32_t heads, int32_t patch, char *out,
                        size_t size) {

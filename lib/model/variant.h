@@ -1,4 +1,4 @@
-/* The sizes of DiT that have a name (Peebles & Xie 2022, table 1). */
+/* The sizes that have a name (Peebles & Xie 2022, table 1; H of JiT). */
 #ifndef DIT_VARIANT_H
 #define DIT_VARIANT_H
 
@@ -10,7 +10,7 @@ typedef struct dit__variant {
   int32_t hidden, depth, heads;
 } dit__variant;
 
-enum { DIT__VARIANTS = 4 };
+enum { DIT__VARIANTS = 5 };
 extern const dit__variant dit__variants[DIT__VARIANTS];
 
 /* Writes "DiT-XL/2" of the family "DiT", or "DiT 192x8x3/2" (hidden, depth, heads, patch) for a geometry without a name. */

@@ -10,7 +10,13 @@ int64_t dit__modulation_chunk(const dit__transformer *dit, int32_t index) {
 }
 
 int64_t dit__modulation_size(const dit__transformer *dit) {
-  return (dit__modulation_chunk(dit, dit->depth) + dit__block_types[dit->block_kind].last_chunks) * dit->hidden;
+  const int32_t last = dit__block_types[dit->block_kind].last_chunks + (dit->context > 0);
+  return (dit__modulation_chunk(dit, dit->depth) + last) * dit->hidden;
+}
+
+int64_t dit__context_chunk(const dit__transformer *dit) {
+  const int64_t behind = dit__modulation_chunk(dit, dit->depth);
+  return dit->context ? behind + dit__block_types[dit->block_kind].last_chunks : behind;
 }
 
 /* out [rows][..] = x [rows][..] * matrix, in f32. */
@@ -57,17 +63,21 @@ static void plan_second_embedder(dit__plan *plan, const dit__transformer *dit, c
   dit__plan_free(plan, second);
 }
 
-/* out = the conditions with the times embedded in `time`: see dit__conditions_op. */
+/* out = the conditions with the times embedded in `time`: see dit__conditions_op; and the chunk of class tokens. */
 static void plan_conditions(dit__plan *plan, const dit__transformer *dit, const dit__modulation_request *request,
-                            const float *time, float *out) {
+                            const float *time, float *out, float *modulation) {
   float *labels = (float *)dit__plan_alloc(plan, 2 * (uint64_t)dit->hidden, sizeof(float));
-  dit__plan_add(plan, &(dit__op){.kind = DIT__OP_CONDITIONS,
-                                 .conditions = {.dit = dit,
-                                                .apart = !dit__block_types[dit->block_kind].modulated,
-                                                .request = request,
-                                                .time = time,
-                                                .labels = labels,
-                                                .out = out}});
+  dit__plan_add(
+      plan,
+      &(dit__op){.kind = DIT__OP_CONDITIONS,
+                 .conditions = {.dit = dit,
+                                .apart = !dit__block_types[dit->block_kind].modulated,
+                                .request = request,
+                                .time = time,
+                                .labels = labels,
+                                .out = out,
+                                .label_out = dit->context ? modulation + dit__context_chunk(dit) * dit->hidden : NULL,
+                                .label_stride = (ptrdiff_t)dit__modulation_size(dit)}});
   dit__plan_free(plan, labels);
 }
 
@@ -105,12 +115,12 @@ void dit__plan_modulation(dit__plan *plan, const dit__transformer *dit, const di
   float *condition = (float *)dit__plan_alloc(plan, (uint64_t)(rows * condition_size), sizeof(float));
   plan_timesteps(plan, dit, &dit->t_mlp0, &dit->t_mlp2, request->steps, request->timesteps, time);
   if (dit->process.second_time == DIT__SECOND_TIME_DIFFERENCE) plan_second_embedder(plan, dit, request, time);
-  plan_conditions(plan, dit, request, time, traits->context_tokens ? modulation : condition);
+  plan_conditions(plan, dit, request, time, traits->context_tokens ? modulation : condition, modulation);
   if (traits->modulated) plan_chunks(plan, dit, 0, switch_block, rows, condition, modulation);
   if (traits->cross) plan_keys_values(plan, dit, rows, condition, modulation);
   if (switches) {
     plan_timesteps(plan, dit, &dit->t_mlp0, &dit->t_mlp2, request->steps, request->second_timesteps, time);
-    plan_conditions(plan, dit, request, time, condition);
+    plan_conditions(plan, dit, request, time, condition, modulation);
     plan_chunks(plan, dit, switch_block, dit->depth, rows, condition, modulation);
   }
   dit__plan_free(plan, condition);

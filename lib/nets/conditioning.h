@@ -10,6 +10,9 @@ enum { DIT__CONDITION_TOKENS = 2 }; /* timestep and class */
 /* Returns the first chunk of block `index`; of block `depth`, the first chunk behind the blocks. */
 int64_t dit__modulation_chunk(const dit__transformer *dit, int32_t index);
 
+/* Returns the first chunk that the tokens of the condition are made of. */
+int64_t dit__context_chunk(const dit__transformer *dit);
+
 /* Returns how many numbers a row of modulation has. */
 int64_t dit__modulation_size(const dit__transformer *dit);
 

@@ -67,6 +67,9 @@ void dit__conditions_unit(const dit__engine *engine, const dit__op *op, int64_t 
       float *to = c->out + (ptrdiff_t)(request->paired ? i : s * request->conditions + i) * hidden * (1 + c->apart);
       for (int32_t d = 0; d < hidden; d++) to[d] = c->apart ? time[d] : time[d] + label[d];
       if (c->apart) memcpy(to + hidden, label, (size_t)hidden * sizeof(float));
+      if (c->label_out)
+        memcpy(c->label_out + (request->paired ? i : s * request->conditions + i) * c->label_stride, label,
+               (size_t)hidden * sizeof(float));
     }
   }
   if (!c->apart) engine->kernels->silu(c->out, condition_rows(request) * hidden, c->out);

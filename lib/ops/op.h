@@ -181,11 +181,12 @@ typedef struct dit__angles_op {
 } dit__angles_op;
 
 /* out [samples][tokens + context][width] = from [samples][tokens][width], and behind the tokens of each sample `context`
- * vectors, of which all of sample s lie behind each other. */
+ * more: token j is vector j * vector_count / context of the sample, plus row j of `positions`, if it is given. */
 typedef struct dit__append_op {
-  int32_t samples, tokens, context, width;
+  int32_t samples, tokens, context, width, vector_count;
   const float *from;
-  dit__modulation vectors;
+  dit__modulation vectors; /* vector_count of a sample lie behind each other */
+  const dit__weights *positions;
   float *out;
 } dit__append_op;
 
@@ -226,6 +227,8 @@ typedef struct dit__conditions_op {
   const float *time;
   float *labels; /* scratch [2][hidden] */
   float *out;
+  float *label_out; /* receives the label of each row, label_stride numbers apart; NULL: none does */
+  ptrdiff_t label_stride;
 } dit__conditions_op;
 
 /* TO_PIXELS: to [pixels][channels] = from [channels][pixels] * factor. TO_PLANES: to [channel][pixel], planes `plane`

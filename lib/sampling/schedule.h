@@ -17,7 +17,7 @@ int32_t dit__schedule(const dit__process *process, int32_t steps, int32_t spacin
                       int32_t capacity, dit_schedule_row *rows, dit_error *error);
 
 /* Returns where a row is on the way from noise, 0, to data, 1: the middle of its share of the rows, or 1 - sigma where
- * its step begins. */
+ * its step begins (or with guides_passes, where the pass looks). */
 double dit__schedule_position(const dit__process *process, int32_t steps, int32_t sampler, int32_t row);
 
 /* How much of the data and of the noise x consists of, where a row begins (end 0) or ends (1). */

@@ -63,5 +63,6 @@ int32_t dit__flow_schedule(const dit__process *process, int32_t steps, int32_t s
 
 double dit__flow_position(const dit__process *process, int32_t steps, int32_t sampler, int32_t row) {
   const dit__solver *solver = dit__solver_get(sampler);
-  return 1 - flow_sigma(process, solver, steps, row / flow_passes(solver));
+  const int32_t passes = flow_passes(solver), second = process->guides_passes ? row % passes : 0;
+  return 1 - flow_sigma(process, solver, steps, row / passes + second);
 }

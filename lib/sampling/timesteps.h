@@ -33,7 +33,9 @@ typedef struct dit__process {
   /* With another path than DIFFUSION: */
   int32_t data_time; /* the network's time of data, 0 or 1; that of noise is the other one */
   dit__second_time second_time;
-  double shift; /* sigma becomes shift * sigma / (1 + (shift - 1) * sigma) (Esser et al. 2024, equation 23) */
+  int32_t
+      guides_passes; /* 1: the second pass of a step of Heun's is guided by its own sigma, 0: by that of the first */
+  double shift;      /* sigma becomes shift * sigma / (1 + (shift - 1) * sigma) (Esser et al. 2024, equation 23) */
   /* With DIFFUSION: */
   int32_t scaled;              /* 1: the square roots of the betas rise linearly ("scaled_linear"), 0: the betas do */
   int32_t timesteps;           /* 2..DIT__MAX_TIMESTEPS */

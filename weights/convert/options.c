@@ -97,6 +97,7 @@ enum {
   VARIANT,
   FAMILY,
   SECOND_TIME_BLOCK,
+  CONTEXT_BLOCK,
   FORWARD,
   SCHEDULER,
   STEPS,
@@ -130,6 +131,7 @@ static const char *const option_names[OPTIONS] = {
     [VARIANT] = "--variant",
     [FAMILY] = "--family",
     [SECOND_TIME_BLOCK] = "--second-time-block",
+    [CONTEXT_BLOCK] = "--context-block",
     [FORWARD] = "--forward",
     [SCHEDULER] = "--scheduler",
     [STEPS] = "--steps",
@@ -182,7 +184,7 @@ static dit_status take_family(const char *option, const char *value, const char 
 }
 
 /* Stores one more than the number, since 0 stands for no number. */
-static dit_status take_second_block(const char *option, const char *value, int64_t *out, dit_error *error) {
+static dit_status take_block(const char *option, const char *value, int64_t *out, dit_error *error) {
   const dit_status status = take_integer(option, value, 0, DIT__MAX_DEPTH, out, error);
   *out += 1;
   return status;
@@ -203,7 +205,8 @@ static dit_status take_value(command_line *o, int option, const char *value, dit
     case VARIANT: return take_text(name, value, &o->variant, error);
     case SCHEDULER: o->scheduler_path = value; return DIT_OK;
     case FAMILY: return take_family(name, value, &to->hints.family, error);
-    case SECOND_TIME_BLOCK: return take_second_block(name, value, &to->hints.second_block, error);
+    case SECOND_TIME_BLOCK: return take_block(name, value, &to->hints.second_block, error);
+    case CONTEXT_BLOCK: return take_block(name, value, &to->hints.context_block, error);
     case FORWARD: return take_forward(name, value, &to->forward, error);
     case HEADS: return take_integer(name, value, 1, 16384, &to->hints.heads, error);
     case LATENT: return take_integer(name, value, 1, 4096, &to->hints.latent, error);

@@ -93,10 +93,30 @@ static const family families[] = {
      .mlp_kind = DIT__MLP_SWIGLU,
      .qk_norm = DIT__QK_NORM_RMS,
      .no_null_class = 1,
+     .guides_passes = 1,
      .sampler = DIT_SAMPLER_CONSISTENCY,
      .steps = 2,
      .guidance = 1,
      .guidance_channels = -1,
+     .guidance_end = 1},
+    {.option = "jit",
+     .name = "JiT",
+     .license = "MIT (model card)",
+     .path = DIT__PATH_LINEAR,
+     .prediction = DIT__PREDICTION_SAMPLE,
+     .data_time = 1,
+     .rope = DIT__ROPE_2D,
+     .norm = DIT__NORM_RMS,
+     .mlp_kind = DIT__MLP_SWIGLU,
+     .qk_norm = DIT__QK_NORM_RMS,
+     .pixels = 1,
+     .guides_passes = 1,
+     .no_bias = "x_embedder.proj1.",
+     .sampler = DIT_SAMPLER_EULER,
+     .steps = 1,
+     .guidance = 3,
+     .guidance_channels = -1,
+     .guidance_start = 0.1,
      .guidance_end = 1},
 };
 enum { FAMILIES = sizeof families / sizeof *families };
@@ -134,6 +154,8 @@ static const char *told_by_tensors(const checkpoint *s, const char **tensor) {
       *tensor = training[i].prefix;
       return training[i].option;
     }
+  *tensor = "in_context_posemb";
+  if (checkpoint_find(s, "in_context_posemb")) return "jit";
   *tensor = "s_embedder.";
   if (!count_prefix(s, "s_embedder.")) return NULL;
   if (s->meanflow_names) *tensor = "the embedder of a second time, under a name of MeanFlow's";

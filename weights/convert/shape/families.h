@@ -20,8 +20,11 @@ typedef struct family {
   dit__norm_kind norm;
   dit__mlp_kind mlp_kind;
   dit__qk_norm qk_norm;
-  int no_null_class; /* 1: every row of the label table is a class */
-  double shift;      /* of timesteps; 0: 1 */
+  int no_null_class;   /* 1: every row of the label table is a class */
+  double shift;        /* of timesteps; 0: 1 */
+  int guides_passes;   /* see dit__process */
+  int pixels;          /* 1: it samples pictures, and has no autoencoder */
+  const char *no_bias; /* the prefix of layers that may lack a bias, which is zero then; or NULL */
   /* Recommended, as its authors sample: */
   int32_t sampler, steps;
   double guidance; /* 1: none */

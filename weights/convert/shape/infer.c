@@ -7,7 +7,8 @@
 #include "lib/model/variant.h"
 
 int infer_network(const checkpoint *s, dit_error *error) {
-  if (checkpoint_find(s, "x_embedder.proj.weight") || checkpoint_find(s, "blocks.0.attn.qkv.weight"))
+  if (checkpoint_find(s, "x_embedder.proj.weight") || checkpoint_find(s, "x_embedder.proj1.weight") ||
+      checkpoint_find(s, "blocks.0.attn.qkv.weight"))
     return NETWORK_TRANSFORMER;
   if (checkpoint_find(s, "encoder.conv_in.weight") || checkpoint_find(s, "decoder.conv_in.weight"))
     return NETWORK_AUTOENCODER;
@@ -195,18 +196,38 @@ static dit_status infer_second_block(transformer_geometry *g, const infer_hints 
   return DIT_OK;
 }
 
+/* The class tokens of JiT, and the block that they join the sequence at: of the published sizes it is known. */
+static dit_status infer_context(const checkpoint *s, transformer_geometry *g, const infer_hints *hints,
+                                dit_error *error) {
+  if (!checkpoint_find(s, "in_context_posemb")) return DIT_OK;
+  const checkpoint_tensor *t = anchor(s, "in_context_posemb", 3, error);
+  if (!t) return DIT_ERROR_FORMAT;
+  g->context = (int64_t)t->shape[1];
+  g->context_block = g->depth == 12 ? 4 : g->depth == 24 ? 8 : g->depth == 32 ? 10 : -1;
+  if (hints->context_block) g->context_block = hints->context_block - 1;
+  if (g->context_block >= 0 && g->context_block < g->depth) return DIT_OK;
+  return dit__fail(error, DIT_ERROR_ARGUMENT,
+                   "nothing in the file tells at which of the %d blocks the class tokens join the others; give "
+                   "--context-block N (in_context_start)",
+                   (int)g->depth);
+}
+
 dit_status infer_transformer(const checkpoint *s, const infer_hints *hints, transformer_geometry *g, char *note,
                              size_t room, dit_error *error) {
   memset(g, 0, sizeof *g);
   *note = 0;
-  const checkpoint_tensor *patches = anchor(s, "x_embedder.proj.weight", 4, error);
-  const checkpoint_tensor *labels = patches ? anchor(s, "y_embedder.embedding_table.weight", 2, error) : NULL;
+  const int squeezed = checkpoint_find(s, "x_embedder.proj1.weight") != NULL;
+  const checkpoint_tensor *patches =
+      anchor(s, squeezed ? "x_embedder.proj1.weight" : "x_embedder.proj.weight", 4, error);
+  const checkpoint_tensor *widened = squeezed && patches ? anchor(s, "x_embedder.proj2.weight", 4, error) : patches;
+  const checkpoint_tensor *labels = widened ? anchor(s, "y_embedder.embedding_table.weight", 2, error) : NULL;
   const checkpoint_tensor *last = labels ? anchor(s, "final_layer.linear.weight", 2, error) : NULL;
   const int packed = checkpoint_find(s, "blocks.0.mlp.w12.weight") != NULL;
   const checkpoint_tensor *mlp =
       last ? anchor(s, packed ? "blocks.0.mlp.w12.weight" : "blocks.0.mlp.fc1.weight", 2, error) : NULL;
   if (!mlp) return DIT_ERROR_FORMAT;
-  g->hidden = (int64_t)patches->shape[0];
+  g->hidden = (int64_t)widened->shape[0];
+  g->bottleneck = squeezed ? (int64_t)patches->shape[0] : 0;
   g->in_channels = (int64_t)patches->shape[1];
   g->patch = (int64_t)patches->shape[2];
   g->class_rows = (int64_t)labels->shape[0];
@@ -231,6 +252,7 @@ dit_status infer_transformer(const checkpoint *s, const infer_hints *hints, tran
   if (!status) status = infer_heads(g, hints, note, room, error);
   if (!status) status = infer_latent(s, g, hints, error);
   if (!status) status = infer_second_block(g, hints, note, room, error);
+  if (!status) status = infer_context(s, g, hints, error);
   if (status) return status;
   return layout_check_transformer(g, error) ? DIT_OK : DIT_ERROR_FORMAT;
 }

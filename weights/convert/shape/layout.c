@@ -78,6 +78,10 @@ static dit__transformer transformer_of(const transformer_geometry *g) {
       .mlp_kind = g->mlp_kind,
       .qk_norm = g->qk_norm,
       .rope = g->family->rope,
+      .pixels = g->family->pixels,
+      .bottleneck = (int32_t)g->bottleneck,
+      .context = (int32_t)g->context,
+      .context_block = (int32_t)g->context_block,
       .process = {.path = g->family->path, .second_time = g->family->second_time},
   };
   return dit;

@@ -21,8 +21,9 @@ typedef struct transformer_geometry {
   dit__mlp_kind mlp_kind;
   dit__qk_norm qk_norm;
   const family *family;
-  int64_t second_block; /* from which on the second time counts, with DIT__SECOND_TIME_END */
-  double norm_eps;      /* of the norm before the MLP in diffusers' forward pass; 0: 1e-5 */
+  int64_t bottleneck, context, context_block; /* see dit__transformer */
+  int64_t second_block;                       /* from which on the second time counts, with DIT__SECOND_TIME_END */
+  double norm_eps;                            /* of the norm before the MLP in diffusers' forward pass; 0: 1e-5 */
 } transformer_geometry;
 
 typedef struct autoencoder_geometry {

@@ -22,7 +22,8 @@ static void sweep(checkpoint *s) {
 /* ---- Prefixes ---- */
 
 /* Every network has one tensor with one of these names. */
-static const char *const anchors[] = {"x_embedder.proj.weight", "pos_embed.proj.weight", "decoder.conv_in.weight"};
+static const char *const anchors[] = {"x_embedder.proj.weight", "x_embedder.proj1.weight", "pos_embed.proj.weight",
+                                      "decoder.conv_in.weight"};
 
 /* Returns the length of what precedes an anchor at the end of a name, or -1 if the name does not end with it. */
 static int prefix_length(const char *name, const char *anchor) {

@@ -208,6 +208,13 @@ static dit_status parse_dit(const char *spec, transformer_geometry *g, dit_error
   g->out_channels = sigma && g->family->path == DIT__PATH_DIFFUSION ? 2 * g->in_channels : g->in_channels;
   g->class_rows = classes + !g->family->no_null_class;
   g->second_block = g->depth * 5 / 7; /* DMF's 20 of 28 */
+  if (g->family->pixels) {
+    g->bottleneck = g->hidden < 128 ? g->hidden / 4 : g->hidden >= 1280 ? 256 : 128;
+    g->context = 32;
+    g->context_block = g->depth / 3;
+    g->latent *= strncmp(text, "dit:", 4) ? 8 : 1; /* there is no autoencoder that makes it smaller */
+    g->in_channels = g->out_channels = 3;
+  }
   g->norm = g->family->norm;
   g->mlp_kind = g->family->mlp_kind;
   g->qk_norm = g->family->qk_norm;

@@ -84,6 +84,7 @@ static void write_flow(gguf_writer *w, const transformer_geometry *g) {
   gguf_writer_string(w, "dit.path", dit__path_words[f->path]);
   gguf_writer_string(w, "dit.prediction_type", dit__prediction_words[f->prediction]);
   gguf_writer_u32(w, "dit.data_time", (uint32_t)f->data_time);
+  if (f->guides_passes) gguf_writer_bool(w, "dit.guides_passes", 1);
   if (f->shift > 0) gguf_writer_f64(w, "dit.timestep_shift", f->shift);
   if (f->second_time) gguf_writer_string(w, "dit.second_time", dit__second_time_words[f->second_time]);
   if (f->second_time == DIT__SECOND_TIME_END) gguf_writer_u32(w, "dit.second_time_block", (uint32_t)g->second_block);
@@ -165,6 +166,10 @@ static dit_status write_dit_keys(gguf_writer *w, const model_content *m, const c
   if (g->mlp_kind) gguf_writer_string(w, "dit.mlp", dit__mlp_words[g->mlp_kind]);
   if (g->qk_norm) gguf_writer_string(w, "dit.qk_norm", dit__qk_norm_words[g->qk_norm]);
   if (g->family->rope) gguf_writer_string(w, "dit.rope", dit__rope_words[g->family->rope]);
+  if (g->family->pixels) gguf_writer_bool(w, "dit.pixels", 1);
+  if (g->bottleneck) gguf_writer_u32(w, "dit.bottleneck", (uint32_t)g->bottleneck);
+  if (g->context) gguf_writer_u32(w, "dit.context_tokens", (uint32_t)g->context);
+  if (g->context) gguf_writer_u32(w, "dit.context_block", (uint32_t)g->context_block);
   gguf_writer_u32(w, "dit.latent_size", (uint32_t)g->latent);
   gguf_writer_u32(w, "dit.in_channels", (uint32_t)g->in_channels);
   gguf_writer_bool(w, "dit.learned_sigma", g->out_channels != g->in_channels);
