@@ -112,44 +112,51 @@ int32_t dit_model_find_class(const dit_model *model, const char *label) {
 
 /* ---- A pass of the transformer ---- */
 
-static dit_status forward_check(const dit__forward_call *call, dit_error *error) {
-  if (!call->model) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_forward: model is NULL");
-  const dit__transformer *dit = &call->model->dit;
+static dit_status forward_check_times(const dit_model *model, const char *name, int32_t count, const float *times,
+                                      dit_error *error) {
+  const int32_t most = model->info.flow ? 1 : model->dit.process.timesteps;
+  for (int32_t i = 0; i < count; i++)
+    if (!(times[i] >= 0 && times[i] <= (float)most))
+      return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_forward: %s[%d] must be a number from 0 to %d", name, i, most);
+  return DIT_OK;
+}
+
+static dit_status forward_check(const dit_model *model, const dit_forward_params *p, const float *out,
+                                dit_error *error) {
+  const dit__transformer *dit = &model->dit;
+  const char *missing = !p->latent ? "params->latent" : !p->timesteps ? "params->timesteps" : !out ? "out" : NULL;
   if (!dit->present) return dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_forward: the model has no transformer");
-  const char *missing = !call->latent ? "latent" : !call->timesteps ? "timesteps" : !call->out ? "out" : NULL;
   if (missing) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_forward: %s is NULL", missing);
-  if (call->count < 1 || call->count > 65536)
-    return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_forward: count is %d; it must be from 1 to 65536", call->count);
-  dit_status status = dit__check_size(call->model, "dit_forward", call->height, call->width, error);
+  if ((p->second_timesteps != NULL) != model->info.second_timestep)
+    return dit__fail(error, DIT_ERROR_ARGUMENT,
+                     "dit_forward: the model takes %s, so params->second_timesteps must %sbe NULL",
+                     model->info.second_timestep ? "two times" : "one time", model->info.second_timestep ? "not " : "");
+  if (p->count < 1 || p->count > 65536)
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_forward: count is %d; it must be from 1 to 65536", p->count);
+  dit_status status = dit__check_size(model, "dit_forward", p->height, p->width, error);
   if (status) return status;
-  if ((int64_t)call->count * (call->height / dit->patch) * (call->width / dit->patch) > 1 << 24)
+  if ((int64_t)p->count * (p->height / dit->patch) * (p->width / dit->patch) > 1 << 24)
     return dit__fail(error, DIT_ERROR_ARGUMENT,
                      "dit_forward: count is %d, which is too large for %d x %d latent pixels; make several calls",
-                     call->count, call->width, call->height);
-  for (int32_t i = 0; i < call->count && !status; i++) {
-    if (!(call->timesteps[i] >= 0 && call->timesteps[i] <= (float)dit->diffusion.timesteps))
-      return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_forward: timesteps[%d] must be a number from 0 to %d", i,
-                       dit->diffusion.timesteps);
-    const int32_t class_id = call->classes ? call->classes[i] : DIT_NO_CLASS;
-    status = dit__check_class(call->model, "dit_forward: classes", i, class_id, error);
-  }
+                     p->count, p->width, p->height);
+  status = forward_check_times(model, "timesteps", p->count, p->timesteps, error);
+  if (!status && p->second_timesteps)
+    status = forward_check_times(model, "second_timesteps", p->count, p->second_timesteps, error);
+  for (int32_t i = 0; i < p->count && !status; i++)
+    status = dit__check_class(model, "dit_forward: classes", i, p->classes ? p->classes[i] : DIT_NO_CLASS, error);
   return status;
 }
 
-dit_status dit_forward(const dit_model *model, int32_t count, int32_t height, int32_t width, const float *latent,
-                       const float *timesteps, const int32_t *classes, float *out, dit_error *error) {
-  const dit__forward_call call = {.model = model,
-                                  .count = count,
-                                  .height = height,
-                                  .width = width,
-                                  .latent = latent,
-                                  .timesteps = timesteps,
-                                  .classes = classes,
-                                  .out = out};
+dit_status dit_forward(const dit_model *model, const dit_forward_params *params, float *out, dit_error *error) {
+  dit_forward_params p;
   dit__fpenv saved;
+  if (!model) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_forward: model is NULL");
+  if (!params) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_forward: params is NULL");
+  dit_status status = dit__struct_read(&p, sizeof p, params, "dit_forward_params", error);
+  if (status) return status;
   dit__fpenv_enter(&saved);
-  dit_status status = forward_check(&call, error);
-  if (!status) status = dit__forward_call_run(&call, error);
+  status = forward_check(model, &p, out, error);
+  if (!status) status = dit__forward_call_run(model, &p, out, error);
   dit__fpenv_leave(&saved);
   return status;
 }

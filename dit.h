@@ -178,7 +178,7 @@ typedef struct dit_info {
   uint32_t struct_size;
   int32_t numerics;         /* the DIT_NUMERICS of the library that is linked */
   int32_t has_transformer;  /* 1 or 0 */
-  int32_t has_decoder;      /* 1, or 0: the model makes latents but no pictures */
+  int32_t has_decoder;      /* 1, also with `pixels`, or 0: the model makes latents but no pictures */
   int32_t has_encoder;      /* 1, or 0: the model cannot start from pictures */
   int32_t hidden_size;      /* channels of a token */
   int32_t depth;            /* transformer blocks */
@@ -199,9 +199,12 @@ typedef struct dit_info {
   /* Recommended: see dit_params. */
   int32_t steps, sampler, timestep_spacing, guidance_channels, variance_type, clip_sample;
   float guidance_scale;
-  float scaling_factor; /* the transformer's latents are the autoencoder's times this */
-  int32_t has_preview;  /* 1 if dit_job_preview works, else 0 */
-  int32_t reserved, reserved2;
+  float scaling_factor;    /* the transformer's latents are the autoencoder's times this */
+  int32_t has_preview;     /* 1 if dit_job_preview works, else 0 */
+  int32_t flow;            /* 1 if the model learned flow matching, 0 if diffusion */
+  int32_t second_timestep; /* 1 if the network takes two times (dit_forward_params), else 0 */
+  float guidance_start, guidance_end, timestep_shift; /* recommended */
+  int32_t pixels;      /* 1 if the model samples pictures and has no autoencoder, else 0 */
   uint64_t parameters; /* weights in the file */
   uint64_t file_size;  /* bytes */
   uint64_t memory;     /* bytes that the model has allocated; a mapped file is not counted */
@@ -235,10 +238,17 @@ enum {
   DIT_SAMPLER_DDIM = 2, /* Song et al. 2020; deterministic unless eta is set */
   /* DPM-Solver++ (2M), Lu et al. 2022, algorithm 2; deterministic; 20 steps give good pictures. The first and the last
    * step are of order 1, the others of order 2. */
-  DIT_SAMPLER_DPMPP = 3
+  DIT_SAMPLER_DPMPP = 3,
+  /* For models that learned flow matching (dit_info.flow); the others are for those that learned diffusion. */
+  DIT_SAMPLER_EULER = 4,          /* deterministic; for models of one or few steps, too */
+  DIT_SAMPLER_HEUN = 5,           /* deterministic; a step takes two passes, the last one */
+  DIT_SAMPLER_EULER_MARUYAMA = 6, /* the reverse SDE (Ma et al. 2024); noise at every step but the last */
+  /* Song et al. 2023, algorithm 1: each step jumps to the data, and noise leads back; for models of few steps. */
+  DIT_SAMPLER_CONSISTENCY = 7
 };
 
-/* Which of the T timesteps of the model's process (1000 for most models) the N steps take.
+/* Which of the T timesteps of the model's process (1000 for most models) the N steps take. With flow matching there is
+ * EVEN alone: N steps of equal length from sigma 1 to 0, then shifted (timestep_shift).
  *
  * EVEN and DDIM are the official code's spacings, and bring its rules with them:
  *   - The timesteps that are taken form a process of their own, with its own betas and variances.
@@ -318,7 +328,8 @@ typedef struct dit_params {
   /* Pixels, or latent pixels without an autoencoder: multiples of vae_scale_factor * patch_size, up to 1024 latent
    * pixels and 16384 pixels. */
   int32_t width, height;
-  int32_t steps;   /* forward passes for each picture, twice as many with guidance; 1..1000, at most T */
+  int32_t
+      steps; /* forward passes for each picture (of Heun two a step), twice as many with guidance; 1..1000, at most T */
   int32_t sampler; /* DIT_SAMPLER_* */
   /* DIT_SPACING_*; 0: the model's if it is one of diffusers' or belongs to this sampler; else LINSPACE for
    * DPM-Solver++, DDIM for DDIM if an integer stride exists, and EVEN otherwise. */
@@ -331,14 +342,18 @@ typedef struct dit_params {
   /* Of classifier-free guidance (Ho & Salimans 2022), 0..1000. 1 means none, and takes one forward pass for each step
    * instead of two. */
   float guidance_scale;
-  /* The part of the schedule that is guided: 0 <= start <= end <= 1, where 0 is the noisy end; both 0: all of it. */
+  /* The part of the schedule that is guided: 0 <= start <= end <= 1, where 0 is the noisy end; both 0: the model's. The
+   * middle of a step's share counts, or with flow matching 1 - sigma where it begins. */
   float guidance_start, guidance_end;
   float eta;       /* for DDIM, 0..1: 0 is deterministic, 1 adds as much noise as DDPM */
   float class_mix; /* 0..1: the condition is (1 - class_mix) * class + class_mix * class_b */
   /* 0..1, needs init_image: how much of the schedule is taken. The picture gets the noise of the point where sampling
    * begins, so that small values stay close to it, and 1 keeps nothing of it, except what mask keeps. 0: 1. */
   float strength;
-  float reserved, reserved2;
+  /* With flow matching: sigma becomes shift * sigma / (1 + (shift - 1) * sigma), 0.01..100; above 1 more of the steps are
+   * noisy ones. 0: the model's. */
+  float timestep_shift;
+  float reserved;
   /* Trades accuracy for time: the transformer's blocks run only at every cache_interval-th step, and the steps between
    * add to their tokens what the blocks added last. It takes 4 bytes for each channel, token, picture and pass (1.2 MB
    * for a picture of DiT-XL/2 at 256 px, 2.4 MB with guidance). 0, 1: every step. See docs/fewer-passes.md. */
@@ -442,16 +457,24 @@ DIT_API const char *dit_pixels_name(int32_t format);
 
 /* ---- Parts, for hosts with a sampler of their own ---------------------------------------------------------------- */
 
-/* Runs one forward pass of the transformer, without guidance, for `count` samples:
- *     latent     [count][C][height][width]; height and width in latent pixels, multiples of patch_size, up to 1024
- *     timesteps  [count], 0..T of the model's process, which was trained at the integers below T; may be fractional
- *     classes    [count]; NULL: DIT_NO_CLASS for all
- *     out        [count][out_channels][height][width]: C channels of eps; with a learned variance C more of v, where
- *                log variance = (v + 1) / 2 * log beta + (1 - v) / 2 * log posterior variance
+/* The inputs of a forward pass; arrays belong to the caller. */
+typedef struct dit_forward_params {
+  uint32_t struct_size;
+  int32_t count;         /* samples, 1..65536 */
+  int32_t height, width; /* in latent pixels: multiples of patch_size, up to 1024 */
+  const float *latent;   /* [count][C][height][width] */
+  /* [count], as dit_schedule_row has them: 0..T of a diffusion process, which was trained at the integers below T, or
+   * 0..1 of flow matching; may be fractional. */
+  const float *timesteps;
+  const float *second_timesteps; /* [count], needed if dit_info.second_timestep is 1 */
+  const int32_t *classes;        /* [count]; NULL: DIT_NO_CLASS for all */
+} dit_forward_params;
+
+/* Runs one forward pass of the transformer, without guidance. out is [count][out_channels][height][width]: C channels
+ * of eps, or of what a model with flow matching predicts; with a learned variance C more of v, where
+ *     log variance = (v + 1) / 2 * log beta + (1 - v) / 2 * log posterior variance
  * It allocates a workspace and frees it. Errors: ARGUMENT, UNSUPPORTED (no transformer), MEMORY. Any thread. */
-DIT_API dit_status dit_forward(const dit_model *model, int32_t count, int32_t height, int32_t width,
-                               const float *latent, const float *timesteps, const int32_t *classes, float *out,
-                               dit_error *error);
+DIT_API dit_status dit_forward(const dit_model *model, const dit_forward_params *params, float *out, dit_error *error);
 
 /* Decodes latents, [count][C][height][width] in the autoencoder's scale (those of a job divided by scaling_factor), up
  * to 1024 latent pixels and 16384 pixels a side, to image [count][image_channels][height * vae_scale_factor][width *
@@ -485,6 +508,9 @@ typedef struct dit_schedule_row {
   double posterior_mean_x0; /* the posterior mean is posterior_mean_x0 * x0 + posterior_mean_x * x */
   double posterior_mean_x;
   double ddim_sigma; /* for dit_params.eta (Song et al. 2020, equation 16) */
+  /* With flow matching only timestep and these are set, and with diffusion these are 0. There is a row for each pass. */
+  double second_timestep;   /* as the network sees it, if it takes two (dit_info.second_timestep) */
+  double sigma, sigma_next; /* share of the noise where the pass looks, and where the step ends */
 } dit_schedule_row;
 
 /* Writes the schedule of a process with T = 1000 and linear betas from 0.0001 to 0.02, which is that of the paper. Of

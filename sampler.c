@@ -93,7 +93,7 @@ dit_status dit_job_progress(const dit_job *job, dit_progress *progress) {
   const dit_params *params = &job->params;
   p.status = (dit_status)dit__atomic_load(&job->status);
   p.step = (int32_t)dit__atomic_load(&job->steps_done);
-  p.steps = (params->count + job->layout.batch - 1) / job->layout.batch * (params->steps - job->layout.first_step);
+  p.steps = (params->count + job->layout.batch - 1) / job->layout.batch * (job->layout.rows - job->layout.first_step);
   p.units = dit__atomic_load(&job->units);
   p.units_total = job->units_total;
   p.fraction = (float)((double)p.units / (double)p.units_total);
@@ -147,7 +147,7 @@ static dit_status job_check_pixels(const dit_job *job, const char *what, int32_t
 
 dit_status dit_job_pixels(dit_job *job, int32_t picture, int32_t format, uint8_t *pixels, size_t stride,
                           dit_error *error) {
-  if (job && !job->model->vae.decoder)
+  if (job && !dit__model_draws(job->model))
     return dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_job_pixels: the model has no decoder; use dit_job_latent");
   const dit_status status = job_check_pixels(job, "dit_job_pixels", picture, format, pixels,
                                              job ? (size_t)job->params.width : 0, &stride, error);
@@ -210,7 +210,8 @@ dit_status dit_generate(const dit_model *model, const dit_params *params, int32_
   p.struct_size = sizeof p;
   dit_status status = dit_params_resolve(model, params, &p, error);
   if (status) return status;
-  if (!model->vae.decoder) return dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_generate: the model has no decoder");
+  if (!dit__model_draws(model))
+    return dit__fail(error, DIT_ERROR_UNSUPPORTED, "dit_generate: the model has no decoder");
   status = dit__check_enum("dit_generate", "format", DIT__ENUM_PIXELS, format, error);
   if (status) return status;
   if (!pixels) return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_generate: pixels is NULL");
@@ -240,12 +241,12 @@ static dit_status schedule_check_arguments(const char *what, int32_t capacity, c
   return DIT_OK;
 }
 
-static dit_status schedule_write(const dit__diffusion *diffusion, const dit_params *p, int32_t capacity,
+static dit_status schedule_write(const dit__process *process, const dit_params *p, int32_t capacity,
                                  dit_schedule_row *rows, int32_t *count, dit_error *error) {
   dit__fpenv saved;
   dit__fpenv_enter(&saved);
   const int32_t steps =
-      dit__schedule(diffusion, p->steps, p->timestep_spacing, p->sampler, p->eta, capacity, rows, error);
+      dit__schedule(process, p->steps, p->timestep_spacing, p->sampler, p->eta, capacity, rows, error);
   dit__fpenv_leave(&saved);
   if (steps < 0) return steps;
   *count = steps;
@@ -262,7 +263,7 @@ dit_status dit_schedule(const dit_params *params, int32_t capacity, dit_schedule
   if (status) return status;
   if (!p.sampler) p.sampler = DIT_SAMPLER_DDPM;
   if (!p.steps) p.steps = 250;
-  return schedule_write(&dit__diffusion_default, &p, capacity, rows, count, error);
+  return schedule_write(&dit__process_default, &p, capacity, rows, count, error);
 }
 
 dit_status dit_model_schedule(const dit_model *model, const dit_params *params, int32_t capacity,
@@ -271,7 +272,9 @@ dit_status dit_model_schedule(const dit_model *model, const dit_params *params, 
   resolved.struct_size = sizeof resolved;
   dit_status status = schedule_check_arguments("dit_model_schedule", capacity, rows, count, error);
   if (!status) status = dit_params_resolve(model, params, &resolved, error);
-  return status ? status : schedule_write(&model->dit.diffusion, &resolved, capacity, rows, count, error);
+  if (status) return status;
+  const dit__process process = dit__params_process(model, &resolved);
+  return schedule_write(&process, &resolved, capacity, rows, count, error);
 }
 
 /* ---- Random numbers ---- */

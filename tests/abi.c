@@ -74,8 +74,12 @@ int main(void) {
   MEMBER(dit_info, guidance_scale);
   MEMBER(dit_info, scaling_factor);
   MEMBER(dit_info, has_preview);
-  MEMBER(dit_info, reserved);
-  MEMBER(dit_info, reserved2);
+  MEMBER(dit_info, flow);
+  MEMBER(dit_info, second_timestep);
+  MEMBER(dit_info, guidance_start);
+  MEMBER(dit_info, guidance_end);
+  MEMBER(dit_info, timestep_shift);
+  MEMBER(dit_info, pixels);
   MEMBER(dit_info, parameters);
   MEMBER(dit_info, file_size);
   MEMBER(dit_info, memory);
@@ -109,8 +113,8 @@ int main(void) {
   MEMBER(dit_params, eta);
   MEMBER(dit_params, class_mix);
   MEMBER(dit_params, strength);
+  MEMBER(dit_params, timestep_shift);
   MEMBER(dit_params, reserved);
-  MEMBER(dit_params, reserved2);
   MEMBER(dit_params, cache_interval);
   MEMBER(dit_params, reserved3);
   WHOLE(dit_params);
@@ -138,6 +142,18 @@ int main(void) {
   MEMBER(dit_schedule_row, posterior_mean_x0);
   MEMBER(dit_schedule_row, posterior_mean_x);
   MEMBER(dit_schedule_row, ddim_sigma);
+  MEMBER(dit_schedule_row, second_timestep);
+  MEMBER(dit_schedule_row, sigma);
+  MEMBER(dit_schedule_row, sigma_next);
   WHOLE(dit_schedule_row);
+  MEMBER(dit_forward_params, struct_size);
+  MEMBER(dit_forward_params, count);
+  MEMBER(dit_forward_params, height);
+  MEMBER(dit_forward_params, width);
+  MEMBER(dit_forward_params, latent);
+  MEMBER(dit_forward_params, timesteps);
+  MEMBER(dit_forward_params, second_timesteps);
+  MEMBER(dit_forward_params, classes);
+  WHOLE(dit_forward_params);
   return holes != 0;
 }

@@ -12,6 +12,7 @@
 
 #include "dit.h"
 #include "lib/core/little_endian.h"
+#include "tests/forward.h"
 #include "tests/sha256.h"
 #include "tests/synthetic.h"
 #include "weights/sprites/dit_sprites.h"
@@ -131,14 +132,15 @@ static dit_model *open_synthetic(const char *name, const char *first, const char
 
 /* Three samples of one pass, of three times and classes. */
 static void denoise(const char *name, const dit_model *model, int32_t height, int32_t width) {
-  const float times[3] = {999, 441.625f, 0};
-  const int32_t classes[3] = {1, -1, 3};
+  const float of_diffusion[3] = {999, 441.625f, 0}, of_flow[3] = {0.999f, 0.441625f, 0};
   dit_error error = {0};
   dit_info info = {.struct_size = sizeof info};
   dit_model_info(model, &info);
+  const float *times = info.flow ? of_flow : of_diffusion;
+  const int32_t classes[3] = {1, info.null_class < 0 ? 0 : -1, 3};
   const size_t area = (size_t)height * (size_t)width, size = 3 * (size_t)info.out_channels * area;
   float *x = numbers(0, 7, 3 * (size_t)info.latent_channels * area), *out = (float *)malloc(size * sizeof(float));
-  check(dit_forward(model, 3, height, width, x, times, classes, out, &error), name, &error);
+  check(forward(model, 3, height, width, x, times, classes, out, &error), name, &error);
   say(name, "", out, sizeof(float), size);
   free(x);
   free(out);
@@ -215,6 +217,27 @@ static void transformers(void) {
       "dit-tokens", "dit:hidden=20,depth=1,heads=5,patch=1,latent=5,in=1,classes=4,sigma=0", NULL, DIT_TYPE_F32, 0);
   denoise("dit-tokens", model, 17, 16); /* two blocks of keys, positions of another grid than the file's */
   dit_model_close(model);
+}
+
+/* The kinds of blocks beside adaLN-Zero of DiT. */
+static void blocks(void) {
+  static const struct {
+    const char *name, *family, *block;
+  } kinds[4] = {{"adaln", "", ":adaln"},
+                {"in_context", "", ":in_context"},
+                {"cross_attention", "", ":cross_attention"},
+                {"facm", "facm-", ""}}; /* RMS norms, SwiGLU, norms and rotation of queries and keys */
+  for (int i = 0; i < 8; i++) {
+    const int quantized = i / 4;
+    char name[64], specification[96];
+    snprintf(name, sizeof name, "%s-%s", kinds[i % 4].name, quantized ? "q8-int8" : "f32");
+    snprintf(specification, sizeof specification, "%sdit:hidden=84,depth=2,heads=3,patch=2,latent=6,in=3,classes=7%s",
+             kinds[i % 4].family, kinds[i % 4].block);
+    dit_model *model = open_synthetic(name, specification, NULL, quantized ? DIT_TYPE_Q8 : DIT_TYPE_F32,
+                                      quantized ? DIT_COMPUTE_INT8 : DIT_COMPUTE_F32);
+    denoise(name, model, 6, 6);
+    dit_model_close(model);
+  }
 }
 
 static void autoencoders(void) {
@@ -318,7 +341,9 @@ static void schedules(void) {
     dit_error error = {0};
     int32_t count;
     check(dit_schedule(&params, 250, rows, &count, &error), cases[i].name, &error);
-    say(cases[i].name, "", rows, sizeof(double), (size_t)count * sizeof rows[0] / sizeof(double));
+    double of_diffusion[250][9]; /* the members of a row that diffusion sets */
+    for (int32_t k = 0; k < count; k++) memcpy(of_diffusion[k], &rows[k], sizeof of_diffusion[k]);
+    say(cases[i].name, "", of_diffusion, sizeof(double), (size_t)count * 9);
   }
   static const char *const names[3] = {"normals", "normals-torch", "normals-philox"};
   for (int32_t i = 0; i < 3; i++) {
@@ -380,6 +405,7 @@ int main(int argc, char **argv) {
   const unsigned before = mode_get();
   schedules();
   transformers();
+  blocks();
   autoencoders();
   samplers();
   embedded();

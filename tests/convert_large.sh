@@ -32,10 +32,10 @@ measured() {
 # convert NAME TYPE INPUT: to $folder/out.gguf.
 convert() {
   rm -f "$folder/out.gguf"
-  measured "$build/dit-convert" "$3" --type "$2" -o "$folder/out.gguf"
+  measured "$build/dit-convert" "$3" --family dit --type "$2" -o "$folder/out.gguf"
   if [ $took -gt $((2 * copied)) ]; then
     first=$peak
-    measured "$build/dit-convert" "$3" --type "$2" -o "$folder/out.gguf"
+    measured "$build/dit-convert" "$3" --family dit --type "$2" -o "$folder/out.gguf"
     [ "$peak" -gt "$first" ] || peak=$first
   fi
   check "$1 to $2: $(tail -n 1 "$work/log")" [ $status = 0 ]

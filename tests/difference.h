@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "dit.h"
+#include "tests/forward.h"
 
 /* The relative L2 difference of a pass over two samples; NaN if one failed. */
 static double pass_difference(const dit_model *a, const dit_model *b) {
@@ -23,7 +24,7 @@ static double pass_difference(const dit_model *a, const dit_model *b) {
   dit_rng_close(rng);
   for (int i = 0; i < 2; i++) {
     y[i] = (float *)calloc(out, sizeof(float));
-    failed |= dit_forward(i ? b : a, 2, side, side, x, t, classes, y[i], NULL) != DIT_OK;
+    failed |= forward(i ? b : a, 2, side, side, x, t, classes, y[i], NULL) != DIT_OK;
   }
   for (size_t i = 0; i < out; i++) {
     error += ((double)y[1][i] - y[0][i]) * ((double)y[1][i] - y[0][i]);

@@ -64,10 +64,10 @@ for size in 256 512; do
   make "a transformer's folder for $size pixels" "$folder/f32.gguf" diffusers "$folder/pipe/transformer"
   make "a .pt file for $size pixels" "$folder/f32.gguf" zip "$folder/model.pt"
   rm "$folder/f32.gguf"
-  measured "XL/2 for $size pixels from .pt to q8" "$build/dit-convert" "$folder/model.pt" "$vae" --type q8 -o "$folder/q8.gguf"
+  measured "XL/2 for $size pixels from .pt to q8" "$build/dit-convert" "$folder/model.pt" "$vae" --family dit --type q8 -o "$folder/q8.gguf"
   picture $size "$folder/q8.gguf" $steps q8
   rm "$folder/q8.gguf"
-  measured "XL/2 for $size pixels from .pt to f16" "$build/dit-convert" "$folder/model.pt" "$vae" --guidance-channels all \
+  measured "XL/2 for $size pixels from .pt to f16" "$build/dit-convert" "$folder/model.pt" "$vae" --family dit --guidance-channels all \
     --scheduler tests/scheduler_config.json -o "$folder/pt.gguf"
   rm "$folder/model.pt"
   measured "XL/2 for $size pixels from a folder to f16" "$build/dit-convert" "$folder/pipe" -o "$folder/f16.gguf"

@@ -16,14 +16,15 @@ typedef struct product_case {
 /* Chooses what follows the sums. */
 static inline void random_epilogue(product_case *c, int style) {
   dit__gemm *p = &c->p;
-  p->epilogue = random_below(4);
+  p->epilogue = random_below(6);
   p->bias = floats((size_t)c->columns, random_below(3) ? PLAIN : ZEROS);
   p->out_stride = c->columns + random_below(5);
   c->out_count = (size_t)((c->rows - 1) * p->out_stride + c->columns);
   c->before = floats(c->out_count, style);
   c->in_place = random_below(2);
   p->residual_stride = c->in_place ? p->out_stride : c->columns + random_below(5);
-  if (p->epilogue == DIT__EPILOGUE_RESIDUAL || p->epilogue == DIT__EPILOGUE_GATED)
+  if (p->epilogue == DIT__EPILOGUE_RESIDUAL || p->epilogue == DIT__EPILOGUE_GATED ||
+      p->epilogue == DIT__EPILOGUE_PRODUCT)
     p->residual = c->in_place ? c->before : floats((size_t)((c->rows - 1) * p->residual_stride + c->columns), style);
   if (p->epilogue != DIT__EPILOGUE_GATED) return;
   const int32_t samples = 1 + random_below(3);
@@ -54,8 +55,10 @@ static inline float defined_epilogue(const product_case *c, int32_t m, int32_t n
   const float v = sum + p->bias[n];
   if (p->epilogue == DIT__EPILOGUE_STORE) return v;
   if (p->epilogue == DIT__EPILOGUE_GELU) return reference_gelu(v);
+  if (p->epilogue == DIT__EPILOGUE_SILU) return reference_silu(v);
   const float x = p->residual[m * p->residual_stride + n];
   if (p->epilogue == DIT__EPILOGUE_RESIDUAL) return x + v;
+  if (p->epilogue == DIT__EPILOGUE_PRODUCT) return x * v;
   return fmaf(p->gate[p->gate_rows[(p->first_row + m) / p->rows_per_sample] * p->gate_stride + n], v, x);
 }
 

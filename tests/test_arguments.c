@@ -4,6 +4,7 @@
  * output; if a struct is read or written beyond its struct_size; if a message is not a sentence; or if NULL crashes. */
 #include <math.h>
 
+#include "tests/forward.h"
 #include "tests/host.h"
 #include "tests/npy.h"
 #include "tests/synthetic.h"
@@ -323,7 +324,7 @@ static void test_params(void) {
     p.strength = reals[i];
     REFUSED(DIT_ERROR_ARGUMENT, "strength", try_params(&p, &error));
     BAD(reserved, reals[i], DIT_ERROR_ARGUMENT, "reserved");
-    BAD(reserved2, reals[i], DIT_ERROR_ARGUMENT, "reserved");
+    BAD(timestep_shift, reals[i], DIT_ERROR_ARGUMENT, "timestep_shift");
     BAD(classes, wrong[i], DIT_ERROR_ARGUMENT, "classes");
     BAD(classes_b, wrong[i], DIT_ERROR_ARGUMENT, "classes_b");
   }
@@ -437,30 +438,30 @@ static void test_forward(void) {
   static const float times[] = {-1, 1000.5f, NAN, INFINITY, -INFINITY};
   static const int32_t wrong[] = {-2, 7, INT32_MIN, INT32_MAX};
   for (int i = 0; i < 4; i++)
-    REFUSED(DIT_ERROR_ARGUMENT, "count", dit_forward(tiny, counts[i], 8, 8, x, t, classes, out, &error));
+    REFUSED(DIT_ERROR_ARGUMENT, "count", forward(tiny, counts[i], 8, 8, x, t, classes, out, &error));
   for (int i = 0; i < 5; i++) {
-    REFUSED(DIT_ERROR_ARGUMENT, "height", dit_forward(tiny, 2, sides[i], 8, x, t, classes, out, &error));
-    REFUSED(DIT_ERROR_ARGUMENT, "width", dit_forward(tiny, 2, 8, sides[i], x, t, classes, out, &error));
+    REFUSED(DIT_ERROR_ARGUMENT, "height", forward(tiny, 2, sides[i], 8, x, t, classes, out, &error));
+    REFUSED(DIT_ERROR_ARGUMENT, "width", forward(tiny, 2, 8, sides[i], x, t, classes, out, &error));
     t[1] = times[i];
-    REFUSED(DIT_ERROR_ARGUMENT, "timesteps[1]", dit_forward(tiny, 2, 8, 8, x, t, classes, out, &error));
+    REFUSED(DIT_ERROR_ARGUMENT, "timesteps[1]", forward(tiny, 2, 8, 8, x, t, classes, out, &error));
     t[1] = 999;
   }
   for (int i = 0; i < 4; i++) {
     classes[1] = wrong[i];
-    REFUSED(DIT_ERROR_ARGUMENT, "classes[1]", dit_forward(tiny, 2, 8, 8, x, t, classes, out, &error));
+    REFUSED(DIT_ERROR_ARGUMENT, "classes[1]", forward(tiny, 2, 8, 8, x, t, classes, out, &error));
   }
   classes[1] = dit_model_find_class(tiny, "red aple");
   REFUSED(DIT_ERROR_ARGUMENT, "dit_forward: classes[1] is -2: dit_model_find_class returns -2 for a name",
-          dit_forward(tiny, 2, 8, 8, x, t, classes, out, &error));
+          forward(tiny, 2, 8, 8, x, t, classes, out, &error));
   classes[1] = -1;
-  REFUSED(DIT_ERROR_ARGUMENT, "count", dit_forward(tiny, 65536, 1024, 1024, x, t, classes, out, &error));
-  REFUSED(DIT_ERROR_ARGUMENT, "model", dit_forward(NULL, 2, 8, 8, x, t, classes, out, &error));
-  REFUSED(DIT_ERROR_ARGUMENT, "latent", dit_forward(tiny, 2, 8, 8, NULL, t, classes, out, &error));
-  REFUSED(DIT_ERROR_ARGUMENT, "timesteps", dit_forward(tiny, 2, 8, 8, x, NULL, classes, out, &error));
-  REFUSED(DIT_ERROR_ARGUMENT, "out", dit_forward(tiny, 2, 8, 8, x, t, classes, NULL, &error));
-  CHECK(dit_forward(tiny, 0, 8, 8, x, t, classes, out, NULL) == DIT_ERROR_ARGUMENT, "without a dit_error");
+  REFUSED(DIT_ERROR_ARGUMENT, "count", forward(tiny, 65536, 1024, 1024, x, t, classes, out, &error));
+  REFUSED(DIT_ERROR_ARGUMENT, "model", forward(NULL, 2, 8, 8, x, t, classes, out, &error));
+  REFUSED(DIT_ERROR_ARGUMENT, "latent", forward(tiny, 2, 8, 8, NULL, t, classes, out, &error));
+  REFUSED(DIT_ERROR_ARGUMENT, "timesteps", forward(tiny, 2, 8, 8, x, NULL, classes, out, &error));
+  REFUSED(DIT_ERROR_ARGUMENT, "out", forward(tiny, 2, 8, 8, x, t, classes, NULL, &error));
+  CHECK(forward(tiny, 0, 8, 8, x, t, classes, out, NULL) == DIT_ERROR_ARGUMENT, "without a dit_error");
   CHECK(!memcmp(out, same, sizeof out), "a refusal changes the output");
-  CHECK(dit_forward(tiny, 2, 8, 8, x, t, NULL, out, &error) == DIT_OK, "classes NULL: %s", error.message);
+  CHECK(forward(tiny, 2, 8, 8, x, t, NULL, out, &error) == DIT_OK, "classes NULL: %s", error.message);
 }
 
 static void test_autoencoder(void) {

@@ -376,8 +376,8 @@ static void test_checkpoints(void) {
                {CHECKPOINTS "vae_f32.safetensors", "q8", SMALL_VAE, "--groups", "4", "AutoencoderKL"}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     const char *a = in_folder("a.gguf"), *b = in_folder("b.gguf");
-    CHECK(RUN(cases[i].path, "--type", cases[i].type, cases[i].extra, cases[i].value, "-o", a) == 0, "%s: %s",
-          cases[i].path, output);
+    CHECK(RUN(cases[i].path, "--family", "dit", "--type", cases[i].type, cases[i].extra, cases[i].value, "-o", a) == 0,
+          "%s: %s", cases[i].path, output);
     CHECK(strstr(output, cases[i].found) != NULL, "%s: does not say %s:\n%s", cases[i].path, cases[i].found, output);
     CHECK(RUN("--synthetic", cases[i].spec, "--type", cases[i].type, "-o", b, "--quiet") == 0 && !*output, "%s: %s",
           cases[i].spec, output);
@@ -385,8 +385,8 @@ static void test_checkpoints(void) {
     CHECK(count_files(1) == 2, "%s: files are left", cases[i].path);
   }
   /* Both in one file, the autoencoder first; one of them may be synthetic. */
-  CHECK(RUN("--vae", CHECKPOINTS "vae_f32.safetensors", "--dit", CHECKPOINTS "dit_f32.pt", "--groups", "4", "--heads",
-            "2", "-o", in_folder("a.gguf")) == 0,
+  CHECK(RUN("--vae", CHECKPOINTS "vae_f32.safetensors", "--dit", CHECKPOINTS "dit_f32.pt", "--family", "dit",
+            "--groups", "4", "--heads", "2", "-o", in_folder("a.gguf")) == 0,
         "%s", output);
   CHECK(RUN("--synthetic", SMALL_VAE, "--synthetic", SMALL_DIT, "-o", in_folder("b.gguf")) == 0, "%s", output);
   equal_files("both", in_folder("a.gguf"), in_folder("b.gguf"));
@@ -567,31 +567,33 @@ static void test_damaged(void) {
   const char *out = in_folder("out.gguf"), *in = in_folder("in.safetensors");
   size_t size;
   save_safetensors(in, "", "", "", 0.25f);
-  CHECK(RUN(in, "--heads", "2", "-o", out) == 0 && count_files(0) == 2, "%s", output);
+  CHECK(RUN(in, "--family", "dit", "--heads", "2", "-o", out) == 0 && count_files(0) == 2, "%s", output);
   remove(out);
-  refused("no heads", RUN(in, "-o", out), "--heads");
-  refused("wrong heads", RUN(in, "-o", out, "--heads", "3"), "heads");
+  refused("no family", RUN(in, "--heads", "2", "-o", out), "--family|sit");
+  refused("no heads", RUN(in, "--family", "dit", "-o", out), "--heads");
+  refused("wrong heads", RUN(in, "-o", out, "--family", "dit", "--heads", "3"), "heads");
   save_safetensors(in, "blocks.0.mlp.fc2.bias", "", "", 0);
-  refused("missing", RUN(in, "--heads", "2", "-o", out), "missing: blocks.0.mlp.fc2.bias|1 missing");
+  refused("missing", RUN(in, "--family", "dit", "--heads", "2", "-o", out), "missing: blocks.0.mlp.fc2.bias|1 missing");
   save_safetensors(in, "", "blocks.0.attn.proj.weight", "", 0);
-  refused("shape", RUN(in, "--heads", "2", "-o", out), "blocks.0.attn.proj.weight is [1, 16, 16], expected [16, 16]");
+  refused("shape", RUN(in, "--family", "dit", "--heads", "2", "-o", out),
+          "blocks.0.attn.proj.weight is [1, 16, 16], expected [16, 16]");
   save_safetensors(in, "", "", "t_embedder.mlp.2.bias", 0);
-  refused("surplus", RUN(in, "--heads", "2", "-o", out),
+  refused("surplus", RUN(in, "--family", "dit", "--heads", "2", "-o", out),
           "surplus: t_embedder.mlp.2.bias.other|missing: t_embedder.mlp.2.bias");
   save_safetensors(in, "", "", "", NAN);
-  refused("NaN", RUN(in, "--heads", "2", "-o", out), "x_embedder.proj.weight|finite");
+  refused("NaN", RUN(in, "--family", "dit", "--heads", "2", "-o", out), "x_embedder.proj.weight|finite");
   save_safetensors(in, "", "", "", 65520);
-  refused("overflow", RUN(in, "--heads", "2", "-o", out), "x_embedder.proj.weight|f16");
-  CHECK(RUN(in, "--heads", "2", "--type", "bf16", "-o", out) == 0, "%s", output);
+  refused("overflow", RUN(in, "--family", "dit", "--heads", "2", "-o", out), "x_embedder.proj.weight|f16");
+  CHECK(RUN(in, "--family", "dit", "--heads", "2", "--type", "bf16", "-o", out) == 0, "%s", output);
   remove(out);
   save_safetensors(in, "pos_embed", "", "", 0);
-  refused("positions", RUN(in, "--heads", "2", "-o", out), "pos_embed|--latent");
-  CHECK(RUN(in, "--heads", "2", "--latent", "4", "--type", "f32", "-o", out) == 0, "%s", output);
+  refused("positions", RUN(in, "--family", "dit", "--heads", "2", "-o", out), "pos_embed|--latent");
+  CHECK(RUN(in, "--family", "dit", "--heads", "2", "--latent", "4", "--type", "f32", "-o", out) == 0, "%s", output);
   remove(out);
   uint8_t *whole = load(CHECKPOINTS "dit_f32.pt", &size);
   for (size_t part = 1; whole && part < 8; part++) {
     save(in, whole, size * part / 8);
-    refused("cut", RUN(in, "--heads", "2", "-o", out), "in.safetensors");
+    refused("cut", RUN(in, "--family", "dit", "--heads", "2", "-o", out), "in.safetensors");
   }
   free(whole);
   remove(in);
@@ -643,8 +645,10 @@ static void test_impossible(void) {
   refused("a folder", RUN("--synthetic", SMALL_DIT, "-o", folder), folder);
   refused("a device", RUN("--synthetic", SMALL_DIT, "-o", "/dev/null"), "/dev/null");
   refused("no input", RUN("/nowhere/x.pt", "-o", out), "/nowhere/x.pt");
-  refused("two", RUN("--synthetic", SMALL_DIT, CHECKPOINTS "dit_f32.pt", "--heads", "2", "-o", out), "second");
-  refused("kinds", RUN("--vae", CHECKPOINTS "dit_f32.pt", "--heads", "2", "-o", out), "not an autoencoder");
+  refused("two", RUN("--synthetic", SMALL_DIT, CHECKPOINTS "dit_f32.pt", "--family", "dit", "--heads", "2", "-o", out),
+          "second");
+  refused("kinds", RUN("--vae", CHECKPOINTS "dit_f32.pt", "--family", "dit", "--heads", "2", "-o", out),
+          "not an autoencoder");
   refused("pair", RUN("--synthetic", SMALL_DIT, "--synthetic", "vae:blocks=8,groups=4,latent=8", "-o", out), "8");
   refused("steps", RUN("--synthetic", SMALL_DIT, "--timestep-spacing", "ddim", "--steps", "999", "-o", out), "999");
   refused("null class", RUN("--synthetic", SMALL_DIT, "--no-null-class", "--guidance-scale", "2", "-o", out),
@@ -660,7 +664,7 @@ static void test_impossible(void) {
   CHECK(count_files(1) == 1, "files are left");
   static const char *const wrong[][2] = {{"--type", "f8"},    {"--steps", "0"},           {"--steps", "1001"},
                                          {"--steps", "5x"},   {"--guidance-scale", "-1"}, {"--guidance-scale", "nan"},
-                                         {"--heads", "1e9"},  {"--sampler", "euler"},     {"--name", "\xff"},
+                                         {"--heads", "1e9"},  {"--sampler", "eulr"},      {"--name", "\xff"},
                                          {"--nonsense", "1"}, {"--timestep-spacing", ""}};
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
     CHECK(RUN("--synthetic", SMALL_DIT, wrong[i][0], wrong[i][1], "-o", out) == 2 && strstr(output, wrong[i][0]),

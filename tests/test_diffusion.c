@@ -9,7 +9,9 @@
 #include "lib/sampling/schedule.h"
 #include "lib/sampling/solvers.h"
 #include "lib/sampling/timesteps.h"
+#include "tests/forward.h"
 #include "tests/synthetic.h"
+#include "tests/take.h"
 #include "tests/test.h"
 #include "weights/convert/write/gguf_write.h"
 
@@ -99,13 +101,13 @@ static void by_hand(const dit_model *model, const dit_params *p, const dit_sched
   for (; step.index < p->steps; step.index++) {
     const float time = (float)rows[step.index].timestep;
     dit_error error = {0};
-    CHECK(!dit_forward(model, 1, SIDE, SIDE, x, &time, p->classes, out, &error), "%s", error.message);
+    CHECK(!forward(model, 1, SIDE, SIDE, x, &time, p->classes, out, &error), "%s", error.message);
     dit__normal(p->seed, (uint64_t)(step.index + 1) * LATENT, LATENT, noise);
-    dit__solver_take(&step, LATENT, x, out, out + LATENT, noise, clean);
+    take(&step, LATENT, x, out, out + LATENT, noise, clean);
   }
 }
 
-static void compare(const char *base, const keys *k, const dit__diffusion *process, const dit_params *expected) {
+static void compare(const char *base, const keys *k, const dit__process *process, const dit_params *expected) {
   static const int32_t classes[1] = {1};
   dit_error error;
   dit_model *model = open_with(base, k, &error);
@@ -138,7 +140,7 @@ static void compare(const char *base, const keys *k, const dit__diffusion *proce
 
 static void test_keys(const char *base) {
   const keys plain = {.steps = 5};
-  compare(base, &plain, &dit__diffusion_default,
+  compare(base, &plain, &dit__process_default,
           &(dit_params){.steps = 5, .sampler = 2, .timestep_spacing = 2, .variance_type = 1, .clip_sample = 1});
   const keys sd = {.schedule = "scaled_linear",
                    .start = 0.00085,
@@ -147,16 +149,16 @@ static void test_keys(const char *base) {
                    .not_clean = 1,
                    .spacing = "leading",
                    .clip = "on"};
-  const dit__diffusion of_sd = {.scaled = 1, .timesteps = 1000, .beta_start = 0.00085, .beta_end = 0.012, .offset = 1};
+  const dit__process of_sd = {.scaled = 1, .timesteps = 1000, .beta_start = 0.00085, .beta_end = 0.012, .offset = 1};
   compare(base, &sd, &of_sd,
           &(dit_params){.steps = 5, .sampler = 2, .timestep_spacing = 3, .variance_type = 1, .clip_sample = 2});
   const keys few = {
       .timesteps = 40, .end = 0.3, .sampler = "ddpm", .spacing = "trailing", .variance = "fixed_small", .steps = 7};
-  const dit__diffusion of_few = {.timesteps = 40, .beta_start = 0.0001, .beta_end = 0.3, .set_alpha_to_one = 1};
+  const dit__process of_few = {.timesteps = 40, .beta_start = 0.0001, .beta_end = 0.3, .set_alpha_to_one = 1};
   compare(base, &few, &of_few,
           &(dit_params){.steps = 7, .sampler = 1, .timestep_spacing = 4, .variance_type = 3, .clip_sample = 1});
   const keys solver = {.timesteps = 2000, .sampler = "dpm++", .end = 0.01, .variance = "fixed_large"};
-  const dit__diffusion of_solver = {.timesteps = 2000, .beta_start = 0.0001, .beta_end = 0.01, .set_alpha_to_one = 1};
+  const dit__process of_solver = {.timesteps = 2000, .beta_start = 0.0001, .beta_end = 0.01, .set_alpha_to_one = 1};
   compare(base, &solver, &of_solver,
           &(dit_params){.steps = 5, .sampler = 3, .timestep_spacing = 5, .variance_type = 2, .clip_sample = 1});
 }
@@ -168,7 +170,7 @@ static void test_choices(const char *base) {
     dit_error error;
     dit_model *model = open_with(base, i ? &even : &leading, &error);
     if (!CHECK(model != NULL, "%s", error.message)) return;
-    for (int32_t sampler = DIT_SAMPLER_DDPM; dit_sampler_name(sampler); sampler++) {
+    for (int32_t sampler = DIT_SAMPLER_DDPM; sampler <= DIT_SAMPLER_DPMPP; sampler++) {
       static const int32_t wanted[2][3] = {{3, 3, 3}, {DIT_SPACING_EVEN, DIT_SPACING_EVEN, DIT_SPACING_LINSPACE}};
       dit_params p = {.struct_size = sizeof p, .sampler = sampler}, out = p;
       CHECK(!dit_params_resolve(model, &p, &out, &error) && out.timestep_spacing == wanted[i][sampler - 1],
@@ -190,8 +192,8 @@ static void test_limits(const char *base) {
         error.message);
   const float x[LATENT] = {0}, times[2] = {41, 40};
   float y[2 * LATENT];
-  CHECK(dit_forward(model, 1, SIDE, SIDE, x, &times[0], NULL, y, &error) == DIT_ERROR_ARGUMENT, "timestep 41 of 40");
-  CHECK(dit_forward(model, 1, SIDE, SIDE, x, &times[1], NULL, y, &error) == DIT_OK, "%s", error.message);
+  CHECK(forward(model, 1, SIDE, SIDE, x, &times[0], NULL, y, &error) == DIT_ERROR_ARGUMENT, "timestep 41 of 40");
+  CHECK(forward(model, 1, SIDE, SIDE, x, &times[1], NULL, y, &error) == DIT_OK, "%s", error.message);
   dit_model_close(model);
   CHECK(!open_with(base, &too_many, &error) && strstr(error.message, "dit.steps"), "41 steps: %s", error.message);
   model = open_with(base, &beyond, &error);

@@ -11,6 +11,7 @@
 #include <xmmintrin.h>
 #endif
 
+#include "tests/forward.h"
 #include "tests/host.h"
 #include "tests/npy.h"
 #include "tests/synthetic.h"
@@ -168,8 +169,8 @@ static void calls_of_parts(const dit_model *model, const inputs *in, results *r)
   p.struct_size = sizeof p;
   p.steps = 10;
   p.eta = 0.3f;
-  CALL(dit_forward(model, 2, 8, 8, in->latent, in->times, in->classes, r->out, NULL));
-  CALL(dit_forward(model, 2, 8, 8, in->latent, nan_time, in->classes, r->out, NULL)); /* refused */
+  CALL(forward(model, 2, 8, 8, in->latent, in->times, in->classes, r->out, NULL));
+  CALL(forward(model, 2, 8, 8, in->latent, nan_time, in->classes, r->out, NULL)); /* refused */
   CALL(dit_vae_decode(model, 1, 8, 8, in->latent, r->image, NULL));
   CALL(dit_vae_encode(model, 1, 16, 16, in->image, r->mean, r->logvar, NULL));
   CALL(dit_schedule(&p, 10, r->rows, &count, NULL));

@@ -5,6 +5,7 @@
  * error. */
 #include <math.h>
 
+#include "tests/forward.h"
 #include "tests/host.h"
 #include "tests/npy.h"
 #include "tests/synthetic.h"
@@ -477,7 +478,7 @@ static dit_status work_start(dit_model *model, dit_error *error) {
 
 static dit_status work_denoise(dit_model *model, dit_error *error) {
   float x[256] = {0}, t = 5, out[512];
-  return dit_forward(model, 1, 8, 8, x, &t, NULL, out, error);
+  return forward(model, 1, 8, 8, x, &t, NULL, out, error);
 }
 
 static dit_status work_decode(dit_model *model, dit_error *error) {

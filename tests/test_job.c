@@ -11,6 +11,7 @@
 #include <sys/time.h>
 #include <time.h>
 
+#include "tests/forward.h"
 #include "tests/host.h"
 #include "tests/npy.h"
 #include "tests/synthetic.h"
@@ -503,7 +504,7 @@ static void reference_run(const dit_model *model, const reference *r, float *x) 
     const float times[2] = {(float)rows[k].timestep, (float)rows[k].timestep};
     memcpy(both, x, LATENT * sizeof(float));
     memcpy(both + LATENT, x, LATENT * sizeof(float));
-    CHECK(dit_forward(model, 2, 8, 8, both, times, pair, out[0], NULL) == DIT_OK, "dit_forward");
+    CHECK(forward(model, 2, 8, 8, both, times, pair, out[0], NULL) == DIT_OK, "dit_forward");
     dit_rng_normal(rng, LATENT, z);
     for (int i = 0; i < LATENT; i++) {
       double eps = out[0][i];
@@ -1042,7 +1043,7 @@ static void test_parts(void) {
   p.variance_type = 0;
   CHECK(dit_job_start(model, &p, &job, &error) == DIT_ERROR_UNSUPPORTED && strstr(error.message, "transformer"),
         "a job without a transformer");
-  CHECK(dit_forward(model, 1, 8, 8, latent, latent, NULL, latent, &error) == DIT_ERROR_UNSUPPORTED,
+  CHECK(forward(model, 1, 8, 8, latent, latent, NULL, latent, &error) == DIT_ERROR_UNSUPPORTED,
         "a pass without a transformer");
   dit_model_info(model, &info);
   CHECK(!info.has_transformer && info.has_decoder && info.width == 0 && info.class_count == 0 &&
@@ -1087,7 +1088,7 @@ static void test_no_null_class(void) {
   CHECK(dit_job_start(opened, &p, &job, &error) == DIT_ERROR_UNSUPPORTED && strstr(error.message, "null class"),
         "no class without a null class");
   float x[LATENT] = {0}, t = 3, out[2 * LATENT];
-  CHECK(dit_forward(opened, 1, 8, 8, x, &t, NULL, out, &error) == DIT_ERROR_UNSUPPORTED, "dit_forward without a class");
+  CHECK(forward(opened, 1, 8, 8, x, &t, NULL, out, &error) == DIT_ERROR_UNSUPPORTED, "dit_forward without a class");
   dit_model_close(opened);
 }
 

@@ -67,38 +67,96 @@ static void test_attention(int style) {
 
 /* ---- Rows ---- */
 
-static worst norm_worst; /* relative to the largest of 1 + scale, shift and the result */
+static worst norm_worst; /* relative to the largest of base + scale, shift and the result */
 
-static void norm_error(const float *x, int32_t width, const float *shift, const float *scale, const float *got) {
+/* Row r of `got` against the norm in double. */
+static void norm_error(const dit__norm_rows *n, int32_t r, const float *got) {
+  const float *x = n->x + r * n->x_stride;
   double mean = 0, variance = 0;
-  for (int32_t i = 0; i < width; i++) mean += x[i];
-  mean /= width;
-  for (int32_t i = 0; i < width; i++) variance += (x[i] - mean) * (x[i] - mean);
-  const double factor = 1 / sqrt(variance / width + 1e-6);
+  for (int32_t i = 0; i < n->width && !n->rms; i++) mean += (double)x[i] / n->width;
+  for (int32_t i = 0; i < n->width; i++) variance += (x[i] - mean) * (x[i] - mean);
+  const double factor = 1 / sqrt(variance / n->width + (double)n->eps);
   if (factor > 2) return; /* of a row that is nearly constant, rounding is what is left */
-  for (int32_t i = 0; i < width; i++) {
-    const double y = (x[i] - mean) * factor, truth = y * (1.0 + scale[i]) + shift[i];
-    keep_worst(&norm_worst, fabs(got[i] - truth) / (1 + fabs(1.0 + scale[i]) + fabs(shift[i]) + fabs(truth)), width);
+  for (int32_t i = 0; i < n->width; i++) {
+    const double scale = ((double)n->base + n->scale[i]) * (n->gamma ? n->gamma[i] : 1),
+                 shift = n->shift ? n->shift[i] : 0;
+    const double truth = (x[i] - mean) * factor * scale + shift;
+    keep_worst(&norm_worst, fabs(got[i] - truth) / (1 + fabs(scale) + fabs(shift) + fabs(truth)), n->width);
   }
 }
 
-static void test_norm_modulate(int style) {
-  const int32_t rows = 1 + random_below(5), width = random_below(4) ? random_size(150) : random_size(1300);
-  const int32_t x_stride = width + random_below(5), out_stride = width + random_below(5);
-  const float *x = floats((size_t)((rows - 1) * x_stride + width), style);
-  const float *shift = floats((size_t)width, style), *scale = floats((size_t)width, style);
-  const size_t count = (size_t)((rows - 1) * out_stride + width);
+static void test_norm(int style) {
+  const int32_t width = random_below(4) ? random_size(150) : random_size(1300);
+  dit__norm_rows n = {.rows = 1 + random_below(5),
+                      .width = width,
+                      .rms = random_below(2),
+                      .eps = random_below(2) ? 1e-6f : 1e-5f,
+                      .base = (float)random_below(2),
+                      .x_stride = width + random_below(5),
+                      .out_stride = width + random_below(5)};
+  n.x = floats((size_t)((n.rows - 1) * n.x_stride + width), style);
+  n.scale = floats((size_t)width, style);
+  n.shift = random_below(3) ? floats((size_t)width, style) : NULL;
+  n.gamma = random_below(2) ? floats((size_t)width, style) : NULL;
+  const size_t count = (size_t)((n.rows - 1) * n.out_stride + width);
   float *before = floats(count, PLAIN), *expected = copy(before, count);
-  now(0, "norm_modulate");
-  tables[0].norm_modulate(x, x_stride, rows, width, 1e-6f, shift, scale, expected, out_stride);
+  now(0, "norm");
+  n.out = expected;
+  tables[0].norm(&n);
   for (int t = 1; t < table_count; t++) {
-    now(t, "norm_modulate %d x %d, %s", (int)rows, (int)width, style_names[style]);
-    float *out = copy(before, count);
-    tables[t].norm_modulate(x, x_stride, rows, width, 1e-6f, shift, scale, out, out_stride);
-    same_floats(expected, out, count);
+    now(t, "norm %d x %d, %s", (int)n.rows, (int)width, style_names[style]);
+    n.out = copy(before, count);
+    tables[t].norm(&n);
+    same_floats(expected, n.out, count);
   }
-  for (int32_t r = 0; r < rows && style == PLAIN; r++)
-    norm_error(x + r * x_stride, width, shift, scale, expected + r * out_stride);
+  for (int32_t r = 0; r < n.rows && style == PLAIN; r++) norm_error(&n, r, expected + r * n.out_stride);
+  release_arrays();
+}
+
+/* In place, as norms of queries and keys are. */
+static void test_norm_in_place(int style) {
+  const int32_t width = random_size(100), rows = 1 + random_below(4), stride = width + random_below(40);
+  const size_t count = (size_t)((rows - 1) * stride + width);
+  float *x = floats(count, style), *expected = copy(x, count);
+  dit__norm_rows n = {.rows = rows,
+                      .width = width,
+                      .rms = 1,
+                      .eps = 1e-6f,
+                      .x = x,
+                      .scale = floats((size_t)width, style),
+                      .x_stride = stride,
+                      .out_stride = stride,
+                      .out = expected};
+  tables[0].norm(&n);
+  for (int t = 0; t < table_count; t++) {
+    now(t, "norm in place, %d x %d", (int)rows, (int)width);
+    float *both = copy(x, count);
+    n.x = n.out = both;
+    tables[t].norm(&n);
+    same_floats(expected, both, count);
+  }
+  release_arrays();
+}
+
+static void test_rotate(int style) {
+  const int32_t half = random_size(50), rows = 1 + random_below(5), stride = 2 * half + random_below(9);
+  const size_t count = (size_t)((rows - 1) * stride + 2 * half), angles = (size_t)(rows * half);
+  const float *x = floats(count, style), *cosine = floats(angles, PLAIN), *sine = floats(angles, PLAIN);
+  float *expected = copy(x, count);
+  for (int32_t r = 0; r < rows; r++)
+    for (int32_t i = 0; i < half; i++) {
+      const float a = x[r * stride + i], b = x[r * stride + half + i];
+      const float ac = a * cosine[r * half + i], bs = b * sine[r * half + i];
+      const float bc = b * cosine[r * half + i], as = a * sine[r * half + i];
+      expected[r * stride + i] = ac - bs;
+      expected[r * stride + half + i] = bc + as;
+    }
+  for (int t = 0; t < table_count; t++) {
+    now(t, "rotate %d x %d, %s", (int)rows, (int)half, style_names[style]);
+    float *turned = copy(x, count);
+    tables[t].rotate(turned, stride, rows, half, cosine, sine);
+    same_floats(expected, turned, count);
+  }
   release_arrays();
 }
 
@@ -150,7 +208,9 @@ static void test_channel_sums(int style) {
 
 static void test_round(int style) {
   test_attention(style);
-  test_norm_modulate(style);
+  test_norm(style);
+  test_norm_in_place(style);
+  test_rotate(style);
   test_affine(style);
   test_channel_sums(style);
 }

@@ -35,13 +35,14 @@ static void test_written(void) {
   };
   const char *a = in_folder("a.gguf"), *b = in_folder("b.gguf");
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    CHECK(RUN(cases[i].path, "--heads", "2", cases[i].option, cases[i].value, "-o", a) == 0, "%s: %s", cases[i].path,
-          output);
+    CHECK(RUN(cases[i].path, "--family", "dit", "--heads", "2", cases[i].option, cases[i].value, "-o", a) == 0,
+          "%s: %s", cases[i].path, output);
     CHECK(strstr(output, cases[i].found) != NULL, "%s: does not say %s:\n%s", cases[i].path, cases[i].found, output);
     CHECK(RUN("--synthetic", cases[i].spec, "-o", b) == 0, "%s", output);
     equal_files(cases[i].path, a, b);
   }
-  refused("no latent", RUN(CHECKPOINTS "dit_diffusers_f16.pt", "--heads", "2", "-o", a), "--latent N");
+  refused("no latent", RUN(CHECKPOINTS "dit_diffusers_f16.pt", "--family", "dit", "--heads", "2", "-o", a),
+          "--latent N");
   refused("no heads", RUN(CHECKPOINTS "dit_diffusers_f16.pt", "--latent", "4", "-o", a), "--heads N");
   clear("");
 }
@@ -52,11 +53,12 @@ static void test_prefixes(void) {
   static const char *const prefixes[] = {"module.", "_orig_mod.", "module._orig_mod.", "ema_model.module.", "net."};
   checkpoint *s = open_golden(CHECKPOINTS "dit_f32.pt");
   const char *file = in_folder("file.safetensors"), *a = in_folder("a.gguf"), *b = in_folder("b.gguf");
-  CHECK(RUN(CHECKPOINTS "dit_f32.pt", "--heads", "2", "-o", b) == 0, "%s", output);
+  CHECK(RUN(CHECKPOINTS "dit_f32.pt", "--family", "dit", "--heads", "2", "-o", b) == 0, "%s", output);
   for (size_t i = 0; s && i < sizeof prefixes / sizeof *prefixes; i++) {
     saved *list = all_of(s, prefixes[i]);
     save_tensors(file, list, s->count);
-    CHECK(RUN(file, "--heads", "2", "-o", a) == 0 && strstr(output, prefixes[i]), "%s: %s", prefixes[i], output);
+    CHECK(RUN(file, "--family", "dit", "--heads", "2", "-o", a) == 0 && strstr(output, prefixes[i]), "%s: %s",
+          prefixes[i], output);
     equal_files(prefixes[i], a, b);
     free(list);
   }
@@ -72,14 +74,15 @@ static void test_prefixes(void) {
     list[2 * s->count] = list[0];
     snprintf(list[2 * s->count].name, sizeof list->name, "step");
     save_tensors(file, list, 2 * s->count + 1);
-    CHECK(RUN(file, "--heads", "2", "-o", a) == 0 && strstr(output, "other tensors are left out"), "%s", output);
+    CHECK(RUN(file, "--family", "dit", "--heads", "2", "-o", a) == 0 && strstr(output, "other tensors are left out"),
+          "%s", output);
     equal_files("a moving average", a, b);
     for (size_t i = 0; i < s->count; i++)
       snprintf(list[s->count + i].name, sizeof list->name, "%s%s", other ? "ema_2." : "net.", s->tensors[i].name);
     if (!other)
       for (size_t i = 0; i < s->count; i++) snprintf(list[i].name, sizeof list->name, "two.%s", s->tensors[i].name);
     save_tensors(file, list, 2 * s->count);
-    refused("two models", RUN(file, "--heads", "2", "-o", a), "several models in one file");
+    refused("two models", RUN(file, "--family", "dit", "--heads", "2", "-o", a), "several models in one file");
     free(list);
   }
   checkpoint_close(s);
@@ -150,7 +153,7 @@ static void test_embedders(void) {
   const char *file = in_folder("file.safetensors"), *a = in_folder("a.gguf");
   saved *list = all_of(s, "");
   save_tensors(file, list, s->count);
-  CHECK(RUN(file, "--heads", "2", "--latent", "4", "-o", a) == 0, "%s", output);
+  CHECK(RUN(file, "--family", "dit", "--heads", "2", "--latent", "4", "-o", a) == 0, "%s", output);
   int changed = 0;
   for (size_t i = 0; i < s->count; i++) {
     int copied = strstr(list[i].name, "transformer_blocks.1.norm1.emb") != NULL;
@@ -159,14 +162,15 @@ static void test_embedders(void) {
     if (copied) {
       list[i].change = 0.001f;
       save_tensors(file, list, s->count);
-      refused(list[i].name, RUN(file, "--heads", "2", "--latent", "4", "-o", a), "not equal|block 0");
+      refused(list[i].name, RUN(file, "--family", "dit", "--heads", "2", "--latent", "4", "-o", a),
+              "not equal|block 0");
       list[i].change = 0;
       changed++;
     }
     memcpy(kept, list[i].name, sizeof kept);
     snprintf(list[i].name, sizeof list->name, "x%.100s", kept);
     save_tensors(file, list, s->count);
-    refused(list[i].name, RUN(file, "--heads", "2", "--latent", "4", "-o", a), "surplus: x");
+    refused(list[i].name, RUN(file, "--family", "dit", "--heads", "2", "--latent", "4", "-o", a), "surplus: x");
     memcpy(list[i].name, kept, sizeof kept);
   }
   CHECK(changed == 5, "%d embedders of block 1", changed);
@@ -597,18 +601,21 @@ static void test_questions(void) {
   snprintf(a, sizeof a, "%s", in_folder("a.gguf"));
   snprintf(file, sizeof file, "%s", in_folder("file.safetensors"));
   save_dit(file, 99, 4);
-  refused("100 rows", RUN(file, "--heads", "2", "-o", a),
+  refused("100 rows", RUN(file, "--family", "dit", "--heads", "2", "-o", a),
           "99 classes and a null class, or 100 classes|--no-null-class");
-  CHECK(RUN(file, "--heads", "2", "--null-class", "-o", a) == 0, "%s", output);
+  CHECK(RUN(file, "--family", "dit", "--heads", "2", "--null-class", "-o", a) == 0, "%s", output);
   CHECK(integer_key(a, "dit.class_count") == 99 && integer_key(a, "dit.null_class") == 99, "a null class");
-  CHECK(RUN(file, "--heads", "2", "--no-null-class", "-o", a) == 0, "%s", output);
+  CHECK(RUN(file, "--family", "dit", "--heads", "2", "--no-null-class", "-o", a) == 0, "%s", output);
   CHECK(integer_key(a, "dit.class_count") == 100 && integer_key(a, "dit.null_class") == -1, "no null class");
-  CHECK(RUN(file, "--heads", "2", "--no-null-class", "--null-class", "-o", a) == 2, "both: %s", output);
+  CHECK(RUN(file, "--family", "dit", "--heads", "2", "--no-null-class", "--null-class", "-o", a) == 2, "both: %s",
+        output);
   save_dit(file, 100, 4);
-  CHECK(RUN(file, "--heads", "2", "-o", a) == 0 && integer_key(a, "dit.class_count") == 100, "101 rows: %s", output);
+  CHECK(RUN(file, "--family", "dit", "--heads", "2", "-o", a) == 0 && integer_key(a, "dit.class_count") == 100,
+        "101 rows: %s", output);
   save_dit(file, 3, 16);
-  refused("16 channels", RUN(file, "--heads", "2", "-o", a), "16 channels|--guidance-channels N or all");
-  CHECK(RUN(file, "--heads", "2", "--guidance-channels", "all", "-o", a) == 0, "%s", output);
+  refused("16 channels", RUN(file, "--family", "dit", "--heads", "2", "-o", a),
+          "16 channels|--guidance-channels N or all");
+  CHECK(RUN(file, "--family", "dit", "--heads", "2", "--guidance-channels", "all", "-o", a) == 0, "%s", output);
   CHECK(integer_key(a, "dit.guidance_channels") == -1, "all channels");
   clear("");
 }

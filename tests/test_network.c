@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "dit.h"
+#include "tests/forward.h"
 #include "tests/marks.h"
 #include "tests/npy.h"
 #include "tests/synthetic.h"
@@ -102,8 +103,8 @@ static int pass_run(dit_model *model, const json_value *params, pass *p) {
   }
   if (number(params, "doubled_batch", 0))
     memcpy(p->x + count / 2 * channels * area, p->x, (size_t)(count / 2 * channels * area) * 4);
-  const dit_status status = dit_forward(model, (int32_t)count, (int32_t)p->shape.size[2], (int32_t)p->shape.size[3],
-                                        p->x, p->t, p->y, p->out, &error);
+  const dit_status status = forward(model, (int32_t)count, (int32_t)p->shape.size[2], (int32_t)p->shape.size[3], p->x,
+                                    p->t, p->y, p->out, &error);
   free(t);
   free(y);
   return CHECK(status == DIT_OK, "%s: %s", p->name, error.message);

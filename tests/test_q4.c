@@ -7,6 +7,7 @@
 
 #include "dit.h"
 #include "lib/model/q4.h"
+#include "tests/forward.h"
 #include "tests/marks.h"
 #include "tests/npy.h"
 #include "tests/synthetic.h"
@@ -239,7 +240,7 @@ static float *pass(dit_model *model) {
   dit_rng_open(0, 5, &rng, NULL);
   dit_rng_normal(rng, (int64_t)in, x);
   dit_rng_close(rng);
-  CHECK(dit_forward(model, 2, side, side, x, t, classes, y, NULL) == DIT_OK, "a pass failed");
+  CHECK(forward(model, 2, side, side, x, t, classes, y, NULL) == DIT_OK, "a pass failed");
   free(x);
   dit_model_close(model);
   return y;

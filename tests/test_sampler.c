@@ -12,6 +12,7 @@
 #include "lib/sampling/timesteps.h"
 #include "tests/marks.h"
 #include "tests/npy.h"
+#include "tests/take.h"
 #include "tests/test.h"
 
 enum { CLASSES = 2, CHANNELS = 4, ROWS = 4, COLUMNS = 5, NUMBERS = CLASSES * CHANNELS * ROWS * COLUMNS };
@@ -77,7 +78,7 @@ static double run_trajectory(const trajectory *run, const float *noise, const do
   double largest = 0;
   float clean[NUMBERS];
   int state = 1; /* state 0 is the start */
-  dit__diffusion process = dit__diffusion_default;
+  dit__process process = dit__process_default;
   process.offset = run->offset;
   process.set_alpha_to_one = !run->not_clean;
   if (run->scaled) process.scaled = 1, process.beta_start = 0.00085, process.beta_end = 0.012;
@@ -95,8 +96,8 @@ static double run_trajectory(const trajectory *run, const float *noise, const do
     const int32_t noisy = dit__solver_needs_noise(&step), expected = run_noisy(run, k);
     CHECK(noisy == expected, "%s: step %d says it %s noise", run->name, (int)k, noisy ? "needs" : "needs no");
     mock_pass(run, rows[k].timestep, x, eps, v);
-    dit__solver_take(&step, NUMBERS, x, eps, run->variance == DIT_VARIANCE_LEARNED_RANGE ? v : NULL,
-                     noisy ? noise + k * NUMBERS : NULL, clean);
+    take(&step, NUMBERS, x, eps, run->variance == DIT_VARIANCE_LEARNED_RANGE ? v : NULL,
+         noisy ? noise + k * NUMBERS : NULL, clean);
     if (wanted && k + 1 == run->after[state]) {
       double error = relative_l2(x, wanted + state * NUMBERS);
       CHECK(error <= MARK_STEPS, "%s: relative error %.3g after %d steps", run->name, error, (int)k + 1);
@@ -220,17 +221,16 @@ static void test_ddim_is_ddpm(const float *start, const float *noise) {
 
 /* A schedule of one step goes straight to x0, whatever the sampler and variance. */
 static void test_single_step(const float *start) {
-  for (int32_t sampler = DIT_SAMPLER_DDPM; dit_sampler_name(sampler); sampler++) {
+  for (int32_t sampler = DIT_SAMPLER_DDPM; sampler <= DIT_SAMPLER_DPMPP; sampler++) {
     for (int32_t variance = DIT_VARIANCE_LEARNED_RANGE; dit_variance_name(variance); variance++) {
       float x[NUMBERS], eps[NUMBERS], v[NUMBERS], clean[NUMBERS];
       const dit__solver_step step = {
           .rows = rows, .steps = 1, .sampler = sampler, .variance = variance, .clip = DIT_CLIP_OFF};
-      int32_t count =
-          dit__schedule(&dit__diffusion_default, 1, DIT_SPACING_EVEN, sampler, 1, DIT__MAX_STEPS, rows, NULL);
+      int32_t count = dit__schedule(&dit__process_default, 1, DIT_SPACING_EVEN, sampler, 1, DIT__MAX_STEPS, rows, NULL);
       CHECK(count == 1 && rows[0].timestep == 0 && rows[0].posterior_log_variance == 0, "one step: %d", (int)count);
       CHECK(rows[0].ddim_sigma == 0 && !dit__solver_needs_noise(&step), "the only step has noise");
       for (int k = 0; k < NUMBERS; k++) x[k] = start[k], eps[k] = start[NUMBERS - 1 - k], v[k] = 0;
-      dit__solver_take(&step, NUMBERS, x, eps, v, NULL, clean);
+      take(&step, NUMBERS, x, eps, v, NULL, clean);
       for (int k = 0; k < NUMBERS; k++) {
         double wanted = (start[k] - sqrt(0.0001) * eps[k]) / sqrt(0.9999);
         CHECK(fabs(x[k] - wanted) < 1e-6, "sampler %d: %g, not %g", (int)sampler, (double)x[k], wanted);
@@ -243,8 +243,8 @@ static void test_single_step(const float *start) {
 static void test_not_finite(void) {
   float bad[5] = {(float)NAN, (float)INFINITY, -(float)INFINITY, 3e38f, 0.25f};
   float held[5] = {0, 0, 0, 0, 0};
-  dit__schedule(&dit__diffusion_default, 50, DIT_SPACING_EVEN, DIT_SAMPLER_DDPM, 1, DIT__MAX_STEPS, rows, NULL);
-  for (int32_t sampler = DIT_SAMPLER_DDPM; dit_sampler_name(sampler); sampler++) {
+  dit__schedule(&dit__process_default, 50, DIT_SPACING_EVEN, DIT_SAMPLER_DDPM, 1, DIT__MAX_STEPS, rows, NULL);
+  for (int32_t sampler = DIT_SAMPLER_DDPM; sampler <= DIT_SAMPLER_DPMPP; sampler++) {
     for (int32_t clip = 1; clip <= 2; clip++) {
       for (int which = 0; which < 4; which++) { /* the input that is bad */
         float in[4][5], clean[4][5];
@@ -257,9 +257,9 @@ static void test_not_finite(void) {
                                        .variance = DIT_VARIANCE_LEARNED_RANGE,
                                        .clip = clip};
         for (int k = 0; k < 5; k++) held[k] = 0;
-        dit__solver_take(&step, 5, in[0], in[1], in[2], in[3], held);
+        take(&step, 5, in[0], in[1], in[2], in[3], held);
         for (int k = 0; k < 5; k++) held[k] = 0;
-        dit__solver_take(&step, 5, clean[0], clean[1], clean[2], clean[3], held);
+        take(&step, 5, clean[0], clean[1], clean[2], clean[3], held);
         CHECK(in[0][4] == clean[0][4], "input %d: a neighbour became %g", which, (double)in[0][4]);
         /* DDIM does not read v, and DPM-Solver++ neither v nor noise. */
         int ignored = (which == 2 && sampler != DIT_SAMPLER_DDPM) || (which == 3 && sampler == DIT_SAMPLER_DPMPP);
@@ -272,7 +272,7 @@ static void test_not_finite(void) {
 /* The step at `first` is of order 1, which is DDIM's (Lu et al. 2022, section 4.1). */
 static void test_first_order(const float *start) {
   float x[NUMBERS], other[NUMBERS], eps[NUMBERS], clean[NUMBERS];
-  dit__schedule(&dit__diffusion_default, 20, DIT_SPACING_LINSPACE, DIT_SAMPLER_DPMPP, 0, DIT__MAX_STEPS, rows, NULL);
+  dit__schedule(&dit__process_default, 20, DIT_SPACING_LINSPACE, DIT_SAMPLER_DPMPP, 0, DIT__MAX_STEPS, rows, NULL);
   for (int k = 0; k < NUMBERS; k++) {
     x[k] = other[k] = start[k];
     eps[k] = start[NUMBERS - 1 - k];
@@ -286,9 +286,9 @@ static void test_first_order(const float *start) {
                            .diffusers = 1,
                            .variance = DIT_VARIANCE_LEARNED_RANGE,
                            .clip = DIT_CLIP_OFF};
-  dit__solver_take(&step, NUMBERS, x, eps, NULL, NULL, clean);
+  take(&step, NUMBERS, x, eps, NULL, NULL, clean);
   step.sampler = DIT_SAMPLER_DDIM;
-  dit__solver_take(&step, NUMBERS, other, eps, NULL, NULL, clean);
+  take(&step, NUMBERS, other, eps, NULL, NULL, clean);
   for (int k = 0; k < NUMBERS; k++)
     CHECK(fabsf(x[k] - other[k]) <= 1e-6f, "number %d: %g, of DDIM %g", k, (double)x[k], (double)other[k]);
 }
@@ -301,7 +301,7 @@ static void test_learned(void) {
     const int32_t spacing = spacings[i];
     float x[3] = {0.5f, 0.5f, 0.5f}, plain[3] = {0.5f, 0.5f, 0.5f}, clean[3];
     const float eps[3] = {0, 0, 0}, noise[3] = {1, 1, 1}, none[3] = {0, 0, 0};
-    dit__schedule(&dit__diffusion_default, 50, spacing, DIT_SAMPLER_DDPM, 0, DIT__MAX_STEPS, rows, NULL);
+    dit__schedule(&dit__process_default, 50, spacing, DIT_SAMPLER_DDPM, 0, DIT__MAX_STEPS, rows, NULL);
     const dit__solver_step step = {.rows = rows,
                                    .index = 9,
                                    .steps = 50,
@@ -309,8 +309,8 @@ static void test_learned(void) {
                                    .diffusers = dit__timesteps_diffusers(spacing),
                                    .variance = DIT_VARIANCE_LEARNED,
                                    .clip = DIT_CLIP_OFF};
-    dit__solver_take(&step, 3, x, eps, v, noise, clean);
-    dit__solver_take(&step, 3, plain, eps, v, none, clean);
+    take(&step, 3, x, eps, v, noise, clean);
+    take(&step, 3, plain, eps, v, none, clean);
     for (int k = 0; k < 3; k++) {
       const double wanted = spacing == DIT_SPACING_EVEN ? exp(v[k] / 2.0) : v[k] > 0 ? sqrt((double)v[k]) : 0;
       CHECK(fabs((double)x[k] - (double)plain[k] - wanted) < 1e-6, "spacing %d, v %g: %g, not %g", (int)spacing,

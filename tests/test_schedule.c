@@ -54,7 +54,7 @@ static void compare_timesteps(const char *schedule, int32_t steps) {
   free(wanted);
 }
 
-static double compare_schedule(const dit__diffusion *process, const char *prefix, int32_t steps, const char *suffix) {
+static double compare_schedule(const dit__process *process, const char *prefix, int32_t steps, const char *suffix) {
   const int32_t spacing = *prefix ? DIT_SPACING_DDIM : DIT_SPACING_EVEN;
   static const float eta[3] = {0, 0.5f, 1};
   static const struct {
@@ -90,22 +90,20 @@ static double compare_schedule(const dit__diffusion *process, const char *prefix
 static void test_tables(void) {
   static const int32_t even[] = {1, 2, 3, 10, 20, 50, 100, 250, 1000}, strides[] = {10, 25, 50, 100, 250};
   double largest = 0;
-  const dit__diffusion short_one = {/* as the official rule scales them */
-                                    .timesteps = 300,
-                                    .beta_start = 0.0001 * 1000 / 300,
-                                    .beta_end = 0.02 * 1000 / 300,
-                                    .set_alpha_to_one = 1};
-  for (int i = 0; i < 9; i++) largest = fmax(largest, compare_schedule(&dit__diffusion_default, "", even[i], ""));
-  for (int i = 0; i < 5; i++)
-    largest = fmax(largest, compare_schedule(&dit__diffusion_default, "ddim", strides[i], ""));
+  const dit__process short_one = {/* as the official rule scales them */
+                                  .timesteps = 300,
+                                  .beta_start = 0.0001 * 1000 / 300,
+                                  .beta_end = 0.02 * 1000 / 300,
+                                  .set_alpha_to_one = 1};
+  for (int i = 0; i < 9; i++) largest = fmax(largest, compare_schedule(&dit__process_default, "", even[i], ""));
+  for (int i = 0; i < 5; i++) largest = fmax(largest, compare_schedule(&dit__process_default, "ddim", strides[i], ""));
   largest = fmax(largest, compare_schedule(&short_one, "ddim", 30, "_of_300"));
   printf("  schedules: largest relative error %.2g\n", largest);
 }
 
 /* Checks what holds for a schedule of any length. */
 static void check_any(int32_t steps, int32_t spacing) {
-  int32_t count =
-              dit__schedule(&dit__diffusion_default, steps, spacing, DIT_SAMPLER_DDIM, 1, DIT__MAX_STEPS, rows, NULL),
+  int32_t count = dit__schedule(&dit__process_default, steps, spacing, DIT_SAMPLER_DDIM, 1, DIT__MAX_STEPS, rows, NULL),
           bad = 0;
   if (!CHECK(count == steps, "%d steps, spacing %d: %d rows", (int)steps, (int)spacing, (int)count)) return;
   for (int32_t i = 0; i < steps; i++) {
@@ -134,17 +132,17 @@ static void test_every_length(void) {
       whole |= kept == steps;
     }
     strides += whole;
-    int32_t status = dit__schedule(&dit__diffusion_default, steps, DIT_SPACING_DDIM, DIT_SAMPLER_DDIM, 0,
-                                   DIT__MAX_STEPS, rows, NULL);
+    int32_t status =
+        dit__schedule(&dit__process_default, steps, DIT_SPACING_DDIM, DIT_SAMPLER_DDIM, 0, DIT__MAX_STEPS, rows, NULL);
     CHECK(status == (whole ? steps : DIT_ERROR_ARGUMENT), "ddim%d: %d", (int)steps, (int)status);
     if (whole) check_any(steps, DIT_SPACING_DDIM);
-    CHECK(dit__timesteps_default(&dit__diffusion_default, steps, 0, DIT_SAMPLER_DDIM) ==
+    CHECK(dit__timesteps_default(&dit__process_default, steps, 0, DIT_SAMPLER_DDIM) ==
               (whole ? DIT_SPACING_DDIM : DIT_SPACING_EVEN),
           "choice for %d steps of DDIM", (int)steps);
-    CHECK(dit__timesteps_default(&dit__diffusion_default, steps, 0, DIT_SAMPLER_DDPM) == DIT_SPACING_EVEN,
+    CHECK(dit__timesteps_default(&dit__process_default, steps, 0, DIT_SAMPLER_DDPM) == DIT_SPACING_EVEN,
           "choice for %d of DDPM", (int)steps);
   }
-  CHECK(dit__timesteps_default(&dit__diffusion_default, 50, DIT_SPACING_EVEN, DIT_SAMPLER_DDIM) == DIT_SPACING_EVEN,
+  CHECK(dit__timesteps_default(&dit__process_default, 50, DIT_SPACING_EVEN, DIT_SAMPLER_DDIM) == DIT_SPACING_EVEN,
         "a choice was overruled");
   printf("  1000 even schedules, %d with an integer stride\n", (int)strides);
 }
@@ -153,7 +151,7 @@ static void test_every_length(void) {
 static uint64_t hash_timesteps(int32_t spacing, int32_t sampler) {
   uint64_t hash = 0xCBF29CE484222325u;
   for (int32_t steps = 1; steps <= 1000; steps++) {
-    if (dit__schedule(&dit__diffusion_default, steps, spacing, sampler, 0, DIT__MAX_STEPS, rows, NULL) < 0) continue;
+    if (dit__schedule(&dit__process_default, steps, spacing, sampler, 0, DIT__MAX_STEPS, rows, NULL) < 0) continue;
     for (int32_t i = steps - 1; i >= 0; i--) {
       unsigned timestep = (unsigned)rows[i].timestep;
       hash = (hash ^ (timestep & 255)) * 0x100000001B3u;
@@ -189,7 +187,7 @@ static void test_every_timestep(void) {
 static void compare_list(const char *name, int32_t steps, int32_t spacing, int32_t offset) {
   char file[128], path[512];
   npy_shape shape = {0};
-  dit__diffusion process = dit__diffusion_default;
+  dit__process process = dit__process_default;
   process.offset = offset;
   snprintf(file, sizeof file, "schedule/timesteps_%s_%d_offset%d__timesteps.npy", name, (int)steps, (int)offset);
   int64_t *wanted = npy_i64(npy_golden(path, sizeof path, file), &shape);
@@ -219,13 +217,13 @@ static void test_lists_of_diffusers(void) {
 static void refuse(int32_t steps, int32_t spacing, float eta, int32_t wanted, const char *word) {
   dit_error error = {0, ""};
   int32_t status =
-      dit__schedule(&dit__diffusion_default, steps, spacing, DIT_SAMPLER_DDIM, eta, DIT__MAX_STEPS, rows, &error);
+      dit__schedule(&dit__process_default, steps, spacing, DIT_SAMPLER_DDIM, eta, DIT__MAX_STEPS, rows, &error);
   CHECK(status == wanted && error.status == wanted, "steps %d, spacing %d, eta %g: %d", (int)steps, (int)spacing,
         (double)eta, (int)status);
   CHECK(strstr(error.message, word) != NULL, "the message \"%s\" does not say %s", error.message, word);
-  CHECK(dit__schedule(&dit__diffusion_default, steps, spacing, DIT_SAMPLER_DDIM, eta, DIT__MAX_STEPS, rows, NULL) ==
-            wanted,
-        "without dit_error");
+  CHECK(
+      dit__schedule(&dit__process_default, steps, spacing, DIT_SAMPLER_DDIM, eta, DIT__MAX_STEPS, rows, NULL) == wanted,
+      "without dit_error");
 }
 
 static void test_refused(void) {
@@ -242,7 +240,7 @@ static void test_refused(void) {
   refuse(50, 0, 1.5f, DIT_ERROR_ARGUMENT, "eta");
   refuse(50, 0, (float)NAN, DIT_ERROR_ARGUMENT, "eta");
   dit_error error = {0, ""};
-  dit__diffusion process = dit__diffusion_default;
+  dit__process process = dit__process_default;
   process.offset = 1;
   CHECK(
       dit__schedule(&process, 1000, DIT_SPACING_LEADING, DIT_SAMPLER_DDIM, 0, 0, NULL, &error) == DIT_ERROR_ARGUMENT &&
@@ -252,7 +250,7 @@ static void test_refused(void) {
         "999 with offset 1");
   static const int32_t sections[] = {DIT_SPACING_LEADING, DIT_SPACING_LINSPACE};
   for (int i = 0; i < 2; i++)
-    CHECK(dit__schedule(&dit__diffusion_default, 1000, sections[i], DIT_SAMPLER_DPMPP, 0, 0, NULL, &error) ==
+    CHECK(dit__schedule(&dit__process_default, 1000, sections[i], DIT_SAMPLER_DPMPP, 0, 0, NULL, &error) ==
                   DIT_ERROR_ARGUMENT &&
               strstr(error.message, "999"),
           "DPM-Solver++ with 1000 steps: %s", error.message);
@@ -278,7 +276,7 @@ static void test_public(void) {
   params.eta = 1;
   memset(more, 0x55, sizeof more);
   CHECK(dit_schedule(&params, 7, more, &count, NULL) == DIT_OK && count == 50, "50 steps: %d", (int)count);
-  dit__schedule(&dit__diffusion_default, 50, DIT_SPACING_EVEN, DIT_SAMPLER_DDPM, 1, DIT__MAX_STEPS, rows, NULL);
+  dit__schedule(&dit__process_default, 50, DIT_SPACING_EVEN, DIT_SAMPLER_DDPM, 1, DIT__MAX_STEPS, rows, NULL);
   CHECK(memcmp(rows, more, 7 * sizeof *rows) == 0, "the first seven rows differ");
   for (size_t i = 0; i < sizeof *more; i++) CHECK(((unsigned char *)&more[7])[i] == 0x55, "row 7 was written");
   params.sampler = DIT_SAMPLER_DDIM;
@@ -314,7 +312,7 @@ static void test_public(void) {
 static void test_rounding(void) {
   dit_params params = {.struct_size = sizeof params, .steps = 250, .eta = 0.3f};
   int32_t count;
-  dit__schedule(&dit__diffusion_default, 250, DIT_SPACING_EVEN, DIT_SAMPLER_DDPM, 0.3f, DIT__MAX_STEPS, rows, NULL);
+  dit__schedule(&dit__process_default, 250, DIT_SPACING_EVEN, DIT_SAMPLER_DDPM, 0.3f, DIT__MAX_STEPS, rows, NULL);
   if (fesetround(FE_UPWARD)) {
     SKIP("this machine does not round upwards");
     return;

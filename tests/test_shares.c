@@ -6,6 +6,7 @@
  * taken away. It fails if a task leaves panels of its share, or of another's, out, takes some twice while others read
  * them, or if panels, sums or rows lie in another's place; under ThreadSanitizer also if tasks disturb each other. */
 #include "lib/model/model.h"
+#include "tests/forward.h"
 #include "tests/host.h"
 #include "tests/synthetic.h"
 #include "tests/test.h"
@@ -17,7 +18,7 @@ static float latent[IN], right[OUT], got[OUT];
 static dit_status pass(const dit_model *model, float *out) {
   static const float t[SAMPLES] = {999, 700, 500, 300, 200, 100, 50, 20, 0};
   static const int32_t classes[SAMPLES] = {0, 1, 2, 3, 4, 5, 6, 7, -1};
-  return dit_forward(model, SAMPLES, SIDE, SIDE, latent, t, classes, out, NULL);
+  return forward(model, SAMPLES, SIDE, SIDE, latent, t, classes, out, NULL);
 }
 
 static void forget(dit__matrix *matrix) {

@@ -4,6 +4,7 @@
  * from the truth by more than tests/marks.h allows, or if the embedded model is not the file. */
 #include <math.h>
 
+#include "tests/forward.h"
 #include "tests/marks.h"
 #include "tests/npy.h"
 #include "tests/test.h"
@@ -57,8 +58,7 @@ static void test_pass(const dit_model *model) {
     classes[1][i] = (int32_t)y[i] == 16 ? -1 : (int32_t)y[i];
   }
   for (int i = 0; i < 2; i++)
-    CHECK(dit_forward(model, COUNT, 8, 8, x, t, classes[i], out[i], &error) == DIT_OK, "dit_forward: %s",
-          error.message);
+    CHECK(forward(model, COUNT, 8, 8, x, t, classes[i], out[i], &error) == DIT_OK, "dit_forward: %s", error.message);
   compare("dit_forward", out[0], truth, COUNT * 2 * LATENT, MARK_TRANSFORMER);
   CHECK(!memcmp(out[0], out[1], sizeof out[0]), "class 16 and class -1 differ");
   free(x);

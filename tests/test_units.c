@@ -82,10 +82,12 @@ static void count_attention(const dit__attention *a, int32_t first, int32_t rows
   count(flops, flops);
 }
 
-static void count_norm(const float *x, ptrdiff_t x_stride, int32_t rows, int32_t width, float eps, const float *shift,
-                       const float *scale, float *out, ptrdiff_t out_stride) {
-  (void)x, (void)x_stride, (void)eps, (void)shift, (void)scale, (void)out, (void)out_stride;
-  count((double)MOVED * rows * width, 0);
+static void count_norm(const dit__norm_rows *n) { count((double)MOVED * n->rows * n->width, 0); }
+
+static void count_rotate(float *x, ptrdiff_t x_stride, int32_t rows, int32_t half, const float *cosine,
+                         const float *sine) {
+  (void)x, (void)x_stride, (void)cosine, (void)sine;
+  count((double)MOVED * rows * half, 0);
 }
 
 static void count_narrow(const float *x, ptrdiff_t x_stride, int32_t rows, int32_t width, uint8_t *q,
@@ -128,7 +130,8 @@ static void only_count(dit_model *model) {
   k->winograd_output = count_winograd;
   k->i8.gemm = count_product_dot;
   k->attention = count_attention;
-  k->norm_modulate = count_norm;
+  k->norm = count_norm;
+  k->rotate = count_rotate;
   k->i8.quantize = count_narrow;
   k->silu = count_silu;
   k->affine = count_affine;

@@ -131,7 +131,7 @@ class Tree(torch.nn.Module):
 
 def check_byte_order(state):
     """PyTorch 2.1 and later record the order of bytes, and a big-endian machine has its own."""
-    file, other, heads = path("file.pt"), path("other.pt"), ("--heads", "3")
+    file, other, heads = path("file.pt"), path("other.pt"), ("--family", "dit", "--heads", "3")
     for order, kind in (("little", "f32"), ("big", "f64"), ("big", "f32"), ("big", "f16"), ("big", "bf16")):
         torch.save(cast(state, kind), file)
         width = torch.zeros(1, dtype=KINDS[kind]).element_size()
@@ -147,7 +147,7 @@ def check_byte_order(state):
 
 
 def check_wrapped(state):
-    file, heads = path("file.pt"), ("--heads", "3")
+    file, heads = path("file.pt"), ("--family", "dit", "--heads", "3")
     net = Tree(state)
     torch.save(torch.nn.DataParallel(net).state_dict(), file)
     check("DataParallel", [file], [DIT], heads)
@@ -173,7 +173,7 @@ def check_wrapped(state):
 
 
 def check_diffusers(state, vae):
-    latent = ("--heads", "3", "--latent", "8")
+    latent = ("--family", "dit", "--heads", "3", "--latent", "8")
     for shared in (True, False):
         layout = diffusers_layout(state, 2, shared)
         torch.save(layout, path("file.pt"))

@@ -7,8 +7,11 @@
 #include "message.h"
 
 static void transformer(const dit_info *i) {
-  printf("transformer   %s: hidden size %d, depth %d, heads %d, patch %d, %s variance\n", i->variant, i->hidden_size,
-         i->depth, i->heads, i->patch_size, i->learned_sigma ? "learned" : "fixed");
+  printf("transformer   %s: hidden size %d, depth %d, heads %d, patch %d, %s\n", i->variant, i->hidden_size, i->depth,
+         i->heads, i->patch_size,
+         i->flow            ? "flow matching"
+         : i->learned_sigma ? "learned variance"
+                            : "fixed variance");
   printf("latent        %d x %d x %d, scaling factor %g\n", i->latent_channels, i->latent_size, i->latent_size,
          (double)i->scaling_factor);
   printf("classes       %d, %d with a name, %s\n", i->class_count, i->label_count,
@@ -17,8 +20,13 @@ static void transformer(const dit_info *i) {
 
 static void recommendation(const dit_info *i) {
   printf("recommended   %s, ", enum_name(dit_sampler_name, i->sampler));
-  if (i->timestep_spacing) printf("timesteps %s, ", enum_name(dit_spacing_name, i->timestep_spacing));
-  printf("%d steps, guidance %g on ", i->steps, (double)i->guidance_scale);
+  if (i->timestep_spacing && !i->flow) printf("timesteps %s, ", enum_name(dit_spacing_name, i->timestep_spacing));
+  printf("%d step%s, ", i->steps, i->steps == 1 ? "" : "s");
+  if (i->guidance_scale == 1) {
+    printf("no guidance\n");
+    return;
+  }
+  printf("guidance %g on ", (double)i->guidance_scale);
   if (i->guidance_channels < 0 || i->guidance_channels >= i->latent_channels)
     printf("all channels\n");
   else
@@ -35,10 +43,11 @@ void describe_model(const dit_info *i) {
   text_line("name", i->name);
   text_line("licence", i->license);
   if (i->has_transformer) transformer(i);
-  printf("autoencoder   %s\n", i->has_decoder && i->has_encoder ? "decoder and encoder"
-                               : i->has_decoder                 ? "decoder"
-                               : i->has_encoder                 ? "encoder"
-                                                                : "none");
+  printf("autoencoder   %s\n", i->pixels                          ? "none: the transformer draws pixels"
+                               : i->has_decoder && i->has_encoder ? "decoder and encoder"
+                               : i->has_decoder                   ? "decoder"
+                               : i->has_encoder                   ? "encoder"
+                                                                  : "none");
   printf("picture       %d x %d, %s\n", i->width, i->height, i->image_channels == 4 ? "RGBA" : "RGB");
   if (i->has_transformer) recommendation(i);
   printf("weights       %" PRIu64 " parameters, %s, %" PRIu64 " bytes\n", i->parameters,

@@ -29,6 +29,8 @@ const option_row option_table[OPTIONS] = {
     [OPTION_STEPS] = OPTION('s', "steps", "N", TOPIC_SAMPLING, 1, "sampling steps, 1 to 1000 (default: the model's)"),
     [OPTION_SAMPLER] = ENUM("sampler", dit_sampler_name, TOPIC_SAMPLING, 1, "sampler (default: the model's)"),
     [OPTION_TIMESTEP_SPACING] = ENUM("timestep-spacing", dit_spacing_name, TOPIC_SAMPLING, 1, "timesteps"),
+    [OPTION_TIMESTEP_SHIFT] =
+        OPTION(0, "timestep-shift", "X", TOPIC_SAMPLING, 1, "flow matching: above 1 more steps are noisy ones"),
     [OPTION_ETA] = OPTION(0, "eta", "X", TOPIC_SAMPLING, 1, "noise of DDIM, 0 to 1 (default: 0)"),
     [OPTION_GENERATOR] = ENUM("generator", dit_generator_name, TOPIC_SAMPLING, 1, "random numbers (default: dit)"),
     [OPTION_REFERENCE] = FLAG(0, "reference", TOPIC_SAMPLING, 1, "make what the official sample.py makes of a seed"),

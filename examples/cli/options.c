@@ -62,6 +62,7 @@ static int set_option(cli_options *o, int id, const char *option, const char *va
     case OPTION_STEPS: return number_int(option, value, 1, 1000, &o->params.steps);
     case OPTION_SAMPLER: return parse_enum(id, option, value, &o->params.sampler);
     case OPTION_TIMESTEP_SPACING: return parse_enum(id, option, value, &o->params.timestep_spacing);
+    case OPTION_TIMESTEP_SHIFT: return number_float(option, value, 0.01, 100, &o->params.timestep_shift);
     case OPTION_ETA: return number_float(option, value, 0, 1, &o->params.eta);
     case OPTION_GENERATOR: return parse_enum(id, option, value, &o->params.generator);
     case OPTION_REFERENCE: o->program = PYTORCH_OFFICIAL; return EXIT_OK;

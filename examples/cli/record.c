@@ -28,6 +28,7 @@ const record_field record_fields[] = {
     {"Steps", "steps", INTEGER(params.steps, 1, 1000)},
     {"Sampler", "sampler", WORD(params.sampler, dit_sampler_name)},
     {"Timestep spacing", "timestep_spacing", WORD(params.timestep_spacing, dit_spacing_name)},
+    {"Timestep shift", "timestep_shift", REAL(params.timestep_shift, 0.01, 100), IF(has_shift)},
     {"Generator", "generator", WORD(params.generator, dit_generator_name)},
     {"Program", "program", WORD(program, pytorch_name), IF(has_program)},
     {"Batch size", "batch_size", INTEGER(batch_size, 1, MAX_PICTURES), IF(has_program)},

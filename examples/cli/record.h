@@ -17,6 +17,7 @@ typedef struct record {
   int32_t has_class_b, class_b;        /* --mix */
   int32_t has_program, program;        /* PYTORCH_*: the program whose noise was used */
   int32_t batch_size, batch_index;     /* pictures in the batch of that program; index of our first one in it */
+  int32_t has_shift;                   /* 1: params.timestep_shift is not 1 */
   int32_t has_cache;                   /* 1: params.cache_interval is above 1 */
   int32_t has_init_image, has_mask;    /* -i, --mask */
   uint64_t init_image_hash, mask_hash; /* of the bytes that the library received */

@@ -135,6 +135,7 @@ static int fill_record(setup *s, const dit_info *info, const cli_options *o, con
   r->numerics = info->numerics;
   r->compute = info->compute;
   r->params = s->params;
+  r->has_shift = s->params.timestep_shift != 1;
   r->has_cache = s->params.cache_interval > 1;
   r->has_init_image = s->init.images != NULL;
   r->has_mask = s->init.masks != NULL;

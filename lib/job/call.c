@@ -10,72 +10,81 @@
 /* ---- The transformer ---- */
 
 typedef struct forward_run {
-  const dit__forward_call *call;
+  const dit_model *model;
+  const dit_forward_params *params;
+  float *out;
   dit__modulation_request modulation;
   int32_t *modulation_index;
 } forward_run;
 
 /* The modulation of all samples, and then the pass, in one plan. */
 static void forward_plan(dit__plan *plan, const forward_run *run) {
-  const dit__forward_call *call = run->call;
-  const dit__transformer *dit = &call->model->dit;
+  const dit_forward_params *p = run->params;
+  const dit__transformer *dit = &run->model->dit;
   const uint64_t size = (uint64_t)dit__modulation_size(dit);
-  float *modulation = (float *)dit__plan_alloc(plan, size * (uint64_t)call->count, sizeof(float));
+  float *modulation = (float *)dit__plan_alloc(plan, size * (uint64_t)p->count, sizeof(float));
   dit__plan_modulation(plan, dit, &run->modulation, modulation);
-  const dit__pass_request pass = {.batch = call->count,
-                                  .latents = call->count,
-                                  .height = call->height,
-                                  .width = call->width,
-                                  .latent = call->latent,
+  const dit__pass_request pass = {.batch = p->count,
+                                  .latents = p->count,
+                                  .height = p->height,
+                                  .width = p->width,
+                                  .latent = p->latent,
                                   .modulation = modulation,
                                   .modulation_index = run->modulation_index,
                                   .cache = DIT__CACHE_OFF,
-                                  .out = call->out};
+                                  .out = run->out};
   dit__plan_pass(plan, dit, &pass);
 }
 
 /* Sample i has timestep i, condition i and row i of modulation. */
-static void forward_fill(const forward_run *run, double *timesteps, dit__condition *condition) {
-  const dit__forward_call *call = run->call;
-  for (int32_t i = 0; i < call->count; i++) {
-    timesteps[i] = (double)call->timesteps[i];
-    condition[i].a = call->classes && call->classes[i] != DIT_NO_CLASS ? call->classes[i] : call->model->dit.null_class;
+static void forward_fill(const forward_run *run, double *timesteps, double *second, dit__condition *condition) {
+  const dit_forward_params *p = run->params;
+  for (int32_t i = 0; i < p->count; i++) {
+    timesteps[i] = (double)p->timesteps[i];
+    second[i] = p->second_timesteps ? (double)p->second_timesteps[i] : 0;
+    condition[i].a = p->classes && p->classes[i] != DIT_NO_CLASS ? p->classes[i] : run->model->dit.null_class;
     condition[i].b = -1;
     run->modulation_index[i] = i;
   }
 }
 
-dit_status dit__forward_call_run(const dit__forward_call *call, dit_error *error) {
-  forward_run run = {.call = call, .modulation = {.steps = call->count, .conditions = call->count, .paired = 1}};
+dit_status dit__forward_call_run(const dit_model *model, const dit_forward_params *params, float *out,
+                                 dit_error *error) {
+  const int32_t samples = params->count;
+  forward_run run = {.model = model,
+                     .params = params,
+                     .out = out,
+                     .modulation = {.steps = samples, .conditions = samples, .paired = 1}};
   dit__engine engine;
   dit__plan plan;
-  dit__engine_open(&engine, call->model, 0);
+  dit__engine_open(&engine, model, 0);
   dit__plan_open(&plan, &engine, NULL, dit__nowhere);
   forward_plan(&plan, &run);
 
-  const uint64_t count = (uint64_t)call->count;
+  const uint64_t count = (uint64_t)samples;
   dit__layout layout;
   dit__layout_open(&layout);
   const size_t ops = dit__layout_add(&layout, (uint64_t)plan.count, sizeof(dit__op));
   const size_t times = dit__layout_add(&layout, count, sizeof(double));
+  const size_t second_times = dit__layout_add(&layout, count, sizeof(double));
   const size_t conditions = dit__layout_add(&layout, count, sizeof(dit__condition));
   const size_t index = dit__layout_add(&layout, count, sizeof(int32_t));
   const size_t workspace = dit__layout_add(&layout, plan.workspace.peak, 1);
-  uint8_t *block = layout.overflow || plan.workspace.overflow
-                       ? NULL
-                       : (uint8_t *)dit__allocate(&call->model->options, layout.size, 64);
+  uint8_t *block =
+      layout.overflow || plan.workspace.overflow ? NULL : (uint8_t *)dit__allocate(&model->options, layout.size, 64);
   if (!block)
     return dit__fail(error, DIT_ERROR_MEMORY, "dit_forward: no memory for %zu bytes of workspace", layout.size);
-  double *timesteps = (double *)(void *)(block + times);
+  double *timesteps = (double *)(void *)(block + times), *second = (double *)(void *)(block + second_times);
   dit__condition *condition = (dit__condition *)(void *)(block + conditions);
   run.modulation.timesteps = timesteps;
+  run.modulation.second_timesteps = second;
   run.modulation.condition = condition;
   run.modulation_index = (int32_t *)(void *)(block + index);
-  forward_fill(&run, timesteps, condition);
+  forward_fill(&run, timesteps, second, condition);
   dit__plan_open(&plan, &engine, (dit__op *)(void *)(block + ops), block + workspace);
   forward_plan(&plan, &run);
   while (dit__plan_step(&plan)) continue;
-  dit__release(&call->model->options, block, layout.size);
+  dit__release(&model->options, block, layout.size);
   return DIT_OK;
 }
 

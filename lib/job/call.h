@@ -4,17 +4,9 @@
 
 #include "lib/model/model.h"
 
-/* A pass of the transformer over `count` samples; the members are the arguments of dit_forward. */
-typedef struct dit__forward_call {
-  const dit_model *model;
-  int32_t count, height, width;
-  const float *latent, *timesteps;
-  const int32_t *classes;
-  float *out;
-} dit__forward_call;
-
-/* The arguments must have been checked. Errors: MEMORY. */
-dit_status dit__forward_call_run(const dit__forward_call *call, dit_error *error);
+/* See dit_forward. The arguments must have been checked. Errors: MEMORY. */
+dit_status dit__forward_call_run(const dit_model *model, const dit_forward_params *params, float *out,
+                                 dit_error *error);
 
 /* Decoding or encoding of `count` pictures, one after the other; the members are the arguments of dit_vae_decode or
  * dit_vae_encode. */

@@ -28,6 +28,7 @@ typedef enum dit__job_part {
   DIT__JOB_SCHEDULE,      /* dit_schedule_row [DIT__MAX_STEPS] */
   DIT__JOB_LATENTS,       /* float [count][latent] */
   DIT__JOB_PRED_X0,       /* float [count][latent]: see dit__solver_take */
+  DIT__JOB_SOLVER_MEMORY, /* float [count][latent]: see dit__solver_arrays */
   DIT__JOB_NOISE_SCRATCH, /* float [latent]: the noise of one picture and step */
   DIT__JOB_OUTPUT,        /* float [passes][batch][out_channels][height][width]: of the network */
   DIT__JOB_BLOCK_CACHE,   /* float [passes][batch][tokens][hidden]: what the blocks added last, for cache_interval */
@@ -35,6 +36,7 @@ typedef enum dit__job_part {
   DIT__JOB_PIXELS,        /* uint8_t [count][picture] */
   /* Modulation. */
   DIT__JOB_TIMESTEPS,        /* double [window] */
+  DIT__JOB_SECOND_TIMESTEPS, /* double [window] */
   DIT__JOB_CONDITIONS,       /* dit__condition, up to `conditions` */
   DIT__JOB_MODULATION_INDEX, /* int32_t [passes][batch]: the row of MODULATION that each sample takes at this step */
   DIT__JOB_CONDITION_INDEX,  /* int32_t [passes][batch]: the element of CONDITIONS that it takes at every step */
@@ -58,8 +60,9 @@ typedef struct dit__job_layout {
   int32_t conditions;        /* different conditions of a batch, at most; with that of the unconditional pass */
   int32_t modulation_window; /* steps whose modulation is computed at a time; the last window may have fewer */
   int32_t guided;            /* 1: some steps have a second, unconditional pass */
-  int32_t first_step;        /* strength leaves out the steps before it */
-  int32_t first_guided;      /* the first step inside of guidance_start and guidance_end, or first_step if none is */
+  int32_t rows;              /* of the schedule: the steps, but of a sampler with two passes its passes */
+  int32_t first_step;        /* strength leaves out the rows before it */
+  int32_t first_guided;      /* the first row inside of guidance_start and guidance_end, or first_step if none is */
   int64_t tokens;            /* of a latent */
   int64_t latent, picture;   /* numbers of a latent; bytes of a picture */
   size_t at[DIT__JOB_PARTS]; /* offsets in the block */
@@ -78,7 +81,7 @@ struct dit_job {
   dit__modulation_request modulation_request; /* for the window under way */
   int32_t phase;                              /* job_phase of run.c */
   int32_t batch_first, batch_count;           /* pictures of the batch under way */
-  int32_t step;                               /* step under way */
+  int32_t step;                               /* row of the schedule under way */
   int32_t window_first;                       /* first step of the modulation window */
   int32_t picture;                            /* picture that is being encoded or decoded */
   int32_t begun;                              /* pictures that have a latent */
@@ -98,8 +101,8 @@ float *dit__job_floats(dit_job *job, dit__job_part part);
 
 /* ---- layout.c ---- */
 
-/* 1 if the step falls inside of [guidance_start, guidance_end], else 0. */
-int32_t dit__job_in_guidance(const dit_params *p, int32_t step);
+/* 1 if a row of the schedule falls inside of [guidance_start, guidance_end], else 0. */
+int32_t dit__job_in_guidance(const dit_model *model, const dit_params *p, int32_t row);
 
 /* Where the buffers of plans lie: in a job, or, while a plan is only measured, at dit__nowhere. */
 typedef struct dit__job_buffers {

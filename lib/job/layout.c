@@ -6,7 +6,10 @@
 #include "lib/core/error.h"
 #include "lib/job/job.h"
 #include "lib/nets/autoencoder.h"
+#include "lib/job/params.h"
 #include "lib/sampling/rng.h"
+#include "lib/sampling/schedule.h"
+#include "lib/sampling/solvers.h"
 
 enum { JOB_BATCH_TOKENS = 2048 };             /* tokens in a pass of a batch, about: enough to keep the kernels busy */
 enum { JOB_WINDOW_BYTES = 32 * 1024 * 1024 }; /* modulation of a window, at most, unless one step takes more */
@@ -14,9 +17,12 @@ enum { JOB_WINDOW_BYTES = 32 * 1024 * 1024 }; /* modulation of a window, at most
 void *dit__job_at(dit_job *job, dit__job_part part) { return (uint8_t *)job + job->layout.at[part]; }
 float *dit__job_floats(dit_job *job, dit__job_part part) { return (float *)dit__job_at(job, part); }
 
-int32_t dit__job_in_guidance(const dit_params *p, int32_t step) {
-  const double at = (step + 0.5) / p->steps;
-  return at >= (double)p->guidance_start && at <= (double)p->guidance_end;
+/* The sigmas of flow matching are compared with a margin: 0.7 is inside of an interval that begins at float(0.3). */
+int32_t dit__job_in_guidance(const dit_model *model, const dit_params *p, int32_t row) {
+  const dit__process process = dit__params_process(model, p);
+  const double at = dit__schedule_position(&process, p->steps, p->sampler, row);
+  const double margin = process.path == DIT__PATH_DIFFUSION ? 0 : 1e-6;
+  return at >= (double)p->guidance_start - margin && at <= (double)p->guidance_end + margin;
 }
 
 /* ---- Plans ---- */
@@ -98,7 +104,8 @@ static void job_measure_decode(const dit_model *model, const dit_params *p, size
 static dit__job_needs job_measure(const dit_model *model, const dit_params *p, const dit__job_layout *layout) {
   const dit__job_buffers buffers = job_nowhere();
   const int32_t batches[2] = {layout->batch, p->count % layout->batch};
-  const int32_t windows[2] = {layout->modulation_window, (p->steps - layout->first_step) % layout->modulation_window};
+  const int32_t windows[2] = {layout->modulation_window,
+                              (layout->rows - layout->first_step) % layout->modulation_window};
   const dit__block_cache cache = p->cache_interval > 1 ? DIT__CACHE_STORE : DIT__CACHE_OFF;
   dit__job_needs needs = layout->decode;
   dit__engine engine;
@@ -145,7 +152,7 @@ static void job_add_sampling(const dit_model *model, const dit_params *p, dit__j
   const uint64_t count = (uint64_t)p->count, latent = (uint64_t)layout->latent, picture = (uint64_t)layout->picture;
   const uint64_t batch = (uint64_t)layout->batch, samples = batch * (1 + (uint64_t)layout->guided);
   const uint64_t latent_area = latent / (uint64_t)dit->channels, area = (uint64_t)p->width * (uint64_t)p->height;
-  const int decodes = model->vae.decoder != NULL;
+  const int decodes = dit__model_draws(model);
   job_add(layout, block, DIT__JOB_INIT_LATENTS, p->init_image ? count * latent : 0, sizeof(float));
   job_add(layout, block, DIT__JOB_MASK_WEIGHTS, p->mask ? count * latent_area : 0, sizeof(float));
   job_add(layout, block, DIT__JOB_MASK_DEPTHS, p->mask ? area : 0, 1);
@@ -154,6 +161,8 @@ static void job_add_sampling(const dit_model *model, const dit_params *p, dit__j
   job_add(layout, block, DIT__JOB_SCHEDULE, DIT__MAX_STEPS, sizeof(dit_schedule_row));
   job_add(layout, block, DIT__JOB_LATENTS, count * latent, sizeof(float));
   job_add(layout, block, DIT__JOB_PRED_X0, count * latent, sizeof(float));
+  job_add(layout, block, DIT__JOB_SOLVER_MEMORY, dit__solver_get(p->sampler)->remembers ? count * latent : 0,
+          sizeof(float));
   job_add(layout, block, DIT__JOB_NOISE_SCRATCH, latent, sizeof(float));
   job_add(layout, block, DIT__JOB_OUTPUT, samples * latent_area * (uint64_t)dit->out_channels, sizeof(float));
   job_add(layout, block, DIT__JOB_BLOCK_CACHE, p->cache_interval > 1 ? samples * (uint64_t)layout->tokens : 0,
@@ -169,6 +178,7 @@ static void job_add_plans(const dit_model *model, const dit__job_needs *needs, d
   const uint64_t samples = (uint64_t)layout->batch * (1 + (uint64_t)layout->guided);
   const uint64_t modulation = (uint64_t)dit__modulation_size(&model->dit);
   job_add(layout, block, DIT__JOB_TIMESTEPS, window, sizeof(double));
+  job_add(layout, block, DIT__JOB_SECOND_TIMESTEPS, model->info.second_timestep ? window : 0, sizeof(double));
   job_add(layout, block, DIT__JOB_CONDITIONS, conditions, sizeof(dit__condition));
   job_add(layout, block, DIT__JOB_MODULATION_INDEX, samples, sizeof(int32_t));
   job_add(layout, block, DIT__JOB_CONDITION_INDEX, samples, sizeof(int32_t));
@@ -192,10 +202,11 @@ static void job_lay_out(const dit_model *model, const dit_params *p, dit__job_la
 
 /* ---- Choosing ---- */
 
-/* How many steps of a schedule are taken when a picture is noised to `strength` of it: at least one. */
-static int32_t job_strength_steps(const dit_params *p) {
+/* The row with which a picture that is noised to `strength` of the schedule begins; at least one step is taken. */
+static int32_t job_strength_row(const dit__job_layout *layout, const dit_params *p) {
   const int32_t steps = (int32_t)((double)p->strength * p->steps + 0.5);
-  return steps < 1 ? 1 : steps;
+  const int32_t rows_per_step = (layout->rows + p->steps - 1) / p->steps;
+  return (p->steps - (steps < 1 ? 1 : steps)) * rows_per_step;
 }
 
 /* The sizes that do not depend on memory_limit. */
@@ -205,17 +216,19 @@ static void job_sizes(const dit_model *model, const dit_params *p, dit__job_layo
   memset(layout, 0, sizeof *layout);
   layout->height = p->height / factor;
   layout->width = p->width / factor;
-  layout->tokens = (int64_t)(layout->height / dit->patch) * (layout->width / dit->patch);
+  layout->tokens = dit__pass_tokens(dit, layout->height, layout->width);
   layout->latent = (int64_t)dit->channels * layout->height * layout->width;
   layout->picture = (int64_t)model->vae.image_channels * p->height * p->width;
-  if (p->init_image) layout->first_step = p->steps - job_strength_steps(p);
+  const dit__process process = dit__params_process(model, p);
+  layout->rows = dit__schedule(&process, p->steps, p->timestep_spacing, p->sampler, p->eta, 0, NULL, NULL);
+  if (p->init_image) layout->first_step = job_strength_row(layout, p);
   layout->first_guided = layout->first_step;
   if (p->guidance_scale == 1) return;
   for (int32_t i = 0; p->classes && i < p->count; i++) /* without a class both passes would be the same */
     if (p->classes[i] != DIT_NO_CLASS || p->classes_b) layout->guided = 1;
   /* first_guided is the same for all pictures, whatever their classes, so that none depends on its batch. */
-  for (int32_t i = layout->first_step; i < p->steps && !dit__job_in_guidance(p, i); i++)
-    layout->first_guided = i + 1 < p->steps ? i + 1 : layout->first_step;
+  for (int32_t i = layout->first_step; i < layout->rows && !dit__job_in_guidance(model, p, i); i++)
+    layout->first_guided = i + 1 < layout->rows ? i + 1 : layout->first_step;
 }
 
 /* Lays out a job with the largest useful batch and modulation window that fit `limit`; returns 0 if the smallest do
@@ -223,7 +236,7 @@ static void job_sizes(const dit_model *model, const dit_params *p, dit__job_layo
 static int32_t job_fit(const dit_model *model, const dit_params *p, uint64_t limit, dit__job_layout *layout) {
   const int64_t tokens = layout->tokens * (1 + layout->guided), useful = JOB_BATCH_TOKENS / tokens;
   const int64_t row = dit__modulation_size(&model->dit) * (int64_t)sizeof(float);
-  const int32_t steps = p->steps - layout->first_step;
+  const int32_t steps = layout->rows - layout->first_step;
   if (limit < UINT64_MAX) {
     layout->batch = layout->modulation_window = 1;
     layout->conditions = 1 + layout->guided;

@@ -41,7 +41,9 @@ static dit_status params_ranges(const dit_params *p, dit_error *error) {
   if (!status) status = params_real("strength", p->strength, 0, 1, error);
   if (!status && p->guidance_start > p->guidance_end)
     status = dit__fail(error, DIT_ERROR_ARGUMENT, "dit_params: guidance_start is greater than guidance_end");
-  if (!status && (p->reserved != 0 || p->reserved2 != 0 || p->reserved3 != 0))
+  if (!status && p->timestep_shift != 0 && !(p->timestep_shift >= 0.01f && p->timestep_shift <= 100))
+    status = dit__fail(error, DIT_ERROR_ARGUMENT, "dit_params: timestep_shift must be a number from 0.01 to 100");
+  if (!status && (p->reserved != 0 || p->reserved3 != 0))
     status = dit__fail(error, DIT_ERROR_ARGUMENT, "dit_params: reserved members must be 0");
   return status;
 }
@@ -75,6 +77,15 @@ static dit_status params_init_image(const dit_model *model, dit_params *p, dit_e
   return DIT_OK;
 }
 
+/* What some models cannot do. */
+static dit_status params_features(const dit_model *model, const dit_params *p, dit_error *error) {
+  if (p->cache_interval > 1 && model->dit.context && model->dit.context_block)
+    return dit__fail(error, DIT_ERROR_UNSUPPORTED,
+                     "dit_params: cache_interval must be 1, for class tokens join this model's sequence at block %d",
+                     model->dit.context_block);
+  return DIT_OK;
+}
+
 static dit_status params_classes(const dit_model *model, const dit_params *p, dit_error *error) {
   dit_status status = DIT_OK;
   if (p->classes_b && !p->classes)
@@ -87,16 +98,23 @@ static dit_status params_classes(const dit_model *model, const dit_params *p, di
   return status;
 }
 
+dit__process dit__params_process(const dit_model *model, const dit_params *p) {
+  dit__process process = model->dit.process;
+  process.shift = (double)p->timestep_shift;
+  return process;
+}
+
 /* The spacing to take for 0. One of diffusers' that the model recommends holds for every sampler. An official one holds
  * for the sampler that the model recommends, and DDIM's becomes EVEN where no integer stride exists. Otherwise it is
  * the sampler's default. */
 static int32_t params_spacing(const dit_model *model, const dit_params *p) {
   const int32_t recommended = model->info.timestep_spacing;
+  if (model->info.flow) return DIT_SPACING_EVEN;
   if (dit__timesteps_diffusers(recommended)) return recommended;
   if (!recommended || p->sampler != model->info.sampler)
-    return dit__timesteps_default(&model->dit.diffusion, p->steps, 0, p->sampler);
+    return dit__timesteps_default(&model->dit.process, p->steps, 0, p->sampler);
   if (recommended == DIT_SPACING_EVEN) return recommended;
-  return dit__timesteps_default(&model->dit.diffusion, p->steps, 0, DIT_SAMPLER_DDIM);
+  return dit__timesteps_default(&model->dit.process, p->steps, 0, DIT_SAMPLER_DDIM);
 }
 
 static dit_status params_sampler(const dit_model *model, dit_params *p, dit_error *error) {
@@ -107,6 +125,11 @@ static dit_status params_sampler(const dit_model *model, dit_params *p, dit_erro
   if (!p->generator) p->generator = DIT_GENERATOR_DIT;
   if (!p->variance_type) p->variance_type = info->variance_type;
   if (!p->clip_sample) p->clip_sample = info->clip_sample;
+  if (p->timestep_shift == 0) p->timestep_shift = info->timestep_shift;
+  if (!info->flow && p->timestep_shift != 1)
+    return dit__fail(error, DIT_ERROR_ARGUMENT,
+                     "dit_params: timestep_shift is for models that learned flow matching, and this one learned "
+                     "diffusion");
   if ((p->variance_type == DIT_VARIANCE_LEARNED_RANGE || p->variance_type == DIT_VARIANCE_LEARNED) &&
       !info->learned_sigma)
     return dit__fail(error, DIT_ERROR_UNSUPPORTED,
@@ -120,7 +143,10 @@ static dit_status params_guidance(const dit_model *model, dit_params *p, dit_err
   if (p->guidance_scale == 0) p->guidance_scale = info->guidance_scale;
   if (!p->guidance_channels) p->guidance_channels = info->guidance_channels;
   if (p->guidance_channels == -1) p->guidance_channels = info->latent_channels;
-  if (p->guidance_start == 0 && p->guidance_end == 0) p->guidance_end = 1;
+  if (p->guidance_start == 0 && p->guidance_end == 0) {
+    p->guidance_start = info->guidance_start;
+    p->guidance_end = info->guidance_end;
+  }
   if (p->guidance_scale != 1 && model->dit.null_class < 0)
     return dit__fail(error, DIT_ERROR_UNSUPPORTED,
                      "dit_params: guidance_scale must be 1, for the model was trained without a null class");
@@ -143,10 +169,11 @@ dit_status dit__params_resolve(const dit_model *model, const dit_params *params,
   if (!status) status = params_sampler(model, &p, error);
   if (!status) status = params_guidance(model, &p, error);
   if (!status) status = params_init_image(model, &p, error);
+  if (!status) status = params_features(model, &p, error);
   if (status) return status;
   p.threads = p.threads && p.threads < model->options.threads ? p.threads : model->options.threads;
-  const int32_t count =
-      dit__schedule(&model->dit.diffusion, p.steps, p.timestep_spacing, p.sampler, p.eta, 0, NULL, error);
+  const dit__process process = dit__params_process(model, &p);
+  const int32_t count = dit__schedule(&process, p.steps, p.timestep_spacing, p.sampler, p.eta, 0, NULL, error);
   if (count < 0) return count;
   *out = p;
   return DIT_OK;

@@ -8,4 +8,7 @@
  * be `out`. Errors: ARGUMENT, UNSUPPORTED; `out` is left alone. */
 dit_status dit__params_resolve(const dit_model *model, const dit_params *params, dit_params *out, dit_error *error);
 
+/* Returns the process that a job follows: the model's, shifted as the resolved parameters say. */
+dit__process dit__params_process(const dit_model *model, const dit_params *p);
+
 #endif

@@ -10,10 +10,10 @@
 #include "lib/sampling/rng.h"
 #include "lib/sampling/rng_philox.h"
 #include "lib/sampling/solvers.h"
-#include "lib/sampling/timesteps.h"
+#include "lib/sampling/schedule.h"
 
 int32_t dit__job_step_guided(const dit_job *job, int32_t step) {
-  return job->layout.guided && dit__job_in_guidance(&job->params, step);
+  return job->layout.guided && dit__job_in_guidance(job->model, &job->params, step);
 }
 
 /* This depends on the number of the step alone, so that no picture depends on the others of its batch. The first step
@@ -84,29 +84,32 @@ void dit__job_begin(dit_job *job) {
     memset(dit__job_floats(job, DIT__JOB_PRED_X0) + picture * latent, 0, (size_t)latent * sizeof(float));
     if (!job->params.init_image) continue;
     for (int64_t k = 0; k < latent; k++) init[k] = (float)((double)init[k] * job->model->vae.scaling);
-    if (layout->first_step) dit__inpaint_noised(rows[layout->first_step].alpha_cumprod, latent, init, x, x);
+    if (layout->first_step)
+      dit__inpaint_noised(dit__schedule_mixture(&job->model->dit.process, &rows[layout->first_step], 0), latent, init,
+                          x, x);
   }
   job->begun = job->batch_first + job->batch_count;
 }
 
 /* Where the mask keeps the picture, its latent becomes that of the picture it started from, noised to where the step
  * ends; with the noise of its start, whatever the sampler added since. */
-static void job_keep(dit_job *job, int32_t picture, double alpha_cumprod, float *x) {
+static void job_keep(dit_job *job, int32_t picture, dit__mixture mixture, float *x) {
   const int64_t latent = job->layout.latent, area = (int64_t)job->layout.height * job->layout.width;
   float *noise = dit__job_floats(job, DIT__JOB_NOISE_SCRATCH);
   dit_rng stream;
   job_start_noise(job, picture, &stream, noise);
-  dit__inpaint_keep(alpha_cumprod, job->model->dit.channels, area,
+  dit__inpaint_keep(mixture, job->model->dit.channels, area,
                     dit__job_floats(job, DIT__JOB_MASK_WEIGHTS) + picture * area,
                     dit__job_floats(job, DIT__JOB_INIT_LATENTS) + picture * latent, noise, x);
 }
 
 void dit__job_update(dit_job *job) {
   const dit_params *p = &job->params;
-  const dit__solver_step step = {.rows = (const dit_schedule_row *)dit__job_at(job, DIT__JOB_SCHEDULE),
+  const dit__solver_step step = {.process = &job->model->dit.process,
+                                 .rows = (const dit_schedule_row *)dit__job_at(job, DIT__JOB_SCHEDULE),
                                  .index = job->step,
                                  .first = job->layout.first_step,
-                                 .steps = p->steps,
+                                 .steps = job->layout.rows,
                                  .sampler = p->sampler,
                                  .diffusers = dit__timesteps_diffusers(p->timestep_spacing),
                                  .variance = p->variance_type,
@@ -117,13 +120,18 @@ void dit__job_update(dit_job *job) {
   float *noise = dit__job_floats(job, DIT__JOB_NOISE_SCRATCH);
   for (int32_t i = 0; i < job->batch_count; i++) {
     const int32_t picture = job->batch_first + i;
-    float *eps = dit__job_floats(job, DIT__JOB_OUTPUT) + i * out;
+    float *output = dit__job_floats(job, DIT__JOB_OUTPUT) + i * out;
     float *x = dit__job_floats(job, DIT__JOB_LATENTS) + picture * latent;
-    if (guided) dit__guide(latent_area * p->guidance_channels, p->guidance_scale, eps, eps + job->batch_count * out);
+    if (guided)
+      dit__guide(latent_area * p->guidance_channels, p->guidance_scale, output, output + job->batch_count * out);
     if (dit__solver_needs_noise(&step)) job_step_noise(job, picture, noise);
-    dit__solver_take(&step, latent, x, eps, out > latent ? eps + latent : NULL, noise,
-                     dit__job_floats(job, DIT__JOB_PRED_X0) + picture * latent);
-    if (p->mask) job_keep(job, picture, step.rows[job->step].alpha_cumprod_prev, x);
+    const dit__solver_arrays with = {.out = output,
+                                     .variance = out > latent ? output + latent : NULL,
+                                     .noise = noise,
+                                     .pred_x0 = dit__job_floats(job, DIT__JOB_PRED_X0) + picture * latent,
+                                     .memory = dit__job_floats(job, DIT__JOB_SOLVER_MEMORY) + picture * latent};
+    dit__solver_take(&step, latent, x, &with);
+    if (p->mask) job_keep(job, picture, dit__schedule_mixture(step.process, &step.rows[job->step], 1), x);
   }
 }
 
@@ -132,7 +140,9 @@ void dit__job_update(dit_job *job) {
 void dit__job_pixels(dit_job *job) {
   const dit_params *p = &job->params;
   const int64_t channels = job->model->vae.image_channels, area = job->layout.picture / channels;
-  const float *image = dit__job_floats(job, DIT__JOB_IMAGE);
+  const float *image = job->model->dit.pixels
+                           ? dit__job_floats(job, DIT__JOB_LATENTS) + job->picture * job->layout.latent
+                           : dit__job_floats(job, DIT__JOB_IMAGE);
   uint8_t *to = (uint8_t *)dit__job_at(job, DIT__JOB_PIXELS) + job->picture * job->layout.picture;
   for (int64_t i = 0; i < area; i++)
     for (int64_t c = 0; c < channels; c++) to[i * channels + c] = dit__pixel_byte(image[c * area + i]);

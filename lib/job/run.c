@@ -78,7 +78,7 @@ static dit__job_buffers job_buffers_of(dit_job *job, dit__op *ops) {
 
 static void job_open_modulation(dit_job *job, dit__op *ops) {
   const dit__job_buffers b = job_buffers_of(job, ops);
-  const int32_t left = job->params.steps - job->window_first, window = job->layout.modulation_window;
+  const int32_t left = job->layout.rows - job->window_first, window = job->layout.modulation_window;
   job->modulation_request.steps = left < window ? left : window;
   job->modulation_request.conditions = job->conditions;
   dit__job_plan_modulation(&job->plan, &job->engine, job->model, &job->modulation_request, &b);
@@ -145,7 +145,7 @@ static int64_t job_batch_units(dit_job *job) {
     job_open_encode(job, NULL);
     units += (job->plan.units + 1) * job->batch_count;
   }
-  for (job->window_first = layout->first_step; job->window_first < job->params.steps;
+  for (job->window_first = layout->first_step; job->window_first < layout->rows;
        job->window_first += layout->modulation_window) {
     job_open_modulation(job, NULL);
     units += job->plan.units;
@@ -155,12 +155,13 @@ static int64_t job_batch_units(dit_job *job) {
       job_open_pass(job, NULL, guided, (dit__block_cache)cache);
       pass[guided][cache] = job->plan.units;
     }
-  for (int32_t step = layout->first_step; step < job->params.steps; step++)
+  for (int32_t step = layout->first_step; step < layout->rows; step++)
     units += pass[dit__job_step_guided(job, step)][dit__job_step_cache(job, step)] + 1;
   if (job->model->vae.decoder) {
     job_open_decode(job, NULL);
-    units += (job->plan.units + 1) * job->batch_count;
+    units += job->plan.units * job->batch_count;
   }
+  if (dit__model_draws(job->model)) units += job->batch_count;
   return units;
 }
 
@@ -194,10 +195,12 @@ dit_status dit__job_start(const dit_model *model, const dit_params *params, dit_
   dit__engine_open(&job->engine, model, p.threads);
   job->engine.packing_clock = &job->packing;
   job_copy(job);
-  dit__schedule(&model->dit.diffusion, p.steps, p.timestep_spacing, p.sampler, p.eta, p.steps,
+  const dit__process process = dit__params_process(model, &p);
+  dit__schedule(&process, p.steps, p.timestep_spacing, p.sampler, p.eta, DIT__MAX_STEPS,
                 (dit_schedule_row *)dit__job_at(job, DIT__JOB_SCHEDULE), NULL);
   job->modulation_request.mix = p.class_mix;
   job->modulation_request.timesteps = (double *)dit__job_at(job, DIT__JOB_TIMESTEPS);
+  job->modulation_request.second_timesteps = (double *)dit__job_at(job, DIT__JOB_SECOND_TIMESTEPS);
   job->modulation_request.condition = (dit__condition *)dit__job_at(job, DIT__JOB_CONDITIONS);
   job->units_total = job_all_units(job);
   job_begin_batch(job, 0);
@@ -214,9 +217,12 @@ dit_status dit__job_start(const dit_model *model, const dit_params *params, dit_
 static void job_begin_window(dit_job *job) {
   const dit_schedule_row *rows = (const dit_schedule_row *)dit__job_at(job, DIT__JOB_SCHEDULE);
   double *timesteps = (double *)dit__job_at(job, DIT__JOB_TIMESTEPS);
+  double *second = (double *)dit__job_at(job, DIT__JOB_SECOND_TIMESTEPS);
   job->window_first = job->step;
-  for (int32_t s = 0; s < job->layout.modulation_window && job->step + s < job->params.steps; s++)
+  for (int32_t s = 0; s < job->layout.modulation_window && job->step + s < job->layout.rows; s++) {
     timesteps[s] = rows[job->step + s].timestep;
+    if (job->model->info.second_timestep) second[s] = rows[job->step + s].second_timestep;
+  }
 }
 
 /* The row of modulation of each sample at the step under way. */
@@ -262,10 +268,10 @@ static void job_next_batch(dit_job *job) {
 /* Decodes the picture under way, if the batch has one left, or goes on to the next batch. */
 static void job_next_picture(dit_job *job, int32_t picture) {
   const int32_t end = job->batch_first + job->batch_count;
-  job->picture = job->model->vae.decoder ? picture : end;
+  job->picture = dit__model_draws(job->model) ? picture : end;
   dit__atomic_store(&job->ready, job->picture);
   if (job->picture < end)
-    job_enter(job, JOB_DECODE);
+    job_enter(job, job->model->vae.decoder ? JOB_DECODE : JOB_PIXELS);
   else
     job_next_batch(job);
 }
@@ -273,7 +279,7 @@ static void job_next_picture(dit_job *job, int32_t picture) {
 static void job_next_step(dit_job *job) {
   job->step++;
   dit__atomic_add(&job->steps_done, 1);
-  if (job->step == job->params.steps)
+  if (job->step == job->layout.rows)
     job_next_picture(job, job->batch_first);
   else
     job_enter(job, job->step == job->window_first + job->layout.modulation_window ? JOB_MODULATION : JOB_PASS);

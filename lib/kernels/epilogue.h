@@ -6,9 +6,11 @@ static FORCE_INLINE TARGET VF FN(epilogue)(const dit__gemm *p, const int epilogu
                                            VF value) {
   value = V_ADD(value, FN(load_count)(p->bias + n, count));
   if (epilogue == DIT__EPILOGUE_GELU) return FN(v_gelu)(value);
+  if (epilogue == DIT__EPILOGUE_SILU) return FN(v_silu)(value);
   if (epilogue == DIT__EPILOGUE_STORE) return value;
   const VF x = FN(load_count)(p->residual + m * p->residual_stride + n, count);
   if (epilogue == DIT__EPILOGUE_RESIDUAL) return V_ADD(x, value);
+  if (epilogue == DIT__EPILOGUE_PRODUCT) return V_MUL(x, value);
   const int32_t sample = (p->first_row + m) / p->rows_per_sample;
   const float *gate = p->gate + p->gate_rows[sample] * p->gate_stride + n;
   return V_FMA(FN(load_count)(gate, count), value, x);

@@ -138,8 +138,12 @@ static TARGET void FN(multiply_tile)(const dit__gemm *p, int32_t k0, int32_t len
     FN(store_tile)(p, DIT__EPILOGUE_GELU, tile, m, rows, n, first);
   else if (p->epilogue == DIT__EPILOGUE_RESIDUAL)
     FN(store_tile)(p, DIT__EPILOGUE_RESIDUAL, tile, m, rows, n, first);
-  else
+  else if (p->epilogue == DIT__EPILOGUE_GATED)
     FN(store_tile)(p, DIT__EPILOGUE_GATED, tile, m, rows, n, first);
+  else if (p->epilogue == DIT__EPILOGUE_SILU)
+    FN(store_tile)(p, DIT__EPILOGUE_SILU, tile, m, rows, n, first);
+  else
+    FN(store_tile)(p, DIT__EPILOGUE_PRODUCT, tile, m, rows, n, first);
 }
 
 /* ---- The loops around them ---- */

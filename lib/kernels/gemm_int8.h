@@ -123,8 +123,12 @@ static TARGET void FN(multiply_qtile)(const dit__qgemm *p, int32_t n, int32_t m,
     FN(store_qtile)(p, DIT__EPILOGUE_GELU, sums, m, rows, n, QGEMM_NR, row_sums);
   else if (p->to.epilogue == DIT__EPILOGUE_RESIDUAL)
     FN(store_qtile)(p, DIT__EPILOGUE_RESIDUAL, sums, m, rows, n, QGEMM_NR, row_sums);
-  else
+  else if (p->to.epilogue == DIT__EPILOGUE_GATED)
     FN(store_qtile)(p, DIT__EPILOGUE_GATED, sums, m, rows, n, QGEMM_NR, row_sums);
+  else if (p->to.epilogue == DIT__EPILOGUE_SILU)
+    FN(store_qtile)(p, DIT__EPILOGUE_SILU, sums, m, rows, n, QGEMM_NR, row_sums);
+  else
+    FN(store_qtile)(p, DIT__EPILOGUE_PRODUCT, sums, m, rows, n, QGEMM_NR, row_sums);
 }
 
 /* Implements dit__qgemm_kernel.gemm. */

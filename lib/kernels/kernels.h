@@ -100,7 +100,9 @@ typedef enum dit__epilogue {
   DIT__EPILOGUE_STORE,    /* out = v */
   DIT__EPILOGUE_GELU,     /* out = gelu(v), tanh form */
   DIT__EPILOGUE_RESIDUAL, /* out = residual + v */
-  DIT__EPILOGUE_GATED     /* out = residual + gate * v, fused */
+  DIT__EPILOGUE_GATED,    /* out = residual + gate * v, fused */
+  DIT__EPILOGUE_SILU,     /* out = silu(v) */
+  DIT__EPILOGUE_PRODUCT   /* out = residual * v */
 } dit__epilogue;
 
 /* A prefetch hint: memory that is read after a product. The product prefetches it into L2, a few cache lines with each
@@ -190,6 +192,17 @@ typedef struct dit__attention {
   ptrdiff_t out_stride;
 } dit__attention;
 
+/* The norm of rows [rows][width] of x, to out, which may be x. Each row becomes (x - mean) / deviation, or with rms
+ * x / root mean square; then, where the pointers are not NULL, it is multiplied with gamma, multiplied with base + scale,
+ * and shift is added (fused with the product). */
+typedef struct dit__norm_rows {
+  int32_t rows, width, rms;
+  float eps, base;
+  const float *x, *gamma, *scale, *shift; /* scale must be given */
+  ptrdiff_t x_stride, out_stride;
+  float *out;
+} dit__norm_rows;
+
 /* A 3x3 convolution with stride 1 and a border of zeros by Winograd's F(4x4, 3x3) (winograd.h). Tiles of 4x4 pixels of
  * out are numbered along rows of tiles. */
 typedef struct dit__winograd {
@@ -240,12 +253,12 @@ typedef struct dit__kernels {
   void (*winograd_input)(const dit__winograd *w, int32_t first, int32_t count);
   void (*winograd_output)(const dit__winograd *w, int32_t first, int32_t count, float *scratch);
 
-  /* Rows. norm_modulate: out = LayerNorm(x) * (1 + scale) + shift over rows of `width`, one shift and scale for all
-   * rows. affine: out = x * scale[c] + shift[c], fused, then silu if asked, over `pixels` of `channels`, x_step floats
+  /* Rows. norm: see dit__norm_rows. rotate turns pairs of numbers of each row, x[i] and x[half + i], by an angle of the
+   * row's own, [rows][half] cosines and sines: (a, b) becomes (a cos - b sin, b cos + a sin). affine: out = x * scale[c] + shift[c], fused, then silu if asked, over `pixels` of `channels`, x_step floats
    * apart in x (0: the same pixel again) and without gaps in out. channel_sums: sums and sums of squares of each
    * channel over the pixels of a row, in double. */
-  void (*norm_modulate)(const float *x, ptrdiff_t x_stride, int32_t rows, int32_t width, float eps, const float *shift,
-                        const float *scale, float *out, ptrdiff_t out_stride);
+  void (*norm)(const dit__norm_rows *n);
+  void (*rotate)(float *x, ptrdiff_t x_stride, int32_t rows, int32_t half, const float *cosine, const float *sine);
   void (*silu)(const float *x, int64_t count, float *out);
   void (*affine)(const float *x, ptrdiff_t x_step, int32_t pixels, int32_t channels, const float *scale,
                  const float *shift, int32_t silu, float *out);

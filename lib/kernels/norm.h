@@ -1,4 +1,4 @@
-/* What is done to single rows of activations and pixels: layer norm, the scale and shift of a group norm and its sums,
+/* What is done to single rows of activations and pixels: norms, rotation, the scale and shift of a group norm and its sums,
  * silu. Part of template_f32.h. */
 
 /* Returns x[i..i+VL-1] - mean, with zeros from `width` on. */
@@ -10,29 +10,55 @@ static FORCE_INLINE TARGET VF FN(deviation)(const float *x, int32_t i, int32_t w
   return width - i > 0 ? V_LOAD_PART(lanes, width - i) : V_ZERO();
 }
 
-/* Implements dit__kernels.norm_modulate. */
-static TARGET void FN(norm_modulate)(const float *x, ptrdiff_t x_stride, int32_t rows, int32_t width, float eps,
-                                     const float *shift, const float *scale, float *out, ptrdiff_t out_stride) {
-  for (int32_t r = 0; r < rows; r++, x += x_stride, out += out_stride) {
-    VF partial[16 / VL];
-    for (int v = 0; v < 16 / VL; v++) partial[v] = V_ZERO();
-    for (int32_t i = 0; i < width; i += 16)
-      for (int v = 0; v < 16 / VL; v++) partial[v] = V_ADD(partial[v], FN(load_clipped)(x, i + v * VL, width));
-    const float mean = FN(tree_sum)(partial) / (float)width;
-    for (int v = 0; v < 16 / VL; v++) partial[v] = V_ZERO();
-    for (int32_t i = 0; i < width; i += 16)
-      for (int v = 0; v < 16 / VL; v++) {
-        const VF d = FN(deviation)(x, i + v * VL, width, V_SET(mean));
-        partial[v] = V_FMA(d, d, partial[v]);
-      }
-    const float variance = FN(tree_sum)(partial) / (float)width;
-    const float factor = 1.0f / f32_sqrt(variance + eps);
+/* Returns the mean of a row. */
+static TARGET float FN(row_mean)(const float *x, int32_t width) {
+  VF partial[16 / VL];
+  for (int v = 0; v < 16 / VL; v++) partial[v] = V_ZERO();
+  for (int32_t i = 0; i < width; i += 16)
+    for (int v = 0; v < 16 / VL; v++) partial[v] = V_ADD(partial[v], FN(load_clipped)(x, i + v * VL, width));
+  return FN(tree_sum)(partial) / (float)width;
+}
+
+/* Returns the mean of the squares of x - mean. */
+static TARGET float FN(row_variance)(const float *x, int32_t width, float mean) {
+  VF partial[16 / VL];
+  for (int v = 0; v < 16 / VL; v++) partial[v] = V_ZERO();
+  for (int32_t i = 0; i < width; i += 16)
+    for (int v = 0; v < 16 / VL; v++) {
+      const VF d = FN(deviation)(x, i + v * VL, width, V_SET(mean));
+      partial[v] = V_FMA(d, d, partial[v]);
+    }
+  return FN(tree_sum)(partial) / (float)width;
+}
+
+/* Implements dit__kernels.norm. */
+static TARGET void FN(norm)(const dit__norm_rows *n) {
+  const int32_t width = n->width;
+  const float *x = n->x;
+  float *out = n->out;
+  for (int32_t r = 0; r < n->rows; r++, x += n->x_stride, out += n->out_stride) {
+    const float mean = n->rms ? 0.0f : FN(row_mean)(x, width);
+    const float factor = 1.0f / f32_sqrt(FN(row_variance)(x, width, mean) + n->eps);
     for (int32_t i = 0; i < width; i += VL) {
+      const VF scale = V_ADD(V_SET(n->base), FN(load_clipped)(n->scale, i, width));
       VF y = V_MUL(V_SUB(FN(load_clipped)(x, i, width), V_SET(mean)), V_SET(factor));
-      y = V_FMA(y, V_ADD(V_SET(1.0f), FN(load_clipped)(scale, i, width)), FN(load_clipped)(shift, i, width));
+      if (n->gamma) y = V_MUL(y, FN(load_clipped)(n->gamma, i, width));
+      y = n->shift ? V_FMA(y, scale, FN(load_clipped)(n->shift, i, width)) : V_MUL(y, scale);
       FN(store_clipped)(out, i, width, y);
     }
   }
+}
+
+/* Implements dit__kernels.rotate. */
+static TARGET void FN(rotate)(float *x, ptrdiff_t x_stride, int32_t rows, int32_t half, const float *cosine,
+                              const float *sine) {
+  for (int32_t r = 0; r < rows; r++, x += x_stride, cosine += half, sine += half)
+    for (int32_t i = 0; i < half; i += VL) {
+      const VF a = FN(load_clipped)(x, i, half), b = FN(load_clipped)(x + half, i, half);
+      const VF c = FN(load_clipped)(cosine, i, half), s = FN(load_clipped)(sine, i, half);
+      FN(store_clipped)(x, i, half, V_SUB(V_MUL(a, c), V_MUL(b, s)));
+      FN(store_clipped)(x + half, i, half, V_ADD(V_MUL(b, c), V_MUL(a, s)));
+    }
 }
 
 /* Implements dit__kernels.silu. */

@@ -14,7 +14,8 @@ static void FN(fill_f32)(dit__kernels *table) {
   table->pack_rows = FN(pack_rows);
   table->gemm = FN(gemm_f32);
   table->attention = FN(attention);
-  table->norm_modulate = FN(norm_modulate);
+  table->norm = FN(norm);
+  table->rotate = FN(rotate);
   table->silu = FN(silu);
   table->affine = FN(affine);
   table->channel_sums = FN(channel_sums);

@@ -11,6 +11,7 @@
 #include "lib/model/metadata.h"
 #include "lib/model/tensors.h"
 #include "lib/model/variant.h"
+#include "lib/sampling/schedule.h"
 
 /* ---- Kind of file, and tensors ---- */
 
@@ -51,6 +52,14 @@ static void check_networks(dit__metadata *keys, dit__contents *out) {
     keys->status =
         dit__fail(keys->error, DIT_ERROR_FORMAT, "the transformer has %d latent channels, the autoencoder %d",
                   out->dit.channels, out->vae.channels);
+  else if (out->dit.pixels && vae)
+    keys->status = dit__fail(keys->error, DIT_ERROR_FORMAT,
+                             "key dit.pixels: the transformer draws pixels, but the file has an autoencoder, too");
+  if (out->dit.pixels) {
+    out->vae.channels = out->vae.image_channels = out->dit.channels;
+    out->vae.scale_factor = 1;
+    out->vae.scaling = 1;
+  }
   out->info.parameters = check.parameters;
 }
 
@@ -58,11 +67,15 @@ static void check_networks(dit__metadata *keys, dit__contents *out) {
 
 static void check_sampling(dit__metadata *keys, dit__contents *out) {
   dit_info *info = &out->info;
-  const int32_t timesteps = out->dit.diffusion.timesteps;
+  const int32_t timesteps = out->dit.process.timesteps;
   const int32_t most = timesteps < DIT__MAX_STEPS ? timesteps : DIT__MAX_STEPS;
   info->steps = (int32_t)dit__key_integer_or(keys, "dit.steps", 1, most, most < 250 ? most : 250);
   info->sampler = dit__key_enum(keys, "dit.sampler", DIT__ENUM_SAMPLER);
-  if (!info->sampler) info->sampler = DIT_SAMPLER_DDPM;
+  if (!info->sampler) info->sampler = info->flow ? DIT_SAMPLER_EULER : DIT_SAMPLER_DDPM;
+  if (!keys->status && dit__schedule_check_sampler(&out->dit.process, info->sampler, NULL))
+    keys->status =
+        dit__fail(keys->error, DIT_ERROR_FORMAT, "key dit.sampler is '%s', which cannot follow dit.path '%s'",
+                  dit__name(DIT__ENUM_SAMPLER, info->sampler), dit__path_words[out->dit.process.path]);
   info->timestep_spacing = dit__key_enum(keys, "dit.spacing", DIT__ENUM_SPACING);
 }
 
@@ -79,11 +92,17 @@ static void check_guidance(dit__metadata *keys, dit__contents *out) {
         dit__fail(keys->error, DIT_ERROR_FORMAT, "key dit.guidance_channels must be 1 to %d, or -1", channels);
   if (info->guidance_channels < 0) info->guidance_channels = channels;
   if (null_class < 0) info->guidance_scale = 1;
+  info->guidance_start = (float)dit__key_real_or(keys, "dit.guidance_start", 0);
+  info->guidance_end = (float)dit__key_real_or(keys, "dit.guidance_end", 1);
+  if (!keys->status &&
+      !(info->guidance_start >= 0 && info->guidance_start <= info->guidance_end && info->guidance_end <= 1))
+    keys->status = dit__fail(keys->error, DIT_ERROR_FORMAT,
+                             "keys dit.guidance_start and dit.guidance_end must be 0 <= start <= end <= 1");
 }
 
 static void check_variance(dit__metadata *keys, dit__contents *out) {
   dit_info *info = &out->info;
-  const int predicted = out->dit.out_channels > out->dit.channels;
+  const int predicted = info->learned_sigma;
   info->variance_type = dit__key_enum(keys, "dit.variance", DIT__ENUM_VARIANCE);
   const int needed = info->variance_type == DIT_VARIANCE_LEARNED_RANGE || info->variance_type == DIT_VARIANCE_LEARNED;
   if (!keys->status && needed && !predicted)
@@ -123,6 +142,10 @@ static void check_preview(dit__metadata *keys, dit__contents *out) {
   uint64_t count = 0;
   double value;
   if (keys->status) return;
+  if (out->dit.pixels) {
+    out->info.has_preview = 1; /* what is sampled is what is shown */
+    return;
+  }
   const int found = dit__gguf_array(keys->gguf, "dit.preview", &count, keys->error);
   if (found < 0) keys->status = DIT_ERROR_FORMAT;
   if (found <= 0 || !out->vae.has_decoder) return;
@@ -157,11 +180,15 @@ static void check_describe_transformer(const dit__contents *contents, dit_info *
   info->latent_size = dit->latent_size;
   info->latent_channels = dit->channels;
   info->out_channels = dit->out_channels;
-  info->learned_sigma = dit->out_channels > dit->channels;
+  info->pixels = dit->pixels;
+  info->flow = dit->process.path != DIT__PATH_DIFFUSION;
+  info->second_timestep = dit->process.second_time != DIT__SECOND_TIME_NONE;
+  info->timestep_shift = (float)dit->process.shift;
+  info->learned_sigma = dit->out_channels > dit->channels && !info->flow;
   info->class_count = dit->classes;
   info->null_class = dit->null_class;
   info->width = info->height = dit->latent_size * (contents->vae.levels ? contents->vae.scale_factor : 1);
-  dit__variant_name(dit->hidden, dit->depth, dit->heads, dit->patch, info->variant, sizeof info->variant);
+  dit__variant_name(dit->family, dit->hidden, dit->depth, dit->heads, dit->patch, info->variant, sizeof info->variant);
 }
 
 static void check_describe(dit__metadata *keys, dit__contents *out) {
@@ -169,7 +196,7 @@ static void check_describe(dit__metadata *keys, dit__contents *out) {
   const dit__vae *vae = &out->vae;
   if (keys->status) return;
   info->has_transformer = out->dit.present;
-  info->has_decoder = vae->has_decoder;
+  info->has_decoder = vae->has_decoder || out->dit.pixels;
   info->has_encoder = vae->has_encoder;
   info->image_channels = vae->image_channels;
   info->latent_channels = vae->channels;

@@ -6,16 +6,16 @@
 #include "lib/model/tensor_list.h"
 
 static void list_resnet(dit__tensor_list *list, int64_t in, int64_t out, dit__resnet *resnet) {
-  dit__list_norm(list, "norm1", in, DIT__MEMBER(resnet, norm1));
+  dit__list_norm(list, "norm1", in, 1, DIT__MEMBER(resnet, norm1));
   dit__list_conv(list, "conv1", in, out, 3, 1, DIT__MEMBER(resnet, conv1));
-  dit__list_norm(list, "norm2", out, DIT__MEMBER(resnet, norm2));
+  dit__list_norm(list, "norm2", out, 1, DIT__MEMBER(resnet, norm2));
   dit__list_conv(list, "conv2", out, out, 3, 1, DIT__MEMBER(resnet, conv2));
   if (in != out) dit__list_conv(list, "conv_shortcut", in, out, 1, 1, DIT__MEMBER(resnet, shortcut));
 }
 
 static void list_mid_block(dit__tensor_list *list, const char *side, int64_t width, dit__vae_mid_block *mid) {
   dit__list_prefix(list, "vae.%s.mid_block.attentions.0.", side);
-  dit__list_norm(list, "group_norm", width, DIT__MEMBER(mid, norm));
+  dit__list_norm(list, "group_norm", width, 1, DIT__MEMBER(mid, norm));
   dit__list_linear(list, "to_q", width, width, DIT__PART_OTHER, 0, DIT__MEMBER(mid, q));
   dit__list_linear(list, "to_k", width, width, DIT__PART_OTHER, 0, DIT__MEMBER(mid, k));
   dit__list_linear(list, "to_v", width, width, DIT__PART_OTHER, 0, DIT__MEMBER(mid, v));
@@ -46,7 +46,7 @@ static void list_coder(dit__tensor_list *list, const dit__vae *vae, int32_t deco
   }
   list_mid_block(list, side, vae->width[last], DIT__MEMBER(coder, mid_block));
   dit__list_prefix(list, "vae.%s.", side);
-  dit__list_norm(list, "conv_norm_out", dit__vae_width(vae, decoder, last), DIT__MEMBER(coder, norm_out));
+  dit__list_norm(list, "conv_norm_out", dit__vae_width(vae, decoder, last), 1, DIT__MEMBER(coder, norm_out));
   dit__list_conv(list, "conv_out", dit__vae_width(vae, decoder, last), out, 3, 1, DIT__MEMBER(coder, conv_out));
 }
 

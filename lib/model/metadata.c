@@ -6,12 +6,21 @@
 
 #include "lib/core/error.h"
 #include "lib/model/metadata.h"
+#include "lib/sampling/timesteps.h"
 
 const char *const dit__forward_words[] = {
     [DIT__FORWARD_OFFICIAL] = "official", [DIT__FORWARD_DIFFUSERS] = "diffusers", NULL};
 const char *const dit__beta_schedule_words[] = {
     [DIT__BETAS_LINEAR] = "linear", [DIT__BETAS_SCALED_LINEAR] = "scaled_linear", NULL};
-const char *const dit__prediction_words[] = {"epsilon", NULL};
+const char *const dit__path_words[] = {[DIT__PATH_DIFFUSION] = "diffusion", [DIT__PATH_LINEAR] = "linear", NULL};
+const char *const dit__prediction_words[] = {[DIT__PREDICTION_EPSILON] = "epsilon",
+                                             [DIT__PREDICTION_VELOCITY] = "velocity",
+                                             [DIT__PREDICTION_SAMPLE] = "sample",
+                                             NULL};
+const char *const dit__second_time_words[] = {[DIT__SECOND_TIME_NONE] = "none",
+                                              [DIT__SECOND_TIME_END] = "end",
+                                              [DIT__SECOND_TIME_DIFFERENCE] = "difference",
+                                              NULL};
 
 int64_t dit__key_integer_or(dit__metadata *keys, const char *key, int64_t low, int64_t high, int64_t otherwise) {
   int64_t value = otherwise;

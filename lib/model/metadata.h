@@ -29,6 +29,8 @@ enum { DIT__FORWARD_OFFICIAL = 0, DIT__FORWARD_DIFFUSERS = 1 };
 extern const char *const dit__forward_words[]; /* of dit.forward */
 enum { DIT__BETAS_LINEAR = 0, DIT__BETAS_SCALED_LINEAR = 1 };
 extern const char *const dit__beta_schedule_words[]; /* of dit.beta_schedule */
-extern const char *const dit__prediction_words[];    /* of dit.prediction_type */
+extern const char *const dit__path_words[];          /* of dit.path: dit__path */
+extern const char *const dit__prediction_words[];    /* of dit.prediction_type: dit__prediction */
+extern const char *const dit__second_time_words[];   /* of dit.second_time: dit__second_time */
 
 #endif

@@ -19,36 +19,56 @@ enum {
   DIT__MAX_CHANNELS = 64,
   DIT__MAX_CLASSES = 1000000,
   DIT__MAX_MLP = 65536,
+  DIT__MAX_CONTEXT = 256,
   DIT__MAX_GROUPS = 256,
   DIT__MAX_VAE_WIDTH = 4096
 };
-
-typedef struct dit__block {
-  dit__matrix qkv, proj, fc1, fc2, modulation;
-} dit__block;
-
-typedef struct dit__transformer {
-  int32_t present; /* 1: the file has a transformer */
-  int32_t hidden, depth, heads, patch, latent_size, channels, out_channels, mlp, classes, null_class;
-  dit__block_kind block_kind; /* of all blocks */
-  dit__diffusion diffusion;   /* what the model was trained with */
-  int32_t diffusers;          /* dit.forward: 1 for the formulas of diffusers' DiTTransformer2DModel */
-  float mlp_eps;              /* of the norm before the MLP */
-  dit__matrix embed;          /* of patches: [hidden][channels * patch * patch] */
-  dit__weights positions;     /* [latent_size/patch squared][hidden] */
-  dit__matrix t_mlp0, t_mlp2; /* timestep embedding */
-  dit__weights labels;        /* [classes (+ 1)][hidden] */
-  dit__block *blocks;         /* [depth] */
-  dit__matrix final_linear, final_modulation;
-} dit__transformer;
 
 typedef struct dit__norm {
   const float *gamma, *beta;
 } dit__norm;
 
+/* What a block does not have stays empty (dit__block_traits). */
+typedef struct dit__block {
+  dit__matrix qkv, proj, fc1, fc2, modulation;
+  dit__matrix gate; /* of SwiGLU: fc2(silu(gate(x)) * fc1(x)) */
+  dit__norm norm1, norm2, q_norm, k_norm;
+  dit__norm norm_cross;
+  dit__matrix cross_q, cross_kv, cross_proj;
+} dit__block;
+
+typedef struct dit__transformer {
+  int32_t present; /* 1: the file has a transformer */
+  char family[16]; /* "DiT", "SiT": as the first word of its name */
+  int32_t hidden, depth, heads, patch, latent_size, channels, out_channels, mlp, classes, null_class;
+  dit__block_kind block_kind; /* of all blocks; the norms of the final layer are as those of the blocks */
+  dit__norm_kind norm;
+  dit__mlp_kind mlp_kind;
+  dit__qk_norm qk_norm;
+  dit__rope rope;
+  dit__process process;           /* what the model was trained with */
+  int32_t diffusers;              /* dit.forward: 1 for the formulas of diffusers' DiTTransformer2DModel */
+  float mlp_eps;                  /* of the norm before the MLP */
+  int32_t pixels;                 /* 1: what it samples is the picture, not a latent */
+  int32_t bottleneck;             /* channels between the two layers that embed patches; 0: there is one layer */
+  int32_t context, context_block; /* class tokens that join those of the image from block context_block on; 0: none */
+  dit__matrix squeeze;            /* of patches, [bottleneck][channels * patch * patch] */
+  dit__matrix embed;              /* of patches, [hidden][channels * patch * patch], or of the bottleneck */
+  dit__weights context_positions; /* [context][hidden], added to the class */
+  dit__weights positions;         /* [latent_size/patch squared][hidden] */
+  dit__matrix t_mlp0, t_mlp2;     /* timestep embedding */
+  dit__matrix s_mlp0, s_mlp2;     /* of the second time, with DIT__SECOND_TIME_DIFFERENCE */
+  int32_t second_block;           /* from which on the second time takes the place of the first, with _TIME_END */
+  dit__weights labels;            /* [classes (+ 1)][hidden] */
+  dit__block *blocks;             /* [depth] */
+  dit__matrix final_linear, final_modulation;
+  dit__norm final_norm;
+} dit__transformer;
+
 typedef struct dit__resnet {
   int32_t in, out;
-  dit__norm norm1, norm2;
+  dit__matrix gate; /* of SwiGLU: fc2(silu(gate(x)) * fc1(x)) */
+  dit__norm norm1, norm2, q_norm, k_norm;
   dit__matrix conv1, conv2, shortcut; /* shortcut only if in != out */
 } dit__resnet;
 
@@ -78,6 +98,16 @@ typedef struct dit__vae {
   dit__vae_coder *decoder, *encoder; /* NULL: not in the file, or not loaded yet */
 } dit__vae;
 
+/* How many tokens of the condition run through the last blocks. */
+static inline int32_t dit__context_tokens(const dit__transformer *dit) {
+  return dit__block_types[dit->block_kind].context_tokens + dit->context;
+}
+
+/* Whether the norms of the blocks and of the final layer have weights: RMS norms, and those that nothing modulates. */
+static inline int32_t dit__norms_have_weights(const dit__transformer *dit) {
+  return dit->norm == DIT__NORM_RMS || !dit__block_types[dit->block_kind].modulated;
+}
+
 /* Channels of a level of the decoder or the encoder. */
 static inline int32_t dit__vae_width(const dit__vae *vae, int32_t decoder, int32_t level) {
   return vae->width[decoder ? vae->levels - 1 - level : level];
@@ -103,6 +133,9 @@ struct dit_model {
   const float *preview; /* [image_channels][channels + 1], or NULL */
   double unit_flops;
 };
+
+/* Whether jobs make pictures, and not only latents. */
+static inline int32_t dit__model_draws(const dit_model *model) { return model->vae.decoder || model->dit.pixels; }
 
 /* Allocate memory that is freed with the model; the first zeroes it. NULL on failure, with a sentence in *error. */
 void *dit__model_allocate(dit_model *model, size_t size, dit_error *error);

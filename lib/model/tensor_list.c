@@ -80,9 +80,9 @@ void dit__list_patches(dit__tensor_list *list, const char *name, int64_t in, int
   list_kernel(list, name, DIT__ROLE_PATCHES, in, out, side, (int32_t)side, matrix);
 }
 
-void dit__list_norm(dit__tensor_list *list, const char *name, int64_t channels, dit__norm *norm) {
+void dit__list_norm(dit__tensor_list *list, const char *name, int64_t channels, int32_t biased, dit__norm *norm) {
   list_vector(list, name, ".weight", DIT__ROLE_NORM, DIT__PART_OTHER, channels, DIT__MEMBER(norm, gamma));
-  list_vector(list, name, ".bias", DIT__ROLE_BIAS, DIT__PART_OTHER, channels, DIT__MEMBER(norm, beta));
+  if (biased) list_vector(list, name, ".bias", DIT__ROLE_BIAS, DIT__PART_OTHER, channels, DIT__MEMBER(norm, beta));
 }
 
 void dit__list_embedding(dit__tensor_list *list, const char *name, int64_t entries, int64_t k, dit__weights *table) {

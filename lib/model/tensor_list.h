@@ -83,7 +83,8 @@ void dit__list_conv(dit__tensor_list *list, const char *name, int64_t in, int64_
                     dit__matrix *matrix);
 void dit__list_patches(dit__tensor_list *list, const char *name, int64_t in, int64_t out, int64_t side,
                        dit__matrix *matrix);
-void dit__list_norm(dit__tensor_list *list, const char *name, int64_t channels, dit__norm *norm);
+/* biased: 0 for norms without a bias. */
+void dit__list_norm(dit__tensor_list *list, const char *name, int64_t channels, int32_t biased, dit__norm *norm);
 void dit__list_embedding(dit__tensor_list *list, const char *name, int64_t entries, int64_t k, dit__weights *table);
 void dit__list_positions(dit__tensor_list *list, const char *name, int64_t tokens, int64_t k, dit__weights *table);
 

@@ -11,6 +11,9 @@ typedef enum dit__block_cache {
   DIT__CACHE_USE    /* no block runs; block_cache is added instead */
 } dit__block_cache;
 
+/* Returns how many tokens run through the blocks for a latent of a size. */
+int64_t dit__pass_tokens(const dit__transformer *dit, int32_t height, int32_t width);
+
 /* A pass over `batch` samples: sample s reads latent s % latents [C][height][width], and is modulated by row
  * modulation_index[s]. */
 typedef struct dit__pass_request {

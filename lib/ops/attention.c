@@ -56,6 +56,16 @@ static const float *head_rows(const dit__attention_op *op, const float *x, int64
   return x + head / op->heads * rows * stride + head % op->heads * op->dim;
 }
 
+/* How many keys a head's sample has, and where a head's keys or values begin. */
+static int32_t head_keys(const dit__attention_op *op, int64_t head) {
+  return op->lengths ? op->lengths[head / op->heads] : op->keys;
+}
+
+static const float *head_keys_rows(const dit__attention_op *op, const float *x, int64_t head) {
+  const int64_t sample = head / op->heads;
+  return x + (op->kv_index ? op->kv_index[sample] : sample) * op->kv_sample_stride + head % op->heads * op->dim;
+}
+
 static uint8_t *packed_head(const attention_run *run, int64_t head) {
   return run->packed + (size_t)head * (run->op->tiling.keys_bytes + run->op->tiling.values_bytes);
 }
@@ -63,15 +73,12 @@ static uint8_t *packed_head(const attention_run *run, int64_t head) {
 /* Packs this unit's share of a head's keys. */
 static void pack_keys(const attention_run *run, int64_t head) {
   const dit__attention_op *op = run->op;
-  const float *rows = head_rows(op, op->k, op->keys, op->kv_stride, run->head + head);
-  const dit__weights as_weights = {.data = (const uint8_t *)rows,
-                                   .stride = op->kv_stride,
-                                   .type = DIT__F32,
-                                   .rows = op->keys,
-                                   .k = op->dim,
-                                   .taps = 1};
+  const float *rows = head_keys_rows(op, op->k, run->head + head);
+  const int32_t keys = head_keys(op, run->head + head);
+  const dit__weights as_weights = {
+      .data = (const uint8_t *)rows, .stride = op->kv_stride, .type = DIT__F32, .rows = keys, .k = op->dim, .taps = 1};
   int64_t first, count;
-  split_range(op->keys, (int32_t)op->tiling.pack_units, (int32_t)run->pack_unit, run->kernels->nr, &first, &count);
+  split_range(keys, (int32_t)op->tiling.pack_units, (int32_t)run->pack_unit, run->kernels->nr, &first, &count);
   if (count)
     run->kernels->pack(&as_weights, (int32_t)first, (int32_t)count,
                        (float *)(void *)packed_head(run, head) + first * op->dim);
@@ -79,11 +86,12 @@ static void pack_keys(const attention_run *run, int64_t head) {
 
 static void pack_values(const attention_run *run, int64_t head) {
   const dit__attention_op *op = run->op;
-  const float *rows = head_rows(op, op->v, op->keys, op->kv_stride, run->head + head);
+  const float *rows = head_keys_rows(op, op->v, run->head + head);
+  const int32_t keys = head_keys(op, run->head + head);
   float *to = (float *)(void *)(packed_head(run, head) + op->tiling.keys_bytes);
   int64_t first, count;
   split_range(op->dim, (int32_t)op->tiling.pack_units, (int32_t)run->pack_unit, run->kernels->nr, &first, &count);
-  if (count) run->kernels->pack_columns(rows + first, op->kv_stride, op->keys, (int32_t)count, to + first * op->keys);
+  if (count) run->kernels->pack_columns(rows + first, op->kv_stride, keys, (int32_t)count, to + first * keys);
 }
 
 /* Items 2 i and 2 i + 1 are the keys and the values of head i. */
@@ -105,7 +113,7 @@ static void DIT_CALL attention_task(void *context, int32_t index) {
     const int64_t part = min64(count, run->queries - query);
     const uint8_t *packed = packed_head(run, head);
     dit__attention a;
-    a.tokens = op->keys;
+    a.tokens = head_keys(op, run->head + head);
     a.dim = op->dim;
     a.q = head_rows(op, op->q, op->queries, op->q_stride, run->head + head);
     a.q_stride = op->q_stride;

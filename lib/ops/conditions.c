@@ -1,6 +1,8 @@
 /* Embeddings of timesteps and labels. */
 #include "lib/core/numerics.h"
 
+#include <string.h>
+
 #include "lib/ops/op.h"
 #include "lib/sampling/timestep_embedding.h"
 
@@ -61,9 +63,14 @@ void dit__conditions_unit(const dit__engine *engine, const dit__op *op, int64_t 
       for (int32_t d = 0; d < hidden; d++) label[d] = (1.0f - request->mix) * label[d] + request->mix * other[d];
     }
     for (int32_t s = request->paired ? i : 0; s < (request->paired ? i + 1 : request->steps); s++) {
-      float *to = c->out + (ptrdiff_t)(request->paired ? i : s * request->conditions + i) * hidden;
-      for (int32_t d = 0; d < hidden; d++) to[d] = c->time[(ptrdiff_t)s * hidden + d] + label[d];
+      const float *time = c->time + (ptrdiff_t)s * hidden;
+      float *to = c->out + (ptrdiff_t)(request->paired ? i : s * request->conditions + i) * hidden * (1 + c->apart);
+      for (int32_t d = 0; d < hidden; d++) to[d] = c->apart ? time[d] : time[d] + label[d];
+      if (c->apart) memcpy(to + hidden, label, (size_t)hidden * sizeof(float));
+      if (c->label_out)
+        memcpy(c->label_out + (request->paired ? i : s * request->conditions + i) * c->label_stride, label,
+               (size_t)hidden * sizeof(float));
     }
   }
-  engine->kernels->silu(c->out, condition_rows(request) * hidden, c->out);
+  if (!c->apart) engine->kernels->silu(c->out, condition_rows(request) * hidden, c->out);
 }

@@ -21,6 +21,9 @@ typedef enum dit__op_kind {
   DIT__OP_ELEMENTWISE,
   DIT__OP_PATCHIFY,
   DIT__OP_UNPATCHIFY,
+  DIT__OP_APPEND,
+  DIT__OP_HEADS,
+  DIT__OP_ANGLES,
   DIT__OP_POSITIONS,
   DIT__OP_TIMESTEPS,
   DIT__OP_CONDITIONS,
@@ -88,24 +91,31 @@ typedef struct dit__conv_op {
 } dit__conv_op;
 
 /* out = softmax(scale q k^T) v for each sample and head: `heads` heads of `dim` channels lie behind each other in the
- * rows of q [samples * queries], k and v [samples * keys], and out. */
+ * rows of q [samples * queries], k and v, and out. k and v of sample s begin kv_index[s] * kv_sample_stride numbers
+ * further than those of index 0, and have `keys` rows, of which lengths[s] (at least 1) are attended to. */
 typedef struct dit__attention_op {
   int32_t samples, heads, queries, keys, dim;
   float scale;
   const float *q, *k, *v;
-  ptrdiff_t q_stride, kv_stride;
+  ptrdiff_t q_stride, kv_stride, kv_sample_stride;
+  const int32_t *kv_index; /* [samples]; NULL: s */
+  const int32_t *lengths;  /* [samples]; NULL: `keys` for all */
   float *out;
   ptrdiff_t out_stride;
   dit__attention_tiling tiling;
 } dit__attention_op;
 
-/* out = LayerNorm(x) * (1 + scale) + shift, over packed rows of `width` numbers. */
+/* out = norm(x) * (1 + scale) + shift, or norm(x) * gamma + beta, over packed rows of `width` numbers; modulated RMS norms
+ * have a gamma, too. Of each sample's x_rows rows of x the first rows_per_sample are taken. */
 typedef struct dit__layer_norm_op {
-  int32_t rows, width;
+  int32_t rows, width; /* rows: of all samples, of out */
+  int32_t rows_per_sample, x_rows;
+  int32_t rms, modulated;
   float eps;
   const float *x;
   float *out;
-  dit__modulation modulation; /* vectors: shift, and scale `width` numbers further */
+  dit__norm norm;             /* gamma and beta, or NULL */
+  dit__modulation modulation; /* if modulated: vectors are shift, and scale `width` numbers further */
 } dit__layer_norm_op;
 
 /* scale and shift [channels] such that x * scale + shift = GroupNorm(x) (Wu & He 2018), for an image [height][width]
@@ -150,6 +160,36 @@ typedef struct dit__patch_op {
   float *to;
 } dit__patch_op;
 
+/* Norms and rotary positions of queries and keys, in place: head h of row i has its query at x + i * stride + h * dim,
+ * and its key k_offset numbers further. The first `rotated` tokens of each sample are turned, each by angles [rotated]
+ * [dim / 2] between channels j and j + dim / 2. */
+typedef struct dit__heads_op {
+  int32_t samples, tokens, heads, dim, rotated, rms;
+  float eps;
+  dit__norm q_norm, k_norm; /* [dim]; gamma NULL: none */
+  float *x;
+  ptrdiff_t stride, k_offset;
+  const float *cosine, *sine;
+} dit__heads_op;
+
+/* cosine and sine [tokens][dim / 2] of the angles of a grid of rows x columns tokens, and of `context` tokens behind them.
+ * In two dimensions the first half of the angles is that of a token's row, the second half that of its column, and
+ * context tokens have none. In one, context tokens count from 0, and those of the image after them. */
+typedef struct dit__angles_op {
+  int32_t rows, columns, context, dim, two_dimensions;
+  float *cosine, *sine;
+} dit__angles_op;
+
+/* out [samples][tokens + context][width] = from [samples][tokens][width], and behind the tokens of each sample `context`
+ * more: token j is vector j * vector_count / context of the sample, plus row j of `positions`, if it is given. */
+typedef struct dit__append_op {
+  int32_t samples, tokens, context, width, vector_count;
+  const float *from;
+  dit__modulation vectors; /* vector_count of a sample lie behind each other */
+  const dit__weights *positions;
+  float *out;
+} dit__append_op;
+
 /* out [samples][rows * columns][hidden] = the position embeddings of a grid of patches, the same for each sample. */
 typedef struct dit__positions_op {
   const dit__transformer *dit;
@@ -175,16 +215,20 @@ typedef struct dit__modulation_request {
   int32_t steps, conditions, paired;
   float mix;
   const double *timesteps;         /* [steps] */
+  const double *second_timesteps;  /* [steps], of a network that takes two times */
   const dit__condition *condition; /* [conditions] */
 } dit__modulation_request;
 
-/* out [rows of the request][hidden] = silu(time [steps][hidden] + label). */
+/* out [rows of the request][hidden] = silu(time [steps][hidden] + label), or [rows][2][hidden] = time and label. */
 typedef struct dit__conditions_op {
   const dit__transformer *dit;
+  int32_t apart;                          /* 1: the second */
   const dit__modulation_request *request; /* read when the operation runs */
   const float *time;
   float *labels; /* scratch [2][hidden] */
   float *out;
+  float *label_out; /* receives the label of each row, label_stride numbers apart; NULL: none does */
+  ptrdiff_t label_stride;
 } dit__conditions_op;
 
 /* TO_PIXELS: to [pixels][channels] = from [channels][pixels] * factor. TO_PLANES: to [channel][pixel], planes `plane`
@@ -215,6 +259,9 @@ typedef struct dit__op {
     dit__affine_op affine;
     dit__elementwise_op elementwise;
     dit__patch_op patch;
+    dit__append_op append;
+    dit__heads_op heads;
+    dit__angles_op angles;
     dit__positions_op positions;
     dit__timesteps_op timesteps;
     dit__conditions_op conditions;
@@ -275,6 +322,14 @@ void dit__elementwise_unit(const dit__engine *engine, const dit__op *op, int64_t
 void dit__patch_tile(const dit__engine *engine, dit__op *op);
 void dit__patchify_unit(const dit__engine *engine, const dit__op *op, int64_t unit);
 void dit__unpatchify_unit(const dit__engine *engine, const dit__op *op, int64_t unit);
+/* heads.c */
+void dit__heads_tile(const dit__engine *engine, dit__op *op);
+void dit__heads_unit(const dit__engine *engine, const dit__op *op, int64_t unit);
+void dit__angles_tile(const dit__engine *engine, dit__op *op);
+void dit__angles_unit(const dit__engine *engine, const dit__op *op, int64_t unit);
+/* append.c */
+void dit__append_tile(const dit__engine *engine, dit__op *op);
+void dit__append_unit(const dit__engine *engine, const dit__op *op, int64_t unit);
 /* positions.c */
 void dit__positions_tile(const dit__engine *engine, dit__op *op);
 void dit__positions_unit(const dit__engine *engine, const dit__op *op, int64_t unit);

@@ -42,14 +42,27 @@ static void rows_unit(const dit__engine *engine, const dit__op *op, int64_t unit
 static void layer_norm_rows(const dit__kernels *kernels, const dit__op *op, int64_t first, int64_t count) {
   const dit__layer_norm_op *norm = &op->layer_norm;
   const dit__modulation *modulation = &norm->modulation;
+  dit__norm_rows rows = {.width = norm->width,
+                         .rms = norm->rms,
+                         .eps = norm->eps,
+                         .base = norm->modulated ? 1.0f : 0.0f,
+                         .gamma = norm->modulated ? norm->norm.gamma : NULL,
+                         .scale = norm->norm.gamma,
+                         .shift = norm->norm.beta,
+                         .x_stride = norm->width,
+                         .out_stride = norm->width};
   while (count > 0) {
-    const int64_t sample = first / modulation->rows_per_sample;
-    const int64_t part = min64(count, (sample + 1) * modulation->rows_per_sample - first);
-    const float *shift = modulation->vectors + modulation->index[sample] * modulation->stride;
-    kernels->norm_modulate(norm->x + first * norm->width, norm->width, (int32_t)part, norm->width, norm->eps, shift,
-                           shift + norm->width, norm->out + first * norm->width, norm->width);
-    first += part;
-    count -= part;
+    const int64_t sample = first / norm->rows_per_sample, row = first % norm->rows_per_sample;
+    rows.rows = (int32_t)min64(count, norm->rows_per_sample - row);
+    rows.x = norm->x + (sample * norm->x_rows + row) * norm->width;
+    rows.out = norm->out + first * norm->width;
+    if (norm->modulated) {
+      rows.shift = modulation->vectors + modulation->index[sample] * modulation->stride;
+      rows.scale = rows.shift + norm->width;
+    }
+    kernels->norm(&rows);
+    first += rows.rows;
+    count -= rows.rows;
   }
 }
 

@@ -24,16 +24,15 @@ void dit__inpaint_weights(const uint8_t *mask, int32_t height, int32_t width, in
     }
 }
 
-void dit__inpaint_noised(double alpha_cumprod, int64_t count, const float *x0, const float *noise, float *x) {
-  const double by_x0 = sqrt(alpha_cumprod), by_noise = sqrt(1 - alpha_cumprod);
-  for (int64_t i = 0; i < count; i++) x[i] = (float)(by_x0 * (double)x0[i] + by_noise * (double)noise[i]);
+void dit__inpaint_noised(dit__mixture mixture, int64_t count, const float *x0, const float *noise, float *x) {
+  for (int64_t i = 0; i < count; i++) x[i] = (float)(mixture.data * (double)x0[i] + mixture.noise * (double)noise[i]);
 }
 
-void dit__inpaint_keep(double alpha_cumprod, int32_t channels, int64_t area, const float *weights, const float *x0,
+void dit__inpaint_keep(dit__mixture mixture, int32_t channels, int64_t area, const float *weights, const float *x0,
                        const float *noise, float *x) {
-  const double by_x0 = sqrt(alpha_cumprod), by_noise = sqrt(1 - alpha_cumprod);
   for (int64_t i = 0; i < channels * area; i++) {
-    const double weight = (double)weights[i % area], kept = by_x0 * (double)x0[i] + by_noise * (double)noise[i];
+    const double weight = (double)weights[i % area],
+                 kept = mixture.data * (double)x0[i] + mixture.noise * (double)noise[i];
     if (weight < 1) x[i] = (float)(weight * (double)x[i] + (1 - weight) * kept);
   }
 }

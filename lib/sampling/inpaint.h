@@ -3,7 +3,7 @@
 #ifndef DIT_INPAINT_H
 #define DIT_INPAINT_H
 
-#include "dit.h"
+#include "lib/sampling/schedule.h"
 
 /* image [channels][area] = bytes [area][channels] / 127.5 - 1. Where alpha is 0, the colour becomes 0, for it is not
  * visible and may be anything. */
@@ -13,13 +13,12 @@ void dit__inpaint_image(const uint8_t *bytes, int64_t area, int32_t channels, fl
  * each latent pixel. */
 void dit__inpaint_weights(const uint8_t *mask, int32_t height, int32_t width, int32_t factor, float *weights);
 
-/* x = sqrt(a) x0 + sqrt(1 - a) noise: adds noise to a latent, up to the point of the schedule that has the given
- * alpha_cumprod (Ho et al. 2020, equation 4). */
-void dit__inpaint_noised(double alpha_cumprod, int64_t count, const float *x0, const float *noise, float *x);
+/* x = data * x0 + noise: adds noise to a latent, up to a point of the schedule (Ho et al. 2020, equation 4). */
+void dit__inpaint_noised(dit__mixture mixture, int64_t count, const float *x0, const float *noise, float *x);
 
 /* x [channels][area] = weight * x + (1 - weight) * (x0 with noise added as above): where the mask keeps the picture,
  * the latent stays that of the picture. */
-void dit__inpaint_keep(double alpha_cumprod, int32_t channels, int64_t area, const float *weights, const float *x0,
+void dit__inpaint_keep(dit__mixture mixture, int32_t channels, int64_t area, const float *weights, const float *x0,
                        const float *noise, float *x);
 
 /* depth [height][width]: how many pixels a pixel is away from the nearest kept one, where a diagonal step counts 1; 0

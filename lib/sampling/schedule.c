@@ -30,6 +30,7 @@
 
 #include "lib/core/elementary.h"
 #include "lib/core/error.h"
+#include "lib/core/names.h"
 #include "lib/sampling/schedule.h"
 #include "lib/sampling/solvers.h"
 
@@ -42,34 +43,34 @@ typedef struct schedule_tables {
 
 /* ---- The process ---- */
 
-static double schedule_beta(const dit__diffusion *diffusion, int32_t t) {
-  const double first = diffusion->scaled ? sqrt(diffusion->beta_start) : diffusion->beta_start;
-  const double last = diffusion->scaled ? sqrt(diffusion->beta_end) : diffusion->beta_end;
-  const double step = (last - first) / (diffusion->timesteps - 1);
-  const double value = t == diffusion->timesteps - 1 ? last : first + t * step;
-  return diffusion->scaled ? value * value : value;
+static double schedule_beta(const dit__process *process, int32_t t) {
+  const double first = process->scaled ? sqrt(process->beta_start) : process->beta_start;
+  const double last = process->scaled ? sqrt(process->beta_end) : process->beta_end;
+  const double step = (last - first) / (process->timesteps - 1);
+  const double value = t == process->timesteps - 1 ? last : first + t * step;
+  return process->scaled ? value * value : value;
 }
 
-dit_status dit__diffusion_check(const dit__diffusion *diffusion, dit_error *error) {
+dit_status dit__process_check(const dit__process *process, dit_error *error) {
   double full = 1;
-  if (!(diffusion->beta_start >= 1e-8 && diffusion->beta_start <= diffusion->beta_end && diffusion->beta_end <= 0.999))
+  if (!(process->beta_start >= 1e-8 && process->beta_start <= process->beta_end && process->beta_end <= 0.999))
     return dit__fail(error, DIT_ERROR_FORMAT,
                      "keys dit.beta_start and dit.beta_end: must rise, from at least 1e-8 to at most 0.999");
-  for (int32_t t = 0; t < diffusion->timesteps; t++) full *= 1 - schedule_beta(diffusion, t);
+  for (int32_t t = 0; t < process->timesteps; t++) full *= 1 - schedule_beta(process, t);
   if (!(full >= 1e-30))
     return dit__fail(error, DIT_ERROR_FORMAT,
                      "keys dit.beta_end and dit.timesteps: at the last of %d timesteps less than 1e-30 of the picture "
                      "is left, so no model can have been trained with this process",
-                     (int)diffusion->timesteps);
+                     (int)process->timesteps);
   return DIT_OK;
 }
 
 /* ---- Rows ---- */
 
-static void schedule_official(const dit__diffusion *diffusion, schedule_tables *tables) {
+static void schedule_official(const dit__process *process, schedule_tables *tables) {
   double full = 1, before = 1, product = 1;
-  for (int32_t t = 0, i = 0; t < diffusion->timesteps && i < tables->steps; t++) {
-    full *= 1 - schedule_beta(diffusion, t);
+  for (int32_t t = 0, i = 0; t < process->timesteps && i < tables->steps; t++) {
+    full *= 1 - schedule_beta(process, t);
     if (t != tables->timestep[i]) continue;
     tables->beta[i] = 1 - full / before;
     before = full;
@@ -79,16 +80,16 @@ static void schedule_official(const dit__diffusion *diffusion, schedule_tables *
   }
 }
 
-static void schedule_of_diffusers(const dit__diffusion *diffusion, int32_t fixed_stride, schedule_tables *tables) {
-  const int32_t steps = tables->steps, stride = diffusion->timesteps / steps;
+static void schedule_of_diffusers(const dit__process *process, int32_t fixed_stride, schedule_tables *tables) {
+  const int32_t steps = tables->steps, stride = process->timesteps / steps;
   double full = 1;
   for (int32_t i = 0; i < steps; i++) {
     tables->target[i] = fixed_stride ? tables->timestep[i] - stride : i > 0 ? tables->timestep[i - 1] : -1;
-    if (fixed_stride && tables->target[i] < 0 && !diffusion->set_alpha_to_one) tables->target[i] = 0;
+    if (fixed_stride && tables->target[i] < 0 && !process->set_alpha_to_one) tables->target[i] = 0;
     if (tables->target[i] < 0) tables->b[i] = 1;
   }
-  for (int32_t t = 0, i = 0, k = 0; t < diffusion->timesteps; t++) { /* both lists ascend */
-    full *= 1 - schedule_beta(diffusion, t);
+  for (int32_t t = 0, i = 0, k = 0; t < process->timesteps; t++) { /* both lists ascend */
+    full *= 1 - schedule_beta(process, t);
     while (k < steps && tables->target[k] <= t) {
       if (tables->target[k] == t) tables->b[k] = full;
       k++;
@@ -118,26 +119,53 @@ static void schedule_row(const schedule_tables *tables, int32_t i, float eta, di
   row->posterior_log_variance = schedule_log_variance(tables, i);
   row->posterior_mean_x0 = beta * sqrt(b) / rest;
   row->posterior_mean_x = (1 - b) * sqrt(1 - beta) / rest;
+  row->second_timestep = row->sigma = row->sigma_next = 0;
   row->ddim_sigma = eta * sqrt((1 - b) / rest) * sqrt(1 - a / b);
 }
 
-int32_t dit__schedule(const dit__diffusion *diffusion, int32_t steps, int32_t spacing, int32_t sampler, float eta,
+dit_status dit__schedule_check_sampler(const dit__process *process, int32_t sampler, dit_error *error) {
+  if (dit__solver_get(sampler)->path == process->path) return DIT_OK;
+  const int32_t diffusion = process->path == DIT__PATH_DIFFUSION;
+  return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_params: sampler %s is for %s, and the model learned %s; use %s",
+                   dit__name(DIT__ENUM_SAMPLER, sampler), diffusion ? "flow matching" : "diffusion",
+                   diffusion ? "diffusion" : "flow matching",
+                   diffusion ? "ddpm, ddim or dpm++" : "euler, heun, euler_maruyama or consistency");
+}
+
+int32_t dit__schedule(const dit__process *process, int32_t steps, int32_t spacing, int32_t sampler, float eta,
                       int32_t capacity, dit_schedule_row *rows, dit_error *error) {
   schedule_tables tables;
-  const dit_status status = dit__timesteps_check(diffusion, steps, spacing, sampler, error);
+  dit_status status = dit__schedule_check_sampler(process, sampler, error);
+  if (status) return status;
+  if (process->path != DIT__PATH_DIFFUSION) {
+    status = dit__flow_check(steps, spacing, sampler, error);
+    return status ? status : dit__flow_schedule(process, steps, sampler, capacity, rows);
+  }
+  status = dit__timesteps_check(process, steps, spacing, sampler, error);
   if (status) return status;
   if (!(eta >= 0 && eta <= 1))
     return dit__fail(error, DIT_ERROR_ARGUMENT,
                      "dit_params: eta must be a number from 0 (no noise) to 1 (as much noise as DDPM)");
   if (!capacity) return steps;
-  spacing = dit__timesteps_default(diffusion, steps, spacing, sampler);
+  spacing = dit__timesteps_default(process, steps, spacing, sampler);
   tables.steps = steps;
   tables.diffusers = dit__timesteps_diffusers(spacing);
-  dit__timesteps_list(diffusion, steps, spacing, sampler, tables.timestep);
+  dit__timesteps_list(process, steps, spacing, sampler, tables.timestep);
   if (tables.diffusers)
-    schedule_of_diffusers(diffusion, dit__solver_get(sampler)->fixed_stride, &tables);
+    schedule_of_diffusers(process, dit__solver_get(sampler)->fixed_stride, &tables);
   else
-    schedule_official(diffusion, &tables);
+    schedule_official(process, &tables);
   for (int32_t k = 0; k < steps && k < capacity; k++) schedule_row(&tables, steps - 1 - k, eta, &rows[k]);
   return steps;
+}
+
+double dit__schedule_position(const dit__process *process, int32_t steps, int32_t sampler, int32_t row) {
+  if (process->path != DIT__PATH_DIFFUSION) return dit__flow_position(process, steps, sampler, row);
+  return (row + 0.5) / steps;
+}
+
+dit__mixture dit__schedule_mixture(const dit__process *process, const dit_schedule_row *row, int32_t end) {
+  const double a = end ? row->alpha_cumprod_prev : row->alpha_cumprod, sigma = end ? row->sigma_next : row->sigma;
+  const dit__mixture of_diffusion = {sqrt(a), sqrt(1 - a)}, of_flow = {1 - sigma, sigma};
+  return process->path == DIT__PATH_DIFFUSION ? of_diffusion : of_flow;
 }

@@ -15,20 +15,18 @@ static int32_t solver_ddim_needs_noise(const dit__solver_step *step) {
   return step->rows[step->index].ddim_sigma > 0 && (step->diffusers || step->index < step->steps - 1);
 }
 
-static void solver_ddim_take(const dit__solver_step *step, int64_t n, float *x, const float *eps, const float *v,
-                             const float *noise, float *pred_x0) {
+static void solver_ddim_take(const dit__solver_step *step, int64_t n, float *x, const dit__solver_arrays *with) {
   const dit_schedule_row *row = &step->rows[step->index];
   const solver_x0 of = solver_x0_of(step);
   const int32_t noisy = solver_ddim_needs_noise(step);
   const int32_t keeps_eps = step->diffusers && step->clip != DIT_CLIP_MODEL_OUTPUT;
   const double sigma = row->ddim_sigma, rest = 1 - row->alpha_cumprod_prev - sigma * sigma;
   const double by_x0 = sqrt(row->alpha_cumprod_prev), by_e = rest > 0 ? sqrt(rest) : 0;
-  (void)v; /* the variance is ddim_sigma's */
   for (int64_t i = 0; i < n; i++) {
-    const double x0 = solver_predict(&of, x[i], eps[i], &pred_x0[i]);
-    const double e = keeps_eps ? (double)eps[i] : (of.by_x * x[i] - x0) / of.by_eps;
+    const double x0 = solver_predict(&of, x[i], with->out[i], &with->pred_x0[i]);
+    const double e = keeps_eps ? (double)with->out[i] : (of.by_x * x[i] - x0) / of.by_eps;
     double mean = by_x0 * x0 + by_e * e;
-    if (noisy) mean += sigma * noise[i];
+    if (noisy) mean += sigma * with->noise[i];
     x[i] = (float)mean;
   }
 }

@@ -10,11 +10,9 @@ const dit__solver *dit__solver_get(int32_t sampler);
 /* 1 if the step reads noise, else 0. */
 int32_t dit__solver_needs_noise(const dit__solver_step *step);
 
-/* Takes a step on the n numbers of a latent x, in place. eps and v are the network's output; v may be NULL if it
- * predicts no variance. noise holds n standard normal numbers; it may be NULL if the step needs none. pred_x0 receives
- * the network's present estimate of x0, before any clipping; it must be kept from step to step, since a multistep
- * solver reads what the step before left there, and since previews show it. */
-void dit__solver_take(const dit__solver_step *step, int64_t n, float *x, const float *eps, const float *v,
-                      const float *noise, float *pred_x0);
+/* Takes a step on the n numbers of a latent x, in place. noise holds n standard normal numbers; it may be NULL if the
+ * step needs none. pred_x0 receives the network's present estimate of x0, before any clipping; it must be kept from step
+ * to step, since a multistep solver reads what the step before left there, and since previews show it. */
+void dit__solver_take(const dit__solver_step *step, int64_t n, float *x, const dit__solver_arrays *with);
 
 #endif

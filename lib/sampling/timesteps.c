@@ -17,8 +17,8 @@
 #include "lib/sampling/solvers.h"
 #include "lib/sampling/timesteps.h"
 
-const dit__diffusion dit__diffusion_default = {
-    .timesteps = 1000, .beta_start = 0.0001, .beta_end = 0.02, .set_alpha_to_one = 1};
+const dit__process dit__process_default = {
+    .shift = 1, .timesteps = 1000, .beta_start = 0.0001, .beta_end = 0.02, .set_alpha_to_one = 1};
 
 typedef struct timesteps_request {
   int32_t total, offset; /* T and steps_offset of the process */
@@ -26,8 +26,8 @@ typedef struct timesteps_request {
   int32_t sections;      /* N, or N + 1 for a sampler with an extra section */
 } timesteps_request;
 
-static timesteps_request timesteps_request_of(const dit__diffusion *diffusion, int32_t steps, int32_t sampler) {
-  const timesteps_request request = {diffusion->timesteps, diffusion->offset, steps,
+static timesteps_request timesteps_request_of(const dit__process *process, int32_t steps, int32_t sampler) {
+  const timesteps_request request = {process->timesteps, process->offset, steps,
                                      steps + dit__solver_get(sampler)->extra_section};
   return request;
 }
@@ -139,26 +139,27 @@ static const timesteps_rule timesteps_rules[] = {
 
 int32_t dit__timesteps_diffusers(int32_t spacing) { return timesteps_rules[spacing].diffusers; }
 
-int32_t dit__timesteps_default(const dit__diffusion *diffusion, int32_t steps, int32_t spacing, int32_t sampler) {
+int32_t dit__timesteps_default(const dit__process *process, int32_t steps, int32_t spacing, int32_t sampler) {
   if (spacing) return spacing;
+  if (process->path != DIT__PATH_DIFFUSION) return DIT_SPACING_EVEN;
   const int32_t chosen = dit__solver_get(sampler)->default_spacing;
-  return chosen == DIT_SPACING_DDIM && !timesteps_stride(diffusion->timesteps, steps) ? DIT_SPACING_EVEN : chosen;
+  return chosen == DIT_SPACING_DDIM && !timesteps_stride(process->timesteps, steps) ? DIT_SPACING_EVEN : chosen;
 }
 
-dit_status dit__timesteps_check(const dit__diffusion *diffusion, int32_t steps, int32_t spacing, int32_t sampler,
+dit_status dit__timesteps_check(const dit__process *process, int32_t steps, int32_t spacing, int32_t sampler,
                                 dit_error *error) {
-  const int32_t most = diffusion->timesteps < DIT__MAX_STEPS ? diffusion->timesteps : DIT__MAX_STEPS;
+  const int32_t most = process->timesteps < DIT__MAX_STEPS ? process->timesteps : DIT__MAX_STEPS;
   if (steps < 1 || steps > most)
     return dit__fail(error, DIT_ERROR_ARGUMENT, "dit_params: steps is %d; it must be 1 to %d", (int)steps, (int)most);
   const dit_status status = dit__check_enum("dit_params", "timestep_spacing", DIT__ENUM_SPACING, spacing, error);
   if (status) return status;
-  const timesteps_request request = timesteps_request_of(diffusion, steps, sampler);
-  const timesteps_rule *rule = &timesteps_rules[dit__timesteps_default(diffusion, steps, spacing, sampler)];
+  const timesteps_request request = timesteps_request_of(process, steps, sampler);
+  const timesteps_rule *rule = &timesteps_rules[dit__timesteps_default(process, steps, spacing, sampler)];
   return rule->check ? rule->check(&request, error) : DIT_OK;
 }
 
-void dit__timesteps_list(const dit__diffusion *diffusion, int32_t steps, int32_t spacing, int32_t sampler,
+void dit__timesteps_list(const dit__process *process, int32_t steps, int32_t spacing, int32_t sampler,
                          int32_t *timesteps) {
-  const timesteps_request request = timesteps_request_of(diffusion, steps, sampler);
+  const timesteps_request request = timesteps_request_of(process, steps, sampler);
   timesteps_rules[spacing].list(&request, timesteps);
 }

@@ -28,15 +28,18 @@ void describe_types(const checkpoint *s, char out[64]) {
 static void describe_dit(const model_content *m, const convert_options *options) {
   char variant[64];
   const transformer_geometry *g = &m->dit;
-  int64_t classes = options->null_class == NULL_CLASS_ABSENT ? g->class_rows : g->class_rows - 1;
-  dit__variant_name((int32_t)g->hidden, (int32_t)g->depth, (int32_t)g->heads, (int32_t)g->patch, variant,
-                    sizeof variant);
+  const int absent = options->null_class == NULL_CLASS_ABSENT || (!options->null_class && g->family->no_null_class);
+  const int64_t classes = absent ? g->class_rows : g->class_rows - 1;
+  dit__variant_name(g->family->name, (int32_t)g->hidden, (int32_t)g->depth, (int32_t)g->heads, (int32_t)g->patch,
+                    variant, sizeof variant);
   printf(
-      "  %s: %d blocks of %d channels, %d heads; latents of %dx%dx%d; %d classes %s a null class; %s variance; %.2f M "
+      "  %s: %d blocks of %d channels, %d heads; latents of %dx%dx%d; %d classes %s a null class; %s; %.2f M "
       "parameters\n",
       variant, (int)g->depth, (int)g->hidden, (int)g->heads, (int)g->in_channels, (int)g->latent, (int)g->latent,
-      (int)classes, options->null_class == NULL_CLASS_ABSENT ? "without" : "and",
-      g->out_channels != g->in_channels ? "learned" : "fixed",
+      (int)classes, absent ? "without" : "and",
+      g->family->path != DIT__PATH_DIFFUSION ? "flow matching"
+      : g->out_channels != g->in_channels    ? "learned variance"
+                                             : "fixed variance",
       (double)content_parameters(m, NETWORK_TRANSFORMER) / 1e6);
 }
 

@@ -95,6 +95,9 @@ enum {
   LICENSE,
   LABELS,
   VARIANT,
+  FAMILY,
+  SECOND_TIME_BLOCK,
+  CONTEXT_BLOCK,
   FORWARD,
   SCHEDULER,
   STEPS,
@@ -126,6 +129,9 @@ static const char *const option_names[OPTIONS] = {
     [LICENSE] = "--license",
     [LABELS] = "--labels",
     [VARIANT] = "--variant",
+    [FAMILY] = "--family",
+    [SECOND_TIME_BLOCK] = "--second-time-block",
+    [CONTEXT_BLOCK] = "--context-block",
     [FORWARD] = "--forward",
     [SCHEDULER] = "--scheduler",
     [STEPS] = "--steps",
@@ -169,6 +175,21 @@ static dit_status take_channels(const char *option, const char *value, int *out,
   return status;
 }
 
+static dit_status take_family(const char *option, const char *value, const char **out, dit_error *error) {
+  char known[160];
+  *out = value;
+  if (family_find(value)) return DIT_OK;
+  family_list(known, sizeof known);
+  return dit__fail(error, DIT_ERROR_ARGUMENT, "%s %s: no such family; known are %s", option, value, known);
+}
+
+/* Stores one more than the number, since 0 stands for no number. */
+static dit_status take_block(const char *option, const char *value, int64_t *out, dit_error *error) {
+  const dit_status status = take_integer(option, value, 0, DIT__MAX_DEPTH, out, error);
+  *out += 1;
+  return status;
+}
+
 static dit_status take_value(command_line *o, int option, const char *value, dit_error *error) {
   const char *name = option_names[option];
   convert_options *to = &o->options;
@@ -183,6 +204,9 @@ static dit_status take_value(command_line *o, int option, const char *value, dit
     case LABELS: o->labels_path = value; return DIT_OK;
     case VARIANT: return take_text(name, value, &o->variant, error);
     case SCHEDULER: o->scheduler_path = value; return DIT_OK;
+    case FAMILY: return take_family(name, value, &to->hints.family, error);
+    case SECOND_TIME_BLOCK: return take_block(name, value, &to->hints.second_block, error);
+    case CONTEXT_BLOCK: return take_block(name, value, &to->hints.context_block, error);
     case FORWARD: return take_forward(name, value, &to->forward, error);
     case HEADS: return take_integer(name, value, 1, 16384, &to->hints.heads, error);
     case LATENT: return take_integer(name, value, 1, 4096, &to->hints.latent, error);

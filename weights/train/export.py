@@ -65,7 +65,7 @@ def export(a, vae):
     }}, os.path.join(a.out, "dit.pt"))
     with open(os.path.join(a.out, "labels.txt"), "w") as f:
         f.write("".join(name + "\n" for name in c["labels"]))
-    print("dit-convert %s/dit.pt %s/vae --labels %s/labels.txt --heads %d --steps 10 --sampler dpm++ --timestep-spacing linspace --guidance-scale 1.5 "
+    print("dit-convert %s/dit.pt %s/vae --family dit --labels %s/labels.txt --heads %d --steps 10 --sampler dpm++ --timestep-spacing linspace --guidance-scale 1.5 "
           "--guidance-channels all --fit-preview -o MODEL.gguf" % (a.out, a.out, a.out, g["heads"]))
 
 

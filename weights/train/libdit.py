@@ -20,7 +20,7 @@ class Params(ctypes.Structure):
                 [(n, ctypes.c_int32) for n in ("width", "height", "steps", "sampler", "timestep_spacing", "generator", "variance_type",
                                                "clip_sample", "guidance_channels", "threads")] +
                 [(n, ctypes.c_float) for n in ("guidance_scale", "guidance_start", "guidance_end", "eta", "class_mix", "strength",
-                                               "reserved", "reserved2")] +
+                                               "timestep_shift", "reserved")] +
                 [("cache_interval", ctypes.c_int32), ("reserved3", ctypes.c_int32)])
 
 

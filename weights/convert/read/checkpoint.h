@@ -47,6 +47,7 @@ typedef struct checkpoint {
   checkpoint_tensor *tensors;
   size_t count;
   int diffusers_names;            /* 1: the names were those of diffusers' transformer (names.c) */
+  int meanflow_names;             /* 1: s_embedder had another name, that of a port of MeanFlow (names.c) */
   json_value *config;             /* a folder's config.json, or NULL */
   dit__gguf *model_file;          /* the keys of a model file; NULL for every other format */
   uint16_t *decode_table;         /* of a model file with q4 matrices, or NULL */
@@ -59,6 +60,7 @@ void checkpoint_close(checkpoint *s); /* may be NULL */
 
 const checkpoint_tensor *checkpoint_find(const checkpoint *s, const char *name); /* NULL: none */
 uint64_t checkpoint_elements(const checkpoint_tensor *t);
+size_t checkpoint_element_size(int type); /* bytes; 0 for q8 and q4 */
 /* Reads `count` elements from `first` on, in row-major order, as float32: exactly, except that f64 is rounded. */
 void checkpoint_read(const checkpoint_tensor *t, uint64_t first, uint64_t count, float *out);
 

@@ -13,6 +13,10 @@ static float read_e4m3(uint8_t bits) {
   return (bits & 0x7f) == 0x7f ? NAN : dit__float_from_half(half) * 256;
 }
 
+static const uint8_t element_sizes[] = {0, 4, 2, 2, 8, 0, 0, 1, 1}; /* in bytes, by CHECKPOINT_* */
+
+size_t checkpoint_element_size(int type) { return element_sizes[type]; }
+
 /* Reads contiguous elements, in blocks. */
 static void read_halves(const uint8_t *p, uint64_t count, float *out) {
   for (uint64_t i = 0; i < count; i += HALF_BLOCK) {
@@ -53,11 +57,9 @@ static void read_run(int type, const uint8_t *p, uint64_t stride, uint64_t count
   }
 }
 
-static const uint8_t element_sizes[] = {0, 4, 2, 2, 8, 0, 0, 1, 1}; /* in bytes, by CHECKPOINT_* */
-
 /* Likewise, for elements whose bytes are swapped. */
 static void read_swapped(int type, const uint8_t *p, uint64_t stride, uint64_t count, float *out) {
-  const uint64_t size = element_sizes[type];
+  const uint64_t size = checkpoint_element_size(type);
   for (uint64_t i = 0; i < count; i++) {
     uint8_t bytes[8];
     for (uint64_t k = 0; k < size; k++) bytes[k] = p[i * stride * size + size - 1 - k];

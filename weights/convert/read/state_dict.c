@@ -234,8 +234,8 @@ static dit_status read_tensor(const state_dict_reader *r, const pickle_value *v,
 
 /* Where training programs keep the weights; moving averages come first, as samples are made with them. */
 static const char *const members[] = {
-    "ema",        "ema_state_dict",   "state_dict_ema", "model_ema", "ema_model", "ema_params", "params_ema",
-    "state_dict", "model_state_dict", "model",          "module",    "params",    "weights",
+    "ema",  "ema_state_dict", "state_dict_ema",   "model_ema", "ema_model", "ema_params", "params_ema",
+    "emas", "state_dict",     "model_state_dict", "model",     "module",    "params",     "weights",
 };
 
 static dit_status choose_dict(const state_dict_reader *r, const pickle_value *top, const pickle_value **chosen,

@@ -7,6 +7,7 @@
 #include "lib/core/error.h"
 #include "lib/model/check.h"
 #include "weights/convert/shape/match.h"
+#include "weights/convert/shape/rearrange.h"
 
 /* Appends the tensors of a layout; all of them are made by rule until another origin is set. */
 static dit_status append(model_content *m, const layout *l, dit_error *error) {
@@ -48,13 +49,18 @@ static dit_status add_network(model_content *m, int network, const checkpoint *s
   dit_status status =
       network == NETWORK_TRANSFORMER ? layout_transformer(&m->dit, &l, error) : layout_autoencoder(&m->vae, &l, error);
   const checkpoint_tensor **found = NULL;
+  const char *no_bias = network == NETWORK_TRANSFORMER ? m->dit.family->no_bias : NULL;
   if (!status && s) {
     found = (const checkpoint_tensor **)calloc(l.count, sizeof *found);
-    status = found ? match_tensors(l.tensors, l.count, s, found, report, room, error)
+    status = found ? match_tensors(l.tensors, l.count, s, no_bias, found, report, room, error)
                    : dit__fail(error, DIT_ERROR_MEMORY, "no memory for the list of tensors");
   }
   if (!status) status = append(m, &l, error);
-  for (size_t i = 0; !status && s && i < l.count; i++) m->tensors[start + i].from = found[i];
+  for (size_t i = 0; !status && s && i < l.count; i++) {
+    content_tensor *t = &m->tensors[start + i];
+    t->from = found[i];
+    if (!t->from) t->rule.scale = 0; /* a bias that is not there is zero */
+  }
   free(found);
   layout_free(&l);
   if (network == NETWORK_TRANSFORMER)
@@ -107,13 +113,14 @@ dit_status content_add_model_file(model_content *m, const checkpoint *s, dit_err
   return status;
 }
 
-dit_status content_add_checkpoint(model_content *m, const checkpoint *s, int network, const infer_hints *hints,
-                                  char *note, size_t note_room, char *report, size_t report_room, dit_error *error) {
+dit_status content_add_checkpoint(model_content *m, checkpoint *s, int network, const infer_hints *hints, char *note,
+                                  size_t note_room, char *report, size_t report_room, dit_error *error) {
   *note = *report = 0;
   dit_status status = check_order(m, network, error);
   if (status) return status;
   status = network == NETWORK_TRANSFORMER ? infer_transformer(s, hints, &m->dit, note, note_room, error)
                                           : infer_autoencoder(s, hints, &m->vae, note, note_room, error);
+  if (!status && network == NETWORK_TRANSFORMER) status = rearrange_blocks(s, &m->dit, error);
   return status ? status : add_network(m, network, s, report, report_room, error);
 }
 
@@ -149,7 +156,7 @@ uint64_t content_parameters(const model_content *m, int network) {
 void content_read(const model_content *m, const content_tensor *t, uint64_t first, uint64_t count, float *out) {
   if (t->from)
     checkpoint_read(t->from, first, count, out);
-  else if (t->tensor.role == DIT__ROLE_POSITIONS)
+  else if (t->tensor.role == DIT__ROLE_POSITIONS && strcmp(t->tensor.name, "pos_embed") == 0)
     position_table(m->dit.hidden, m->dit.latent / m->dit.patch, first, count, out);
   else
     synthetic_read(&t->rule, first, count, out);

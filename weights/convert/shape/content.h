@@ -25,10 +25,10 @@ typedef struct model_content {
   size_t count, dit_count;
 } model_content;
 
-/* Adds the network that a checkpoint holds; `s` must live as long as the content. `note` receives what was assumed,
+/* Adds the network that a checkpoint holds, whose matrices may be rearranged; `s` must live as long as the content. `note` receives what was assumed,
  * `report` what is wrong with which tensors (match_tensors). */
-dit_status content_add_checkpoint(model_content *m, const checkpoint *s, int network, const infer_hints *hints,
-                                  char *note, size_t note_room, char *report, size_t report_room, dit_error *error);
+dit_status content_add_checkpoint(model_content *m, checkpoint *s, int network, const infer_hints *hints, char *note,
+                                  size_t note_room, char *report, size_t report_room, dit_error *error);
 /* Takes everything from a model file, which must be one that the library opens, to be written again; `s` must live as
  * long as the content. */
 dit_status content_add_model_file(model_content *m, const checkpoint *s, dit_error *error);

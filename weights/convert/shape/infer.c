@@ -7,7 +7,8 @@
 #include "lib/model/variant.h"
 
 int infer_network(const checkpoint *s, dit_error *error) {
-  if (checkpoint_find(s, "x_embedder.proj.weight") || checkpoint_find(s, "blocks.0.attn.qkv.weight"))
+  if (checkpoint_find(s, "x_embedder.proj.weight") || checkpoint_find(s, "x_embedder.proj1.weight") ||
+      checkpoint_find(s, "blocks.0.attn.qkv.weight"))
     return NETWORK_TRANSFORMER;
   if (checkpoint_find(s, "encoder.conv_in.weight") || checkpoint_find(s, "decoder.conv_in.weight"))
     return NETWORK_AUTOENCODER;
@@ -129,7 +130,9 @@ static dit_status infer_heads(transformer_geometry *g, const infer_hints *hints,
                      "neither the hidden size of %d nor the tensors tell the number of attention heads; give --heads N",
                      (int)g->hidden);
   g->heads = g->hidden / 64;
-  snprintf(note, room, "assuming %d heads of 64 channels; if that is wrong, give --heads N", (int)g->heads);
+  const size_t used = strlen(note);
+  snprintf(note + used, room - used, "%sassuming %d heads of 64 channels; if that is wrong, give --heads N",
+           used ? "; " : "", (int)g->heads);
   return DIT_OK;
 }
 
@@ -156,20 +159,85 @@ static dit_status infer_latent(const checkpoint *s, transformer_geometry *g, con
   return DIT_OK;
 }
 
+/* The kind of the blocks: what only one kind has tells it. */
+static dit_status infer_block_kind(const checkpoint *s, transformer_geometry *g, dit_error *error) {
+  const char *modulation = "blocks.0.adaLN_modulation.1.weight";
+  if (checkpoint_find(s, "blocks.0.cross_attn.q_linear.weight")) {
+    g->block_kind = DIT__BLOCK_CROSS_ATTENTION;
+  } else if (checkpoint_find(s, modulation)) {
+    const checkpoint_tensor *t = anchor(s, modulation, 2, error);
+    if (!t) return DIT_ERROR_FORMAT;
+    g->block_kind = (int64_t)t->shape[0] == 4 * g->hidden ? DIT__BLOCK_ADALN : DIT__BLOCK_ADALN_ZERO;
+  } else if (checkpoint_find(s, "blocks.0.norm1.weight")) {
+    g->block_kind = DIT__BLOCK_IN_CONTEXT;
+  }
+  return DIT_OK;
+}
+
+/* Of DMF, whose published models have 28 blocks and switch at the 20th. */
+static dit_status infer_second_block(transformer_geometry *g, const infer_hints *hints, char *note, size_t room,
+                                     dit_error *error) {
+  const size_t used = strlen(note);
+  if (g->family->second_time != DIT__SECOND_TIME_END) return DIT_OK;
+  g->second_block = hints->second_block ? hints->second_block - 1 : 20;
+  if (!hints->second_block && g->depth != 28)
+    return dit__fail(error, DIT_ERROR_ARGUMENT,
+                     "nothing in the file tells from which of the %d blocks on the second time counts; give "
+                     "--second-time-block N (dmf_depth)",
+                     (int)g->depth);
+  if (g->second_block > g->depth)
+    return dit__fail(error, DIT_ERROR_ARGUMENT, "--second-time-block %d: the model has %d blocks", (int)g->second_block,
+                     (int)g->depth);
+  if (!hints->second_block && used < room)
+    snprintf(note + used, room - used,
+             "%sassuming that the second time counts from block 20 on, as in the published models; else give "
+             "--second-time-block N",
+             used ? "; " : "");
+  return DIT_OK;
+}
+
+/* The class tokens of JiT, and the block that they join the sequence at: of the published sizes it is known. */
+static dit_status infer_context(const checkpoint *s, transformer_geometry *g, const infer_hints *hints,
+                                dit_error *error) {
+  if (!checkpoint_find(s, "in_context_posemb")) return DIT_OK;
+  const checkpoint_tensor *t = anchor(s, "in_context_posemb", 3, error);
+  if (!t) return DIT_ERROR_FORMAT;
+  g->context = (int64_t)t->shape[1];
+  g->context_block = g->depth == 12 ? 4 : g->depth == 24 ? 8 : g->depth == 32 ? 10 : -1;
+  if (hints->context_block) g->context_block = hints->context_block - 1;
+  if (g->context_block >= 0 && g->context_block < g->depth) return DIT_OK;
+  return dit__fail(error, DIT_ERROR_ARGUMENT,
+                   "nothing in the file tells at which of the %d blocks the class tokens join the others; give "
+                   "--context-block N (in_context_start)",
+                   (int)g->depth);
+}
+
 dit_status infer_transformer(const checkpoint *s, const infer_hints *hints, transformer_geometry *g, char *note,
                              size_t room, dit_error *error) {
   memset(g, 0, sizeof *g);
   *note = 0;
-  const checkpoint_tensor *patches = anchor(s, "x_embedder.proj.weight", 4, error);
-  const checkpoint_tensor *labels = patches ? anchor(s, "y_embedder.embedding_table.weight", 2, error) : NULL;
+  const int squeezed = checkpoint_find(s, "x_embedder.proj1.weight") != NULL;
+  const checkpoint_tensor *patches =
+      anchor(s, squeezed ? "x_embedder.proj1.weight" : "x_embedder.proj.weight", 4, error);
+  const checkpoint_tensor *widened = squeezed && patches ? anchor(s, "x_embedder.proj2.weight", 4, error) : patches;
+  const checkpoint_tensor *labels = widened ? anchor(s, "y_embedder.embedding_table.weight", 2, error) : NULL;
   const checkpoint_tensor *last = labels ? anchor(s, "final_layer.linear.weight", 2, error) : NULL;
-  const checkpoint_tensor *mlp = last ? anchor(s, "blocks.0.mlp.fc1.weight", 2, error) : NULL;
+  const int packed = checkpoint_find(s, "blocks.0.mlp.w12.weight") != NULL;
+  const checkpoint_tensor *mlp =
+      last ? anchor(s, packed ? "blocks.0.mlp.w12.weight" : "blocks.0.mlp.fc1.weight", 2, error) : NULL;
   if (!mlp) return DIT_ERROR_FORMAT;
-  g->hidden = (int64_t)patches->shape[0];
+  g->hidden = (int64_t)widened->shape[0];
+  g->bottleneck = squeezed ? (int64_t)patches->shape[0] : 0;
   g->in_channels = (int64_t)patches->shape[1];
   g->patch = (int64_t)patches->shape[2];
   g->class_rows = (int64_t)labels->shape[0];
-  g->mlp = (int64_t)mlp->shape[0];
+  g->mlp = (int64_t)mlp->shape[0] / (1 + packed);
+  g->mlp_kind = packed || checkpoint_find(s, "blocks.0.mlp.gate.weight") ? DIT__MLP_SWIGLU : DIT__MLP_GELU;
+  g->norm = checkpoint_find(s, "blocks.0.norm1.weight") && !checkpoint_find(s, "blocks.0.norm1.bias") ? DIT__NORM_RMS
+                                                                                                      : DIT__NORM_LAYER;
+  g->qk_norm = !checkpoint_find(s, "blocks.0.attn.q_norm.weight") ? DIT__QK_NORM_NONE
+               : checkpoint_find(s, "blocks.0.attn.q_norm.bias")  ? DIT__QK_NORM_LAYER
+                                                                  : DIT__QK_NORM_RMS;
   g->depth = count_of(s, "blocks.", MAX_BLOCKS);
   g->out_channels = (int64_t)last->shape[0] / (g->patch * g->patch);
   if (g->out_channels != g->in_channels && g->out_channels != 2 * g->in_channels)
@@ -178,9 +246,13 @@ dit_status infer_transformer(const checkpoint *s, const infer_hints *hints, tran
         "tensor final_layer.linear.weight: %d rows; with %d channels and patches of %d there must be %d, or "
         "twice that with a learned variance",
         (int)last->shape[0], (int)g->in_channels, (int)g->patch, (int)(g->patch * g->patch * g->in_channels));
-  dit_status status = s->config ? read_dit_config(s->config, g, error) : DIT_OK;
+  dit_status status = family_choose(s, hints->family, &g->family, note, room, error);
+  if (!status) status = infer_block_kind(s, g, error);
+  if (!status && s->config) status = read_dit_config(s->config, g, error);
   if (!status) status = infer_heads(g, hints, note, room, error);
   if (!status) status = infer_latent(s, g, hints, error);
+  if (!status) status = infer_second_block(g, hints, note, room, error);
+  if (!status) status = infer_context(s, g, hints, error);
   if (status) return status;
   return layout_check_transformer(g, error) ? DIT_OK : DIT_ERROR_FORMAT;
 }

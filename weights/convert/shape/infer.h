@@ -8,6 +8,8 @@
 /* What the caller knows beyond the tensors; 0: nothing. */
 typedef struct infer_hints {
   int64_t heads, groups, latent;
+  const char *family;                  /* a name of --family */
+  int64_t second_block, context_block; /* of DMF, of JiT: 1 more than given; 0: not given */
   double scaling_factor;
 } infer_hints;
 

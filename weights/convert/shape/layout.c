@@ -73,6 +73,16 @@ static dit__transformer transformer_of(const transformer_geometry *g) {
       .mlp = (int32_t)g->mlp,
       .classes = (int32_t)g->class_rows,
       .null_class = -1,
+      .block_kind = g->block_kind,
+      .norm = g->norm,
+      .mlp_kind = g->mlp_kind,
+      .qk_norm = g->qk_norm,
+      .rope = g->family->rope,
+      .pixels = g->family->pixels,
+      .bottleneck = (int32_t)g->bottleneck,
+      .context = (int32_t)g->context,
+      .context_block = (int32_t)g->context_block,
+      .process = {.path = g->family->path, .second_time = g->family->second_time},
   };
   return dit;
 }

@@ -3,6 +3,7 @@
 #define DIT_CONVERT_LAYOUT_H
 
 #include "lib/model/tensor_list.h"
+#include "weights/convert/shape/families.h"
 
 enum { NETWORK_TRANSFORMER = 1, NETWORK_AUTOENCODER = 2 }; /* the kinds of networks */
 
@@ -15,7 +16,14 @@ typedef struct transformer_geometry {
   int64_t class_rows; /* of the label table, the null class included */
   int null_known;     /* 1: a configuration says that the table has one row more than there are classes */
   int64_t mlp;
-  double norm_eps; /* of the norm before the MLP in diffusers' forward pass; 0: 1e-5 */
+  dit__block_kind block_kind;
+  dit__norm_kind norm;
+  dit__mlp_kind mlp_kind;
+  dit__qk_norm qk_norm;
+  const family *family;
+  int64_t bottleneck, context, context_block; /* see dit__transformer */
+  int64_t second_block;                       /* from which on the second time counts, with DIT__SECOND_TIME_END */
+  double norm_eps;                            /* of the norm before the MLP in diffusers' forward pass; 0: 1e-5 */
 } transformer_geometry;
 
 typedef struct autoencoder_geometry {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/core/error.h"
+#include "weights/convert/shape/families.h"
 
 static int compare_names(const void *a, const void *b) {
   return strcmp((*(const checkpoint_tensor *const *)a)->name, (*(const checkpoint_tensor *const *)b)->name);
@@ -43,7 +44,7 @@ static int same_shape(const dit__tensor *e, const checkpoint_tensor *t) {
 }
 
 static const checkpoint_tensor *match_one(const dit__tensor *e, const checkpoint_tensor **sorted, size_t count,
-                                          uint8_t *used, findings *f) {
+                                          const char *no_bias, uint8_t *used, findings *f) {
   const char *name = layout_own_name(e);
   char have[160], want[96];
   checkpoint_tensor key;
@@ -52,7 +53,8 @@ static const checkpoint_tensor *match_one(const dit__tensor *e, const checkpoint
   const checkpoint_tensor **hit =
       (const checkpoint_tensor **)bsearch(&wanted, sorted, count, sizeof *sorted, compare_names);
   if (!hit) {
-    if (e->role == DIT__ROLE_POSITIONS) return NULL;
+    if (e->role == DIT__ROLE_POSITIONS && strcmp(name, "pos_embed") == 0) return NULL;
+    if (e->role == DIT__ROLE_BIAS && no_bias && strncmp(name, no_bias, strlen(no_bias)) == 0) return NULL;
     f->missing++;
     note_finding(f, "  missing: %s\n", name);
     return NULL;
@@ -66,7 +68,7 @@ static const checkpoint_tensor *match_one(const dit__tensor *e, const checkpoint
   return NULL;
 }
 
-dit_status match_tensors(const dit__tensor *expected, size_t count, const checkpoint *s,
+dit_status match_tensors(const dit__tensor *expected, size_t count, const checkpoint *s, const char *no_bias,
                          const checkpoint_tensor **found, char *report, size_t room, dit_error *error) {
   findings f = {report, room, 0, 0, 0, 0};
   *report = 0;
@@ -79,9 +81,9 @@ dit_status match_tensors(const dit__tensor *expected, size_t count, const checkp
   }
   for (size_t i = 0; i < s->count; i++) sorted[i] = &s->tensors[i];
   qsort(sorted, s->count, sizeof *sorted, compare_names);
-  for (size_t i = 0; i < count; i++) found[i] = match_one(&expected[i], sorted, s->count, used, &f);
+  for (size_t i = 0; i < count; i++) found[i] = match_one(&expected[i], sorted, s->count, no_bias, used, &f);
   for (size_t i = 0; i < s->count; i++) {
-    if (used[i]) continue;
+    if (used[i] || family_trains_with(sorted[i]->name)) continue;
     f.surplus++;
     note_finding(&f, "  surplus: %s\n", sorted[i]->name);
   }

@@ -6,6 +6,7 @@
 
 #include "lib/core/error.h"
 #include "weights/convert/read/text.h"
+#include "weights/convert/shape/layout.h"
 #include "weights/convert/shape/names_dit.h"
 #include "weights/convert/shape/names_parts.h"
 #include "weights/convert/shape/names_vae.h"
@@ -21,7 +22,8 @@ static void sweep(checkpoint *s) {
 /* ---- Prefixes ---- */
 
 /* Every network has one tensor with one of these names. */
-static const char *const anchors[] = {"x_embedder.proj.weight", "pos_embed.proj.weight", "decoder.conv_in.weight"};
+static const char *const anchors[] = {"x_embedder.proj.weight", "x_embedder.proj1.weight", "pos_embed.proj.weight",
+                                      "decoder.conv_in.weight"};
 
 /* Returns the length of what precedes an anchor at the end of a name, or -1 if the name does not end with it. */
 static int prefix_length(const char *name, const char *anchor) {
@@ -30,8 +32,10 @@ static int prefix_length(const char *name, const char *anchor) {
   return length == tail || name[length - tail - 1] == '.' ? (int)(length - tail) : -1;
 }
 
-/* Returns whether a prefix names a moving average: "ema_model.", "model_ema.", "module.ema.". */
+/* Returns whether a prefix names a moving average: "ema_model.", "model_ema.", "module.ema."; 2 for the second of several
+ * averages, "ema_models.1.", which FACM takes. */
 static int is_average(const char *name, int length) {
+  if (length > 13 && strncmp(name, "ema_models.1.", 13) == 0) return 2;
   for (int i = 0; i + 3 < length; i++)
     if (strncmp(name + i, "ema", 3) == 0) return 1;
   return 0;
@@ -92,13 +96,60 @@ static dit_status strip_prefix(const names_reader *r, char *note, size_t room) {
 
 /* ---- All names ---- */
 
+/* The embedder of a second time is SoFlow's s_embedder; in ports of MeanFlow it is r_embedder or h_embedder. */
+static void unify_second_embedder(checkpoint *s) {
+  for (size_t i = 0; i < s->count; i++) {
+    char *name = s->tensors[i].name;
+    if (strncmp(name, "r_embedder.", 11) && strncmp(name, "h_embedder.", 11)) continue;
+    name[0] = 's';
+    s->meanflow_names = 1;
+  }
+}
+
 static int has_name(const checkpoint *s, const char *name) { return checkpoint_find(s, name) != NULL; }
+
+/* The weight of DMF's norms of queries and keys is called scale. */
+static dit_status rename_head_norms(const names_reader *r) {
+  dit_status status = DIT_OK;
+  for (size_t i = 0; i < r->s->count && !status; i++) {
+    checkpoint_tensor *t = &r->s->tensors[i];
+    const size_t length = strlen(t->name);
+    char name[128];
+    if (length < 18 || length >= sizeof name - 1 ||
+        (strcmp(t->name + length - 18, ".attn.q_norm.scale") && strcmp(t->name + length - 18, ".attn.k_norm.scale")))
+      continue;
+    snprintf(name, sizeof name, "%.*sweight", (int)length - 5, t->name);
+    status = names_rename_to(r, t, name);
+  }
+  return status;
+}
+
+/* In old checkpoints of REPA the blocks behind those that it aligns are decoder_blocks.0 and so on. */
+static dit_status number_decoder_blocks(const names_reader *r) {
+  dit_status status = DIT_OK;
+  int first = 0, block;
+  for (size_t i = 0; i < r->s->count; i++) {
+    const char *rest = names_after(r->s->tensors[i].name, "blocks.");
+    if (rest && names_take_index(rest, MAX_BLOCKS, &block) && block >= first) first = block + 1;
+  }
+  for (size_t i = 0; i < r->s->count && !status; i++) {
+    char name[128];
+    const char *rest = names_after(r->s->tensors[i].name, "decoder_blocks.");
+    if (!rest || !(rest = names_take_index(rest, MAX_BLOCKS - first, &block)) || strlen(rest) >= 96) continue;
+    snprintf(name, sizeof name, "blocks.%d.%s", first + block, rest);
+    status = names_rename_to(r, &r->s->tensors[i], name);
+  }
+  return status;
+}
 
 dit_status names_canonicalize(checkpoint *s, char *note, size_t room, dit_error *error) {
   names_reader reader = {s, error, 0, 0, 0};
   *note = 0;
   if (s->model_file) return DIT_OK;
   dit_status status = strip_prefix(&reader, note, room);
+  if (!status) unify_second_embedder(s);
+  if (!status) status = number_decoder_blocks(&reader);
+  if (!status) status = rename_head_norms(&reader);
   if (!status && has_name(s, "pos_embed.proj.weight"))
     status = names_canonicalize_dit(&reader);
   else if (!status && has_name(s, "decoder.conv_in.weight"))

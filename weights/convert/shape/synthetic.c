@@ -91,11 +91,12 @@ void position_table(int64_t hidden, int64_t grid, uint64_t first, uint64_t count
 /* ---- Specifications ---- */
 
 static dit_status bad_spec(const char *text, const char *why, dit_error *error) {
-  return dit__fail(
-      error, DIT_ERROR_ARGUMENT,
-      "synthetic model \"%s\": %s; write XL/2:256, vae, dit:hidden=H,depth=D,heads=A[,patch=2,latent=32,in=4,"
-      "classes=1000,sigma=1] or vae:blocks=32+64[,layers=2,groups=32,in=3,out=3,latent=4]",
-      text, why);
+  return dit__fail(error, DIT_ERROR_ARGUMENT,
+                   "synthetic model \"%s\": %s; write XL/2:256, sit-XL/2:256, vae, "
+                   "dit:hidden=H,depth=D,heads=A[,patch=2,latent=32,in=4,"
+                   "classes=1000,sigma=1] (of other blocks with :adaln, :in_context or :cross_attention behind it) or "
+                   "vae:blocks=32+64[,layers=2,groups=32,in=3,out=3,latent=4]",
+                   text, why);
 }
 
 /* Takes a decimal number of at most nine digits. Returns what follows it, or NULL if there is no number. */
@@ -156,7 +157,37 @@ static dit_status parse_fields(const char *text, const char *at, field *fields, 
   }
 }
 
-static dit_status parse_dit(const char *text, transformer_geometry *g, dit_error *error) {
+/* Takes the kind of blocks from the end of "S/2:256:in_context", if there is one, and copies what precedes it. */
+static dit_status take_block(const char *text, transformer_geometry *g, char *rest, size_t room, dit_error *error) {
+  const char *colon = strrchr(text, ':');
+  size_t length = strlen(text);
+  for (int kind = 0; colon && kind < DIT__BLOCK_KINDS; kind++)
+    if (strcmp(colon + 1, dit__block_words[kind]) == 0) {
+      g->block_kind = (dit__block_kind)kind;
+      length = (size_t)(colon - text);
+    }
+  if (length >= room) return bad_spec(text, "too long", error);
+  memcpy(rest, text, length);
+  rest[length] = 0;
+  return DIT_OK;
+}
+
+/* Takes a family from the beginning of "sit-XL/2:256", and returns what follows it. */
+static const char *take_family(const char *text, transformer_geometry *g) {
+  char option[16];
+  const size_t length = strcspn(text, "-");
+  g->family = family_find("dit");
+  if (!text[length] || length >= sizeof option) return text;
+  memcpy(option, text, length);
+  option[length] = 0;
+  const family *found = family_find(option);
+  if (!found) return text;
+  g->family = found;
+  return text + length + 1;
+}
+
+static dit_status parse_dit(const char *spec, transformer_geometry *g, dit_error *error) {
+  char text[256];
   int64_t classes = 1000, sigma = 1;
   field fields[] = {{"hidden", &g->hidden, 0}, {"depth", &g->depth, 0},   {"heads", &g->heads, 0},
                     {"patch", &g->patch, 0},   {"latent", &g->latent, 0}, {"in", &g->in_channels, 0},
@@ -165,15 +196,29 @@ static dit_status parse_dit(const char *text, transformer_geometry *g, dit_error
   g->patch = 2;
   g->latent = 32;
   g->in_channels = 4;
-  dit_status status =
-      strncmp(text, "dit:", 4) ? parse_name(text, g, error) : parse_fields(text, text + 4, fields, 8, &unused, error);
+  dit_status status = take_block(take_family(spec, g), g, text, sizeof text, error);
+  if (!status && strncmp(text, "dit:", 4))
+    status = parse_name(text, g, error);
+  else if (!status)
+    status = parse_fields(text, text + 4, fields, 8, &unused, error);
   if (status) return status;
   if (!g->hidden || !g->depth || !g->heads) return bad_spec(text, "hidden, depth and heads must be given", error);
   if (sigma > 1) return bad_spec(text, "sigma must be 0 or 1", error);
   if (g->patch < 1) return bad_spec(text, "the patch must be at least 1", error);
-  g->out_channels = sigma ? 2 * g->in_channels : g->in_channels;
-  g->class_rows = classes + 1;
-  g->mlp = 4 * g->hidden;
+  g->out_channels = sigma && g->family->path == DIT__PATH_DIFFUSION ? 2 * g->in_channels : g->in_channels;
+  g->class_rows = classes + !g->family->no_null_class;
+  g->second_block = g->depth * 5 / 7; /* DMF's 20 of 28 */
+  if (g->family->pixels) {
+    g->bottleneck = g->hidden < 128 ? g->hidden / 4 : g->hidden >= 1280 ? 256 : 128;
+    g->context = 32;
+    g->context_block = g->depth / 3;
+    g->latent *= strncmp(text, "dit:", 4) ? 8 : 1; /* there is no autoencoder that makes it smaller */
+    g->in_channels = g->out_channels = 3;
+  }
+  g->norm = g->family->norm;
+  g->mlp_kind = g->family->mlp_kind;
+  g->qk_norm = g->family->qk_norm;
+  g->mlp = g->mlp_kind == DIT__MLP_SWIGLU ? 8 * g->hidden / 3 : 4 * g->hidden;
   return layout_check_transformer(g, error) ? DIT_OK : DIT_ERROR_ARGUMENT;
 }
 

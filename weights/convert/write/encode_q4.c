@@ -41,11 +41,12 @@ static int large_bits(const dit__tensor *matrix, uint64_t row, int depth) {
     case DIT__PART_QKV: return quarter < 2 ? 6 : 5;
     case DIT__PART_FC1: return outer || quarter == 1 ? 5 : 4;
     case DIT__PART_FC2: return outer ? 5 : 4;
-    default: break;
+    case DIT__PART_MODULATION: break;
+    default: return 6; /* of cross-attention, which nobody has measured */
   }
-  const uint64_t chunk =
-      6 * row / matrix->shape[0]; /* of modulation: shift, scale, gate, of attention and of the MLP */
-  return chunk % 3 == 2 ? 6 : quarter < 2 ? 5 : 4;
+  /* Shift, scale and, with six of them, gate; of attention and of the MLP. */
+  const uint64_t hidden = matrix->shape[1], chunk = row / hidden, gated = matrix->shape[0] == 6 * hidden;
+  return gated && chunk % 3 == 2 ? 6 : quarter < 2 ? 5 : 4;
 }
 
 /* A small model gets one bit more, which costs a few hundred KB and shows in its pictures. */

@@ -7,6 +7,7 @@
 #include "lib/core/error.h"
 #include "lib/model/metadata.h"
 #include "lib/model/variant.h"
+#include "lib/sampling/schedule.h"
 #include "weights/convert/shape/imagenet.h"
 
 /* Returns whether 0, s, 2s, ... below 1000 has `steps` entries for some integer s. */
@@ -33,6 +34,8 @@ static dit_status check_guidance(double guidance, int channels, int64_t in_chann
  * a model with more channels was trained for, no file says. */
 static dit_status usual_channels(const model_content *m, const convert_options *options, int *channels,
                                  dit_error *error) {
+  *channels = m->dit.family->guidance_channels;
+  if (*channels) return DIT_OK;
   *channels = m->dit.in_channels <= 3 || options->pipeline ? -1 : 3;
   if (*channels < 0 || m->dit.in_channels == 4 || m->synthetic_dit) return DIT_OK;
   return dit__fail(error, DIT_ERROR_ARGUMENT,
@@ -44,11 +47,12 @@ static dit_status usual_channels(const model_content *m, const convert_options *
 static dit_status write_recommendations(gguf_writer *w, const model_content *m, const convert_options *options,
                                         int32_t null_class, dit_error *error) {
   const schedule *from = options->schedule;
-  int steps = options->steps ? options->steps : from ? 50 : 250, channels = options->guidance_channels;
+  const family *f = m->dit.family;
+  int steps = options->steps ? options->steps : from ? 50 : f->steps, channels = options->guidance_channels;
   if (from && !options->steps && from->timesteps < steps) steps = from->timesteps;
-  const int sampler = options->sampler ? options->sampler : from ? from->sampler : DIT_SAMPLER_DDPM;
+  const int sampler = options->sampler ? options->sampler : from ? from->sampler : f->sampler;
   int spacing = options->spacing ? options->spacing : from ? from->spacing : 0;
-  double guidance = options->guidance >= 0 ? options->guidance : null_class < 0 ? 1 : 4;
+  double guidance = options->guidance >= 0 ? options->guidance : null_class < 0 ? 1 : f->guidance;
   if (!spacing) spacing = sampler == DIT_SAMPLER_DDIM && has_ddim_stride(steps) ? DIT_SPACING_DDIM : DIT_SPACING_EVEN;
   if (spacing == DIT_SPACING_DDIM && !has_ddim_stride(steps))
     return dit__fail(error, DIT_ERROR_ARGUMENT, "no integer stride makes %d steps, which --timestep-spacing ddim needs",
@@ -57,6 +61,7 @@ static dit_status write_recommendations(gguf_writer *w, const model_content *m, 
     return dit__fail(error, DIT_ERROR_ARGUMENT, "--steps %d: the scheduler has only %d timesteps", steps,
                      from->timesteps);
   dit_status status = check_guidance(guidance, channels, m->dit.in_channels, null_class, error);
+  if (!status) status = dit__schedule_check_sampler(&(dit__process){.path = f->path}, sampler, error);
   if (!status && !channels) status = usual_channels(m, options, &channels, error);
   if (status) return status;
   gguf_writer_u32(w, "dit.steps", (uint32_t)steps);
@@ -64,10 +69,26 @@ static dit_status write_recommendations(gguf_writer *w, const model_content *m, 
   gguf_writer_string(w, "dit.spacing", dit_spacing_name(spacing));
   gguf_writer_f32(w, "dit.guidance", (float)guidance);
   gguf_writer_i32(w, "dit.guidance_channels", channels);
+  if (f->guidance_start > 0 || f->guidance_end < 1) {
+    gguf_writer_f32(w, "dit.guidance_start", (float)f->guidance_start);
+    gguf_writer_f32(w, "dit.guidance_end", (float)f->guidance_end);
+  }
   return DIT_OK;
 }
 
 /* ---- What the model is ---- */
+
+/* Writes what a model with another path than diffusion was trained to do. */
+static void write_flow(gguf_writer *w, const transformer_geometry *g) {
+  const family *f = g->family;
+  gguf_writer_string(w, "dit.path", dit__path_words[f->path]);
+  gguf_writer_string(w, "dit.prediction_type", dit__prediction_words[f->prediction]);
+  gguf_writer_u32(w, "dit.data_time", (uint32_t)f->data_time);
+  if (f->guides_passes) gguf_writer_bool(w, "dit.guides_passes", 1);
+  if (f->shift > 0) gguf_writer_f64(w, "dit.timestep_shift", f->shift);
+  if (f->second_time) gguf_writer_string(w, "dit.second_time", dit__second_time_words[f->second_time]);
+  if (f->second_time == DIT__SECOND_TIME_END) gguf_writer_u32(w, "dit.second_time_block", (uint32_t)g->second_block);
+}
 
 static void write_forward(gguf_writer *w, const convert_options *options, double norm_eps) {
   int diffusers = options->forward == FORWARD_DIFFUSERS;
@@ -108,15 +129,16 @@ static dit_status write_labels(gguf_writer *w, const convert_options *options, i
 static dit_status decide_null(const model_content *m, const convert_options *options, int64_t *classes,
                               int32_t *null_class, dit_error *error) {
   int64_t rows = m->dit.class_rows;
-  int asked = options->null_class || m->synthetic_dit || m->dit.null_known;
+  int asked = options->null_class || m->synthetic_dit || m->dit.null_known || m->dit.family->no_null_class;
+  const int absent = options->null_class == NULL_CLASS_ABSENT || (!options->null_class && m->dit.family->no_null_class);
   if (!asked && rows % 10 == 0)
     return dit__fail(
         error, DIT_ERROR_ARGUMENT,
         "the label table has %d rows: %d classes and a null class, or %d classes of a model trained without "
         "one? Nothing in the file tells; give --null-class or --no-null-class",
         (int)rows, (int)rows - 1, (int)rows);
-  *classes = options->null_class == NULL_CLASS_ABSENT ? rows : rows - 1;
-  *null_class = options->null_class == NULL_CLASS_ABSENT ? -1 : (int32_t)*classes;
+  *classes = absent ? rows : rows - 1;
+  *null_class = absent ? -1 : (int32_t)*classes;
   if (*classes >= 1) return DIT_OK;
   return dit__fail(error, DIT_ERROR_ARGUMENT,
                    "a label table of one row would be the null class alone; give --no-null-class if it is a class");
@@ -133,18 +155,31 @@ static dit_status write_dit_keys(gguf_writer *w, const model_content *m, const c
   if (from && from->variance == DIT_VARIANCE_LEARNED_RANGE && g->out_channels == g->in_channels)
     return dit__fail(error, DIT_ERROR_UNSUPPORTED,
                      "the scheduler's variance_type is learned_range, but the transformer gives no variance");
+  if (strcmp(g->family->name, "DiT")) gguf_writer_string(w, "dit.family", g->family->name);
   gguf_writer_u32(w, "dit.hidden_size", (uint32_t)g->hidden);
   gguf_writer_u32(w, "dit.depth", (uint32_t)g->depth);
   gguf_writer_u32(w, "dit.heads", (uint32_t)g->heads);
   gguf_writer_u32(w, "dit.mlp_size", (uint32_t)g->mlp);
   gguf_writer_u32(w, "dit.patch", (uint32_t)g->patch);
+  if (g->block_kind != DIT__BLOCK_ADALN_ZERO) gguf_writer_string(w, "dit.block", dit__block_words[g->block_kind]);
+  if (g->norm) gguf_writer_string(w, "dit.norm", dit__norm_words[g->norm]);
+  if (g->mlp_kind) gguf_writer_string(w, "dit.mlp", dit__mlp_words[g->mlp_kind]);
+  if (g->qk_norm) gguf_writer_string(w, "dit.qk_norm", dit__qk_norm_words[g->qk_norm]);
+  if (g->family->rope) gguf_writer_string(w, "dit.rope", dit__rope_words[g->family->rope]);
+  if (g->family->pixels) gguf_writer_bool(w, "dit.pixels", 1);
+  if (g->bottleneck) gguf_writer_u32(w, "dit.bottleneck", (uint32_t)g->bottleneck);
+  if (g->context) gguf_writer_u32(w, "dit.context_tokens", (uint32_t)g->context);
+  if (g->context) gguf_writer_u32(w, "dit.context_block", (uint32_t)g->context_block);
   gguf_writer_u32(w, "dit.latent_size", (uint32_t)g->latent);
   gguf_writer_u32(w, "dit.in_channels", (uint32_t)g->in_channels);
   gguf_writer_bool(w, "dit.learned_sigma", g->out_channels != g->in_channels);
   gguf_writer_u32(w, "dit.class_count", (uint32_t)classes);
   gguf_writer_i32(w, "dit.null_class", null_class);
   write_forward(w, options, g->norm_eps);
-  write_schedule(w, options->schedule);
+  if (g->family->path == DIT__PATH_DIFFUSION)
+    write_schedule(w, options->schedule);
+  else
+    write_flow(w, g);
   status = write_labels(w, options, classes, g->class_rows, error);
   return status ? status : write_recommendations(w, m, options, null_class, error);
 }
@@ -227,8 +262,8 @@ dit_status keys_write(gguf_writer *w, const model_content *m, const convert_opti
   char variant[64] = "AutoencoderKL";
   if (m->file) return copy_keys(w, m->file, options, error);
   if (m->has_dit)
-    dit__variant_name((int32_t)m->dit.hidden, (int32_t)m->dit.depth, (int32_t)m->dit.heads, (int32_t)m->dit.patch,
-                      variant, sizeof variant);
+    dit__variant_name(m->dit.family->name, (int32_t)m->dit.hidden, (int32_t)m->dit.depth, (int32_t)m->dit.heads,
+                      (int32_t)m->dit.patch, variant, sizeof variant);
   gguf_writer_string(w, "general.architecture", "dit");
   gguf_writer_string(w, "general.name", options->name ? options->name : variant);
   if (options->license) gguf_writer_string(w, "general.license", options->license);

@@ -3,12 +3,16 @@
 #include "weights/convert/write/q4_inputs.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/core/elementary.h"
 #include "lib/core/error.h"
 #include "lib/sampling/timestep_embedding.h"
+
+/* The norms of a block: norm1 and norm2. */
+typedef enum norm_place { BEFORE_ATTENTION = 1, BEFORE_MLP = 2 } norm_place;
 
 enum { D = Q4_DIRECTIONS, TIMES = D / 2, CLASSES = 64, FEATURES = DIT__TIMESTEP_CHANNELS };
 
@@ -191,13 +195,35 @@ static void take_rest(const double *p, int64_t k, double *square) {
     for (int d = 0; d < D; d++) square[i] -= p[i * D + d] * p[i * D + d];
 }
 
-/* Estimates the output of a norm with the shift and scale of chunks `chunk` and `chunk` + 1 of the block's modulation:
- * its mean is the shift, its standard deviation 1 + scale. */
-static dit_status norm_inputs(const model_content *m, const q4_conditions *c, int32_t block, int chunk, double *p,
-                              double *rest, dit_error *error) {
+/* Estimates the output of a norm with weights: its mean is beta, its standard deviation gamma. */
+static dit_status affine_inputs(const model_content *m, const q4_conditions *c, int32_t block, norm_place place,
+                                double *p, double *rest, dit_error *error) {
+  char name[64];
+  snprintf(name, sizeof name, "blocks.%d.norm%d.weight", (int)block, (int)place);
+  const content_tensor *gammas = find(m, name);
+  snprintf(name, sizeof name, "blocks.%d.norm%d.bias", (int)block, (int)place);
+  const content_tensor *betas = find(m, name);
+  if (!gammas || !betas) return DIT_OK;
+  float *gamma = read_part(m, gammas, 0, (uint64_t)c->hidden), *beta = read_part(m, betas, 0, (uint64_t)c->hidden);
+  for (int64_t i = 0; gamma && beta && i < c->hidden; i++) {
+    for (int d = 0; d < D; d++) p[i * D + d] = c->weight * (double)beta[i];
+    rest[i] = (double)gamma[i] * (double)gamma[i];
+  }
+  const dit_status status = gamma && beta ? DIT_OK : no_memory(error);
+  free(gamma);
+  free(beta);
+  return status;
+}
+
+/* Estimates the output of a norm: with modulation, its mean is the shift, its standard deviation 1 + scale. */
+static dit_status norm_inputs(const model_content *m, const q4_conditions *c, int32_t block, norm_place place,
+                              double *p, double *rest, dit_error *error) {
   const int64_t h = c->hidden;
+  const layer modulation = find_part(m, block, DIT__PART_MODULATION);
+  if (!modulation.weights) return affine_inputs(m, c, block, place, p, rest, error);
+  const int64_t half = (int64_t)modulation.weights->tensor.shape[0] / 2; /* the rows for each norm */
   float *in[2];
-  dit_status status = read_rows(m, find_part(m, block, DIT__PART_MODULATION), chunk * h, 2 * h, h, in, error);
+  dit_status status = read_rows(m, modulation, place == BEFORE_MLP ? half : 0, 2 * h, h, in, error);
   if (status || !in[0]) return status;
   double *scale = (double *)malloc((size_t)(h * D) * sizeof *scale);
   if (!scale) status = no_memory(error);
@@ -225,7 +251,7 @@ static dit_status attention_inputs(const model_content *m, const q4_conditions *
   if (status || !in[0]) return status;
   double *inner = (double *)calloc((size_t)(h * D), sizeof *inner),
          *spread = (double *)calloc((size_t)h, sizeof *spread);
-  status = inner && spread ? norm_inputs(m, c, block, 0, inner, spread, error) : no_memory(error);
+  status = inner && spread ? norm_inputs(m, c, block, BEFORE_ATTENTION, inner, spread, error) : no_memory(error);
   if (!status) {
     const float *weights = in[0];
     multiply(weights, in[1], c->weight, h, h, inner, p);
@@ -257,8 +283,8 @@ static dit_status fill_inputs(const model_content *m, const q4_conditions *c, co
   if (t->part != DIT__PART_FC2 && c->hidden != k) return DIT_OK;
   switch (t->part) {
     case DIT__PART_FC2: gelu_inputs(k, p, rest); return DIT_OK;
-    case DIT__PART_QKV: return norm_inputs(m, c, t->block, 0, p, rest, error);
-    case DIT__PART_FC1: return norm_inputs(m, c, t->block, 3, p, rest, error);
+    case DIT__PART_QKV: return norm_inputs(m, c, t->block, BEFORE_ATTENTION, p, rest, error);
+    case DIT__PART_FC1: return norm_inputs(m, c, t->block, BEFORE_MLP, p, rest, error);
     case DIT__PART_PROJ: return attention_inputs(m, c, t->block, p, rest, error);
     case DIT__PART_MODULATION:
       memcpy(p, c->p, (size_t)(k * D) * sizeof *p);
