@@ -272,7 +272,7 @@ def transformer_names(depth):
     return names
 
 
-@bomb([CONVERT, "--quiet", "--heads", "4", "--latent", "8", "FILE", "-o", "OUT"], says="4 times", quick=True)
+@bomb([CONVERT, "--quiet", "--family", "dit", "--heads", "4", "--latent", "8", "FILE", "-o", "OUT"], says="4 times", quick=True)
 def torch_one_storage_for_all():
     """512 blocks, all of whose tensors are views of one storage of 200 KB: 250 MB of weights."""
     hidden, parts = 96, []

@@ -19,6 +19,7 @@
 
 #include "lib/core/platform.h"
 #include "tests/synthetic.h"
+#include "tests/forward.h"
 #include "tests/test.h"
 #include "weights/sprites/dit_sprites.h"
 
@@ -215,7 +216,7 @@ static dit_status run_parts(const dit_model *model, uint64_t *result) {
   memset(out, 0, sizeof out);
   memset(image, 0, sizeof image);
   memset(mean, 0, sizeof mean);
-  dit_status status = dit_forward(model, 1, side, side, latent, &t, &class_id, out, NULL);
+  dit_status status = forward(model, 1, side, side, latent, &t, &class_id, out, NULL);
   if (!status) status = dit_vae_decode(model, 1, side, side, latent, image, NULL);
   if (!status && info.has_encoder) status = dit_vae_encode(model, 1, info.height, info.width, image, mean, NULL, NULL);
   *result = hash(hash(hash(1, out, sizeof out), image, sizeof image), mean, sizeof mean);

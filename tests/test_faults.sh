@@ -79,7 +79,7 @@ if [ -n "$full" ]; then
   echo '{"_class_name": "DiTPipeline", "id2label": {"0": "a", "2": "c"}}' >"$work/pipe/model_index.json"
   walk 97 a.gguf $convert "$work/pipe" -o a.gguf
 fi
-hints="--heads 2 --groups 4 --latent 4"
+hints="--family dit --heads 2 --groups 4 --latent 4"
 for checkpoint in tests/golden/checkpoints/*[!d]; do # but README.md
   [ -n "$full" ] || case $checkpoint in */dit_train*|*/vae_f16|*/vae_sd*) ;; *) continue ;; esac
   walk 61 a.gguf $convert $hints "$root/$checkpoint" -o a.gguf

@@ -42,7 +42,7 @@ static void test_damages(const char *golden, const char *option, const char *val
     saved *tensors = all_of(s, "");
     apply(&list[i], tensors, s->count);
     save_tensors(file, tensors, s->count);
-    refused(list[i].words, RUN(file, option, value, "-o", out), list[i].words);
+    refused(list[i].words, RUN(file, "--family", "dit", option, value, "-o", out), list[i].words);
     CHECK(access(out, F_OK) != 0, "%s: a file is written", list[i].words);
     free(tensors);
   }
@@ -72,9 +72,11 @@ static void test_transformer(void) {
       {"blocks.0.a", "blocks.0.b", NULL, "6 missing, 0 of the wrong shape; 6 surplus|and 2 more"},
   };
   test_damages(CHECKPOINTS "dit_f32.pt", "--heads", "2", list, sizeof list / sizeof *list);
-  refused("another latent", RUN(CHECKPOINTS "dit_f32.pt", "--heads", "2", "--latent", "8", "-o", out),
+  refused("another latent",
+          RUN(CHECKPOINTS "dit_f32.pt", "--family", "dit", "--heads", "2", "--latent", "8", "-o", out),
           "makes the side of the latent 4, not the 8 of --latent");
-  refused("three heads", RUN(CHECKPOINTS "dit_f32.pt", "--heads", "3", "-o", out), "multiple of 4 and of the number");
+  refused("three heads", RUN(CHECKPOINTS "dit_f32.pt", "--family", "dit", "--heads", "3", "-o", out),
+          "multiple of 4 and of the number");
   save(file, "\2\0\0\0\0\0\0\0{}", 10);
   refused("an empty checkpoint", RUN(file, "-o", out), "holds no floating-point tensor");
 }
@@ -118,7 +120,7 @@ static void test_numbers(void) {
     save_tensors(file, list, s->count);
     char words[160];
     snprintf(words, sizeof words, "tensor blocks.0.mlp.fc1.weight: holds|%s", cases[i].words);
-    refused(cases[i].type, RUN(file, "--heads", "2", "--type", cases[i].type, "-o", out), words);
+    refused(cases[i].type, RUN(file, "--family", "dit", "--heads", "2", "--type", cases[i].type, "-o", out), words);
     free(list);
   }
   checkpoint_close(s);

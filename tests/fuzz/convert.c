@@ -18,6 +18,7 @@ static int stop_early(void *user, uint64_t done, uint64_t total) {
 static const progress watch = {stop_early, NULL};
 
 static convert_options choose_options(uint32_t choice) {
+  static const char *const families[8] = {NULL, "sit", "repa", "dmf", "soflow", "lightningdit", "facm", "jit"};
   static const int types[] = {0, DIT_TYPE_F32, DIT_TYPE_F16, DIT_TYPE_BF16, DIT_TYPE_Q8, DIT_TYPE_Q4};
   convert_options o;
   memset(&o, 0, sizeof o);
@@ -27,6 +28,7 @@ static convert_options choose_options(uint32_t choice) {
   o.null_class = (null_class_option)(choice >> 10 & 3) % 3;
   o.hints.heads = (choice >> 12 & 7) > 1 ? 1 : 2 * (choice >> 12 & 1);
   o.hints.groups = choice >> 15 & 7 ? 4 : 0;
+  o.hints.family = choice >> 18 & 3 ? "dit" : families[choice >> 20 & 7];
   return o;
 }
 
@@ -87,7 +89,7 @@ void fuzz_convert(const char *path, uint32_t choice) {
   options.label_count = in.label_count;
   if (!status) status = model_write(&m, &options, out, &watch, NULL, &error);
   if (!status) check_written_file(out, &in);
-  if (!status && m.has_vae && (choice >> 16) % 64 == 0) preview_fit(out, out, &watch, &rms, &error);
+  if (!status && m.has_vae && (choice >> 16) % 64 == 0) preview_fit(out, out, NULL, &watch, &rms, &error);
   if (getenv("FUZZ_SAY")) fprintf(stderr, "%s: %s\n", path, status ? error.message : "written");
   if (status && (!memchr(error.message, 0, sizeof error.message) || !error.message[0])) abort();
   remove(out);

@@ -169,8 +169,15 @@ static void call_forward(play *p) {
         times[2] = {fuzz_real(&p->c, 0, 1000), fuzz_real(&p->c, 0, 1000)};
   p->classes[0] = fuzz_integer(&p->c, -1, 3);
   p->classes[1] = fuzz_integer(&p->c, -1, 3);
-  said(p,
-       dit_forward(p->model, count, side, side, in, times, fuzz_choose(&p->c, 2) ? p->classes : NULL, out, &p->error));
+  const dit_forward_params forward = {.struct_size = sizeof forward,
+                                      .count = count,
+                                      .height = side,
+                                      .width = side,
+                                      .latent = in,
+                                      .timesteps = times,
+                                      .second_timesteps = fuzz_choose(&p->c, 16) ? NULL : times,
+                                      .classes = fuzz_choose(&p->c, 2) ? p->classes : NULL};
+  said(p, dit_forward(p->model, &forward, out, &p->error));
   free(in);
   free(out);
 }

@@ -92,7 +92,7 @@ class Case:
         if layout != "official":
             self.approximate, values["pos_embed"] = "pos_embed", positions(g["hidden"], g["latent"] // g["patch"])
             self.arguments += ["--latent", str(g["latent"])]
-        self.arguments += ["--heads", str(g["heads"]), "--guidance-channels", "all", "--null-class" if g["null"] else "--no-null-class"]
+        self.arguments += ["--family", "dit", "--heads", str(g["heads"]), "--guidance-channels", "all", "--null-class" if g["null"] else "--no-null-class"]
         classes = g["rows"] - g["null"]
         self.keys.update({"dit.hidden_size": g["hidden"], "dit.depth": g["depth"], "dit.heads": g["heads"], "dit.mlp_size": g["mlp"],
                           "dit.patch": g["patch"], "dit.latent_size": g["latent"], "dit.in_channels": g["in"],
