@@ -32,6 +32,7 @@
 #include "lib/core/error.h"
 #include "lib/core/names.h"
 #include "lib/sampling/schedule.h"
+#include "lib/sampling/schedule_flow.h"
 #include "lib/sampling/solvers.h"
 
 typedef struct schedule_tables {

@@ -27,11 +27,4 @@ typedef struct dit__mixture {
 
 dit__mixture dit__schedule_mixture(const dit__process *process, const dit_schedule_row *row, int32_t end);
 
-/* ---- schedule_flow.c: the same for another path than diffusion ---- */
-
-dit_status dit__flow_check(int32_t steps, int32_t spacing, int32_t sampler, dit_error *error);
-int32_t dit__flow_schedule(const dit__process *process, int32_t steps, int32_t sampler, int32_t capacity,
-                           dit_schedule_row *rows);
-double dit__flow_position(const dit__process *process, int32_t steps, int32_t sampler, int32_t row);
-
 #endif

@@ -11,8 +11,9 @@
 
 #include "lib/core/error.h"
 #include "lib/core/names.h"
-#include "lib/sampling/schedule.h"
+#include "lib/sampling/schedule_flow.h"
 #include "lib/sampling/solvers.h"
+#include "lib/sampling/timesteps.h"
 
 static int32_t flow_passes(const dit__solver *solver) { return solver->passes ? solver->passes : 1; }
 

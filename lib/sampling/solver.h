@@ -8,7 +8,8 @@
 #ifndef DIT_SOLVER_H
 #define DIT_SOLVER_H
 
-#include "lib/sampling/timesteps.h"
+#include "dit.h"
+#include "lib/sampling/process.h"
 
 /* Step `index` of a schedule of `steps` rows, of which the rows from `first` on are taken. */
 typedef struct dit__solver_step {

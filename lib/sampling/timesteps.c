@@ -17,9 +17,6 @@
 #include "lib/sampling/solvers.h"
 #include "lib/sampling/timesteps.h"
 
-const dit__process dit__process_default = {
-    .shift = 1, .timesteps = 1000, .beta_start = 0.0001, .beta_end = 0.02, .set_alpha_to_one = 1};
-
 typedef struct timesteps_request {
   int32_t total, offset; /* T and steps_offset of the process */
   int32_t steps;         /* N */
