@@ -1,4 +1,4 @@
-# libdit: make, make demo, make test, make abi, make bench, make single, make install, make clean.
+# libdit: make, make demo, make test, make check-long, make abi, make bench, make single, make install, make clean.
 #
 #   V=1                 shows whole commands instead of a line for each folder; warnings are always shown
 #   -j1                 one command at a time; without -j, as many as there are processors
@@ -67,7 +67,7 @@ FOLDERS := $(sort $(dir $(LIBRARY) $(CONVERT) $(CLI) $(SPRITES) $(BENCH_OBJECTS)
 PROGRAMS := $(BUILD)/dit $(BUILD)/dit-convert $(BUILD)/minimal
 LIBRARIES := $(BUILD)/libdit.a $(BUILD)/libdit.so $(BUILD)/libdit_sprites.a
 
-.PHONY: all demo test abi bench single install clean force
+.PHONY: all demo test check-long abi bench single install clean force
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -139,6 +139,9 @@ demo: $(BUILD)/dit
 
 test: all $(TESTS) $(BUILD)/tests/bits $(BUILD)/tests/abi
 	@BUILD='$(BUILD)' tests/run.sh $(TESTS) $(SCRIPTS)
+
+check-long: all
+	@BUILD='$(BUILD)' nice tests/valgrind.sh
 
 abi: $(BUILD)/libdit.so $(BUILD)/tests/abi
 	@BUILD='$(BUILD)' tests/test_abi.sh
