@@ -153,8 +153,9 @@ test: all $(TESTS) $(BUILD)/tests/bits $(BUILD)/tests/abi
 	@BUILD='$(BUILD)' tests/run.sh $(TESTS) $(SCRIPTS)
 
 # What takes too long for .ci/run.
-check-long: $(BUILD)/tests/soak
+check-long: all $(BUILD)/tests/soak
 	@$(BUILD)/tests/soak 1200
+	@BUILD='$(BUILD)' nice tests/valgrind.sh
 
 abi: $(BUILD)/libdit.so $(BUILD)/tests/abi
 	@BUILD='$(BUILD)' tests/test_abi.sh
