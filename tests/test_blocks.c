@@ -89,11 +89,42 @@ static void run_model(const json_value *manifest, const json_value *geometry) {
   dit_model_close(model);
 }
 
+/* Opens a model of synthetic weights in which the first `from` became `to`, which is as long; it must be refused. */
+static void refused(const char *specification, const char *from, const char *to, const char *words) {
+  char path[512];
+  size_t size = 0;
+  dit_error error = {0};
+  dit_model *model = NULL;
+  const size_t length = strlen(from);
+  if (!synthetic_file(synthetic_path(path, sizeof path, "refused"), specification, NULL, DIT_TYPE_F32)) return;
+  unsigned char *bytes = npy_load(path, &size);
+  remove(path);
+  size_t at = 0;
+  while (at + length < size && memcmp(bytes + at, from, length)) at++;
+  CHECK(at + length < size, "%s: no %s", specification, from);
+  memcpy(bytes + at, to, length);
+  const dit_status status = dit_model_open_memory(bytes, size, NULL, &model, &error);
+  CHECK(status != DIT_OK && strstr(error.message, words), "%s to %s: %s", from, to, error.message);
+  dit_model_close(model);
+  free(bytes);
+}
+
+static void test_refused(void) {
+  const char *adaln = "dit:hidden=16,depth=1,heads=2,patch=2,latent=4,in=4,classes=3:adaln";
+  const char *flow = "dmf-dit:hidden=16,depth=2,heads=2,patch=2,latent=4,in=4,classes=3";
+  refused(adaln, "dit.steps", "dit.stepz", "key dit.stepz");
+  refused(adaln, "adaln", "adalm", "key dit.block: 'adalm' is not one of adaln_zero|adaln|in_context|cross_attention");
+  refused(flow, "velocity", "velocitz", "key dit.prediction_type");
+  refused(flow, "dit.second_time_block", "dit.second_time_blocl", "key dit.second_time_block is missing");
+  refused(flow, "dit.path", "dit.patg", "dit.prediction_type: 'velocity' is not supported with dit.path 'diffusion'");
+}
+
 int main(void) {
   json_value *manifest = family_manifest("paper_blocks");
   for (const json_value *g = manifest ? json_member(manifest, "models")->child : NULL; g; g = g->next)
     run_model(manifest, g);
   printf("  worst %.2e (at most %.0e)\n", worst, MARK_TRANSFORMER);
   json_free(manifest);
+  test_refused();
   return test_end("test_blocks");
 }

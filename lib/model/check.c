@@ -119,9 +119,7 @@ static void check_labels(dit__metadata *keys, dit__contents *out) {
   const char *text;
   size_t length;
   if (keys->status) return;
-  const int found = dit__gguf_array(keys->gguf, "dit.labels", &count, keys->error);
-  if (found < 0) keys->status = DIT_ERROR_FORMAT;
-  if (found <= 0) return;
+  if (!dit__key_array(keys, "dit.labels", &count)) return;
   if (count > (uint64_t)out->dit.classes) {
     keys->status = dit__fail(keys->error, DIT_ERROR_FORMAT, "key dit.labels: %llu labels for %d classes",
                              (unsigned long long)count, out->dit.classes);
@@ -146,9 +144,7 @@ static void check_preview(dit__metadata *keys, dit__contents *out) {
     out->info.has_preview = 1; /* what is sampled is what is shown */
     return;
   }
-  const int found = dit__gguf_array(keys->gguf, "dit.preview", &count, keys->error);
-  if (found < 0) keys->status = DIT_ERROR_FORMAT;
-  if (found <= 0 || !out->vae.has_decoder) return;
+  if (!dit__key_array(keys, "dit.preview", &count) || !out->vae.has_decoder) return;
   for (int64_t i = 0; i < expected && !keys->status; i++)
     if ((uint64_t)expected != count || !dit__gguf_array_real(keys->gguf, "dit.preview", (uint64_t)i, &value))
       keys->status =
@@ -211,7 +207,7 @@ static void check_describe(dit__metadata *keys, dit__contents *out) {
 }
 
 dit_status dit__model_check(const dit__gguf *gguf, dit__contents *out, dit_error *error) {
-  dit__metadata keys = {gguf, error, DIT_OK};
+  dit__metadata keys = {.gguf = gguf, .error = error};
   memset(out, 0, sizeof *out);
   check_architecture(&keys);
   check_networks(&keys, out);
@@ -223,5 +219,6 @@ dit_status dit__model_check(const dit__gguf *gguf, dit__contents *out, dit_error
     check_labels(&keys, out);
   }
   check_preview(&keys, out);
+  dit__key_refuse_others(&keys);
   return keys.status;
 }

@@ -18,34 +18,43 @@ static void keys_geometry(dit__metadata *keys, dit__transformer *dit) {
   dit->null_class = (int32_t)dit__key_integer(keys, "dit.null_class", -1, dit->classes);
   dit->mlp = (int32_t)dit__key_integer_or(keys, "dit.mlp_size", 4, DIT__MAX_MLP, 4 * (int64_t)dit->hidden);
   dit->out_channels = dit->channels * (dit__key_integer(keys, "dit.learned_sigma", 0, 1) ? 2 : 1);
-  dit->block_kind = (dit__block_kind)dit__key_word(keys, "dit.block", dit__block_words);
-  dit->pixels = (int32_t)dit__key_integer_or(keys, "dit.pixels", 0, 1, 0);
-  dit->bottleneck = (int32_t)dit__key_integer_or(keys, "dit.bottleneck", 0, dit->hidden, 0);
-  dit->context = (int32_t)dit__key_integer_or(keys, "dit.context_tokens", 0, DIT__MAX_CONTEXT, 0);
-  dit->context_block = (int32_t)dit__key_integer_or(keys, "dit.context_block", 0, dit->depth - 1, 0);
-  dit->norm = (dit__norm_kind)dit__key_word(keys, "dit.norm", dit__norm_words);
-  dit->mlp_kind = (dit__mlp_kind)dit__key_word(keys, "dit.mlp", dit__mlp_words);
-  dit->qk_norm = (dit__qk_norm)dit__key_word(keys, "dit.qk_norm", dit__qk_norm_words);
-  dit->rope = (dit__rope)dit__key_word(keys, "dit.rope", dit__rope_words);
-  dit->diffusers = dit__key_word(keys, "dit.forward", dit__forward_words) == DIT__FORWARD_DIFFUSERS;
-  dit->mlp_eps = (float)(dit->diffusers ? dit__key_real_or(keys, "dit.norm_eps", 1e-5) : 1e-6);
-  if (keys->status) return;
-  if (dit->hidden % dit->heads || dit->hidden % 4 || dit->latent_size % dit->patch)
+  if (!keys->status && (dit->hidden % dit->heads || dit->hidden % 4 || dit->latent_size % dit->patch))
     keys->status = dit__fail(keys->error, DIT_ERROR_FORMAT,
                              "geometry: hidden_size %d must be a multiple of heads %d and of 4, latent_size %d of "
                              "patch %d",
                              dit->hidden, dit->heads, dit->latent_size, dit->patch);
-  else if (dit->context && !dit__block_types[dit->block_kind].modulated)
+}
+
+/* The switches that make the networks of different families of one. */
+static void keys_switches(dit__metadata *keys, dit__transformer *dit) {
+  if (keys->status) return;
+  dit->block_kind = (dit__block_kind)dit__key_word(keys, "dit.block", dit__block_words);
+  dit->norm = (dit__norm_kind)dit__key_word(keys, "dit.norm", dit__norm_words);
+  dit->mlp_kind = (dit__mlp_kind)dit__key_word(keys, "dit.mlp", dit__mlp_words);
+  dit->qk_norm = (dit__qk_norm)dit__key_word(keys, "dit.qk_norm", dit__qk_norm_words);
+  dit->rope = (dit__rope)dit__key_word(keys, "dit.rope", dit__rope_words);
+  dit->pixels = (int32_t)dit__key_integer_or(keys, "dit.pixels", 0, 1, 0);
+  dit->bottleneck = (int32_t)dit__key_integer_or(keys, "dit.bottleneck", 0, dit->hidden, 0);
+  dit->context = (int32_t)dit__key_integer_or(keys, "dit.context_tokens", 0, DIT__MAX_CONTEXT, 0);
+  dit->context_block = (int32_t)dit__key_integer_or(keys, "dit.context_block", 0, dit->depth - 1, 0);
+  dit->diffusers = dit__key_word(keys, "dit.forward", dit__forward_words) == DIT__FORWARD_DIFFUSERS;
+  dit->mlp_eps = (float)(dit->diffusers ? dit__key_real_or(keys, "dit.norm_eps", 1e-5) : 1e-6);
+}
+
+/* Checks that the switches go together. */
+static void keys_check_switches(dit__metadata *keys, const dit__transformer *dit) {
+  const int32_t dim = keys->status ? 0 : dit->hidden / dit->heads;
+  if (keys->status) return;
+  if (dit->context && !dit__block_types[dit->block_kind].modulated)
     keys->status = dit__fail(keys->error, DIT_ERROR_UNSUPPORTED, "key dit.context_tokens: not with dit.block '%s'",
                              dit__block_words[dit->block_kind]);
   else if (dit->pixels && dit->channels != 3 && dit->channels != 4)
     keys->status = dit__fail(keys->error, DIT_ERROR_FORMAT, "key dit.pixels: pictures have 3 or 4 channels, not %d",
                              dit->channels);
-  else if (dit->rope && dit->hidden / dit->heads % 4)
+  else if (dit->rope && dim % 4)
     keys->status =
         dit__fail(keys->error, DIT_ERROR_FORMAT,
-                  "key dit.rope: heads of %d channels cannot be turned; their number must be a multiple of 4",
-                  dit->hidden / dit->heads);
+                  "key dit.rope: heads of %d channels cannot be turned; their number must be a multiple of 4", dim);
   else if (dit->diffusers && dit->block_kind != DIT__BLOCK_ADALN_ZERO)
     keys->status =
         dit__fail(keys->error, DIT_ERROR_FORMAT, "keys: dit.forward 'diffusers' needs dit.block 'adaln_zero'");
@@ -106,5 +115,7 @@ void dit__keys_transformer(dit__metadata *keys, dit__transformer *dit) {
   snprintf(dit->family, sizeof dit->family, "DiT");
   dit__key_text(keys, "dit.family", dit->family, sizeof dit->family);
   keys_geometry(keys, dit);
+  keys_switches(keys, dit);
+  keys_check_switches(keys, dit);
   keys_process(keys, dit);
 }

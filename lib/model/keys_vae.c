@@ -30,10 +30,10 @@ static void keys_widths(dit__metadata *keys, dit__vae *vae, uint64_t levels) {
 void dit__keys_autoencoder(dit__metadata *keys, dit__vae *vae) {
   uint64_t levels = 0;
   if (keys->status) return;
-  const int found = dit__gguf_array(keys->gguf, "vae.block_channels", &levels, keys->error);
+  const int32_t found = dit__key_array(keys, "vae.block_channels", &levels);
   vae->has_decoder = keys_has_coder(keys->gguf, "vae.decoder.conv_in.weight", "vae.decoder.conv_out.weight");
   vae->has_encoder = keys_has_coder(keys->gguf, "vae.encoder.conv_in.weight", "vae.encoder.conv_out.weight");
-  if (found < 0) keys->status = DIT_ERROR_FORMAT;
+  if (keys->status) return;
   if (!found && (vae->has_decoder || vae->has_encoder))
     keys->status = dit__fail(keys->error, DIT_ERROR_FORMAT,
                              "key vae.block_channels is missing; was the file made by dit-convert?");

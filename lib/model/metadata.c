@@ -22,8 +22,13 @@ const char *const dit__second_time_words[] = {[DIT__SECOND_TIME_NONE] = "none",
                                               [DIT__SECOND_TIME_DIFFERENCE] = "difference",
                                               NULL};
 
+static void key_note(dit__metadata *keys, const char *key) {
+  if (keys->asked_count < DIT__MAX_KEYS) keys->asked[keys->asked_count++] = key;
+}
+
 int64_t dit__key_integer_or(dit__metadata *keys, const char *key, int64_t low, int64_t high, int64_t otherwise) {
   int64_t value = otherwise;
+  key_note(keys, key);
   if (!keys->status && dit__gguf_integer(keys->gguf, key, low, high, &value, keys->error) < 0)
     keys->status = DIT_ERROR_FORMAT;
   return value;
@@ -31,6 +36,7 @@ int64_t dit__key_integer_or(dit__metadata *keys, const char *key, int64_t low, i
 
 int64_t dit__key_integer(dit__metadata *keys, const char *key, int64_t low, int64_t high) {
   int64_t value = 0;
+  key_note(keys, key);
   if (keys->status) return value;
   const int found = dit__gguf_integer(keys->gguf, key, low, high, &value, keys->error);
   if (found < 0) keys->status = DIT_ERROR_FORMAT;
@@ -42,6 +48,7 @@ int64_t dit__key_integer(dit__metadata *keys, const char *key, int64_t low, int6
 
 double dit__key_real_or(dit__metadata *keys, const char *key, double otherwise) {
   double value = otherwise;
+  key_note(keys, key);
   if (keys->status) return value;
   if (dit__gguf_real(keys->gguf, key, &value, keys->error) < 0)
     keys->status = DIT_ERROR_FORMAT;
@@ -53,6 +60,7 @@ double dit__key_real_or(dit__metadata *keys, const char *key, double otherwise) 
 void dit__key_text(dit__metadata *keys, const char *key, char *to, size_t size) {
   const char *text;
   size_t length;
+  key_note(keys, key);
   if (keys->status) return;
   const int found = dit__gguf_string(keys->gguf, key, &text, &length, keys->error);
   if (found < 0) keys->status = DIT_ERROR_FORMAT;
@@ -88,4 +96,28 @@ int32_t dit__key_word(dit__metadata *keys, const char *key, const char *const *w
   }
   fail_word(keys, key, value, all);
   return 0;
+}
+
+int32_t dit__key_array(dit__metadata *keys, const char *key, uint64_t *count) {
+  key_note(keys, key);
+  if (keys->status) return 0;
+  const int found = dit__gguf_array(keys->gguf, key, count, keys->error);
+  if (found < 0) keys->status = DIT_ERROR_FORMAT;
+  return found > 0;
+}
+
+static int key_was_asked(const dit__metadata *keys, const char *name, size_t length) {
+  for (int32_t i = 0; i < keys->asked_count; i++)
+    if (strlen(keys->asked[i]) == length && !memcmp(keys->asked[i], name, length)) return 1;
+  return 0;
+}
+
+void dit__key_refuse_others(dit__metadata *keys) {
+  const char *name;
+  size_t length, size;
+  for (uint64_t i = 0; !keys->status && dit__gguf_key_at(keys->gguf, i, &name, &length, &size); i++)
+    if (length > 4 && (!memcmp(name, "dit.", 4) || !memcmp(name, "vae.", 4)) && !key_was_asked(keys, name, length))
+      keys->status = dit__fail(keys->error, DIT_ERROR_UNSUPPORTED,
+                               "key %.*s: not known, or not for this kind of model; the file needs another libdit",
+                               (int)(length < 64 ? length : 64), name);
 }

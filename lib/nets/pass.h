@@ -21,8 +21,8 @@ typedef struct dit__pass {
 /* Vectors of the modulation from chunk number `chunk` on; chunks are `hidden` numbers long. */
 dit__modulation dit__pass_modulation(const dit__pass *pass, int64_t chunk);
 
-/* h = LayerNorm(x) * gamma + beta; or, for a norm without weights, LayerNorm(x) * (1 + scale) + shift, with shift and
- * scale the two chunks from `chunk` on. */
+/* h = norm(x) * gamma + beta; or, in modulated blocks, norm(x) * gamma * (1 + scale) + shift, with shift and scale the two
+ * chunks from `chunk` on. Layer norms have a gamma only if they are not modulated; RMS norms have no beta. */
 void dit__pass_norm(const dit__pass *pass, const dit__norm *norm, int64_t chunk, float eps);
 
 /* h [batch * image_tokens][hidden]: likewise, but of the image's tokens alone. */
