@@ -321,6 +321,63 @@ static void memory(void) {
   remove(f.path);
 }
 
+/* ---- Models of one pass ---- */
+
+/* A picture as the model recommends it, noise to bytes. */
+static taken picture(const dit_model *model) {
+  const int32_t class_id = 207;
+  const dit_params params = {.struct_size = sizeof params, .classes = &class_id};
+  return run(model, &params, 1);
+}
+
+/* JiT-B/16: 50.4 GFLOP and no autoencoder. */
+static void pixels(void) {
+  if (!bench_wanted("JiT-B/16 picture")) return;
+  const file f16 = write_file("jit16", "jit-B/16:256", NULL, DIT_TYPE_F16),
+             q8 = write_file("jit8", "jit-B/16:256", NULL, DIT_TYPE_Q8);
+  dit_model *f32 = open_file(&f16, DIT_ISA_AVX2, bench.threads, 0, 0);
+  dit_model *int8 = open_file(&q8, DIT_ISA_AVX2, bench.threads, 0, 0);
+  if (f32 && int8) {
+    const taken exact = picture(f32), narrow = picture(int8);
+    bench_rate("JiT-B/16 picture, 256 px, f32, avx2", exact.gflop, exact.seconds,
+               limit_f32(DIT_ISA_AVX2, bench.threads), 0.70);
+    bench_figure("JiT-B/16 picture, f32: all but products, avx2", 100 * exact.rest, "%", 0, 1);
+    bench_figure("JiT-B/16 picture, int8 over f32, time, avx2", narrow.seconds / exact.seconds, "", 0.60, 1);
+  }
+  dit_model_close(f32);
+  dit_model_close(int8);
+  const double start = bench_clock();
+  int8 = open_file(&q8, bench.isa, bench.threads, 0, 0);
+  if (int8) {
+    const int32_t class_id = 207;
+    const dit_params params = {.struct_size = sizeof params, .classes = &class_id};
+    uint8_t *bytes = (uint8_t *)malloc(256 * 256 * 3);
+    dit_generate(int8, &params, DIT_PIXELS_RGB, bytes, 256 * 256 * 3, NULL);
+    const double first = bench_clock() - start;
+    free(bytes);
+    bench_figure("JiT-B/16 picture, q8: opening and first picture over a picture", first / picture(int8).seconds, "",
+                 1.15, 1);
+  }
+  dit_model_close(int8);
+  remove(f16.path);
+  remove(q8.path);
+}
+
+/* DMF-XL/2 in one pass, with the Stable Diffusion decoder. */
+static void one_pass(void) {
+  if (!bench.full || !bench_wanted("DMF-XL/2 picture")) return;
+  const file q8 = write_file("dmf", "dmf-XL/2:256", "vae", DIT_TYPE_Q8);
+  const int32_t class_id = 207;
+  const dit_params params = {.struct_size = sizeof params, .classes = &class_id, .steps = 1};
+  dit_model *model = open_file(&q8, DIT_ISA_AVX2, bench.threads, 0, 0);
+  if (model) {
+    const taken t = run(model, &params, 1);
+    bench_figure("DMF-XL/2 picture, 256 px, one pass in int8, avx2: time", t.seconds, "s", 0, 1);
+  }
+  dit_model_close(model);
+  remove(q8.path);
+}
+
 /* ---- Sprites ---- */
 
 static void sprites(int32_t count, double asked, const char *name) {
@@ -348,6 +405,8 @@ void bench_models(void) {
   precisions();
   autoencoder();
   memory();
+  pixels();
+  one_pass();
   const int32_t shared = bench_processor_time;
   bench_processor_time = 1; /* one thread */
   sprites(1, 1.5, "sprite");
