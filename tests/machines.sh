@@ -77,7 +77,8 @@ run() {
   runs=$((runs + 1))
   echo "$runs $2 $program $about | $1" >>"$work/plan"
   shift 2
-  echo "start=\$(date +%s); $* >$work/runs/$runs 2>$work/runs/$runs.errors; echo \$? \$((\$(date +%s) - start)) >$work/runs/$runs.status" >>"$work/run"
+  mkdir "$work/runs/$runs.tmp" # emulated programs would choose the same name for a temporary file
+  echo "start=\$(date +%s); export DIT_TMP=$work/runs/$runs.tmp; $* >$work/runs/$runs 2>$work/runs/$runs.errors; echo \$? \$((\$(date +%s) - start)) >$work/runs/$runs.status" >>"$work/run"
 }
 
 row() { echo "  | $1 | $2 | $3 |"; }
