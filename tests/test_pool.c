@@ -23,14 +23,6 @@ int main(void) {
 
 #include "weights/sprites/dit_sprites.h"
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define WITH_SANITIZER
-#endif
-#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define WITH_SANITIZER
-#endif
-
 /* ThreadSanitizer would end a child of fork that starts threads. */
 const char *__tsan_default_options(void);
 const char *__tsan_default_options(void) { return "die_after_fork=0"; }
@@ -292,6 +284,7 @@ static void test_fork_model(void) {
 
 /* ---- Threads that cannot be had ---- */
 
+#if !SANITIZED
 /* In an address space that has room for a few threads, pools and models work, and nothing ends the process. */
 static int without_threads(void *context) {
   const struct rlimit limit = {*(const rlim_t *)context, *(const rlim_t *)context};
@@ -315,9 +308,10 @@ static int without_threads(void *context) {
   dit_pool_close(p);
   return 0;
 }
+#endif
 
 static void test_limits(void) {
-#ifdef WITH_SANITIZER
+#if SANITIZED
   SKIP("a sanitizer needs all of the address space");
 #else
   for (rlim_t megabytes = 100; megabytes <= 400; megabytes += 100) {

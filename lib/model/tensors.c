@@ -105,9 +105,9 @@ static int32_t tensors_type(uint32_t type) {
 /* Finds a tensor's numbers as the processor reads them: where they are in the file, or in a copy whose bytes are swapped
  * on a big-endian machine. Fails only without memory. */
 static dit_status tensors_numbers(dit__loader *loader, const dit__gguf_tensor *tensor, const uint8_t **out) {
-  const size_t size = dit__gguf_type_size(tensor->type);
   *out = tensor->data;
-  if (!DIT__BIG_ENDIAN || size == 1) return DIT_OK;
+  if (!DIT__BIG_ENDIAN || dit__gguf_type_size(tensor->type) == 1) return DIT_OK;
+  const size_t size = dit__gguf_type_size(tensor->type);
   uint8_t *copy = (uint8_t *)dit__model_reserve(loader->model, (size_t)tensor->count * size, loader->error);
   if (!copy) return DIT_ERROR_MEMORY;
   copy_le(copy, tensor->data, size, (size_t)tensor->count);

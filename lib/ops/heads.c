@@ -98,9 +98,10 @@ void dit__angles_unit(const dit__engine *engine, const dit__op *op, int64_t unit
   (void)unit;
   for (int32_t i = 0; i < tokens; i++) {
     float *cosine = a->cosine + (ptrdiff_t)i * half, *sine = a->sine + (ptrdiff_t)i * half;
+    const int32_t row = a->two_dimensions ? i / a->columns : 0, column = i - row * a->columns;
     if (a->two_dimensions) {
-      angles_of(i / a->columns, half / 2, cosine, sine);
-      angles_of(i % a->columns, half / 2, cosine + half / 2, sine + half / 2);
+      angles_of(row, half / 2, cosine, sine);
+      angles_of(column, half / 2, cosine + half / 2, sine + half / 2);
     } else {
       angles_of(i < image ? a->context + i : i - image, half, cosine, sine);
     }

@@ -41,6 +41,7 @@ static void describe_dit(const model_content *m, const convert_options *options)
       : g->out_channels != g->in_channels    ? "learned variance"
                                              : "fixed variance",
       (double)content_parameters(m, NETWORK_TRANSFORMER) / 1e6);
+  if (g->family->license) printf("  published weights of %s: %s\n", g->family->name, g->family->license);
 }
 
 static void describe_vae(const model_content *m) {

@@ -61,7 +61,7 @@ static void read_run(int type, const uint8_t *p, uint64_t stride, uint64_t count
 static void read_swapped(int type, const uint8_t *p, uint64_t stride, uint64_t count, float *out) {
   const uint64_t size = checkpoint_element_size(type);
   for (uint64_t i = 0; i < count; i++) {
-    uint8_t bytes[8];
+    uint8_t bytes[8] = {0};
     for (uint64_t k = 0; k < size; k++) bytes[k] = p[i * stride * size + size - 1 - k];
     read_run(type, bytes, 1, 1, out + i);
   }

@@ -11,25 +11,23 @@ typedef struct family {
   const char *option;  /* of --family */
   const char *name;    /* the first word of the model's: dit.family */
   const char *license; /* what is known of that of the published weights, or NULL */
+  const char *no_bias; /* the prefix of layers that may lack a bias, which is zero then; or NULL */
+  /* See dit__process; shift 0: 1. */
+  double shift;
   dit__path path;
   dit__prediction prediction;
-  int32_t data_time; /* see dit__process */
   dit__second_time second_time;
+  int32_t data_time, guides_passes;
+  /* See dit__transformer; of norm, mlp_kind and qk_norm the tensors tell, except for synthetic models. */
   dit__rope rope;
-  /* Of synthetic models; of others the tensors tell. */
   dit__norm_kind norm;
   dit__mlp_kind mlp_kind;
   dit__qk_norm qk_norm;
-  int no_null_class;   /* 1: every row of the label table is a class */
-  double shift;        /* of timesteps; 0: 1 */
-  int guides_passes;   /* see dit__process */
-  int pixels;          /* 1: it samples pictures, and has no autoencoder */
-  const char *no_bias; /* the prefix of layers that may lack a bias, which is zero then; or NULL */
-  /* Recommended, as its authors sample: */
-  int32_t sampler, steps;
-  double guidance; /* 1: none */
-  int guidance_channels;
-  double guidance_start, guidance_end;
+  int32_t pixels;
+  int32_t no_null_class; /* 1: every row of the label table is a class */
+  /* Recommended, as its authors sample; guidance 1: none. */
+  int32_t sampler, steps, guidance_channels;
+  double guidance, guidance_start, guidance_end;
 } family;
 
 /* Returns the family with a name of --family, or NULL. */
