@@ -75,11 +75,12 @@ class Loss:
 # ----------------------------------------------------------------- sampling
 
 
-def guided(net, x, t, y, guidance):
-    """Classifier-free guidance on all channels of the noise; the variance is that of the class."""
+def guided(net, x, t, y, guidance, channels=None):
+    """Classifier-free guidance on the leading channels, or all, of the noise; the rest, as the variance, is that of the
+    class."""
     if guidance == 1:
         return net(x, t, y)
-    n, c = x.shape[:2]
+    n, c = len(x), channels or x.shape[1]
     out = net(torch.cat([x, x]), torch.cat([t, t]), torch.cat([y, torch.full_like(y, net.classes)]))
     cond, null = out[:n], out[n:]
     return torch.cat([null[:, :c] + guidance * (cond[:, :c] - null[:, :c]), cond[:, c:]], 1)
