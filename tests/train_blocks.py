@@ -1,7 +1,11 @@
 #!/usr/bin/env python3
-"""The paper's blocks in weights/train/models.py against the golden vectors of another program, in float64.
+"""The paper's blocks in weights/train/models.py against the golden vectors of another program, in float64, and libdit
+against PyTorch with models that were trained.
 
-It fails if a formula or a tensor's name is not that of tests/golden/family/paper_blocks, or if a tensor is not used.
+    train_blocks.py [FOLDER...]     FOLDER: of train.py export, beside the model file FOLDER.gguf made of it in f16
+
+It fails if a formula or a tensor's name is not that of tests/golden/family/paper_blocks, if a tensor is not used, or if
+export, dit-convert or libdit makes another network of a trained one.
 """
 import json
 import os
@@ -14,6 +18,8 @@ import torch
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "weights", "train"))
 from diffusion import guided
+from export import load
+from libdit import Model
 from models import DiT
 
 SET = os.path.join(ROOT, "tests", "golden", "family", "paper_blocks")
@@ -52,10 +58,11 @@ def array(name, part):
     return torch.from_numpy(np.load(os.path.join(SET, "%s__%s.npy" % (name, part))))
 
 
-def main():
+def golden_cases():
+    """Yields the name and the error of each case."""
     with open(os.path.join(SET, "manifest.json")) as f:
         manifest = json.load(f)
-    nets, passed, failed = {}, 0, 0
+    nets = {}
     for name, g in manifest["models"].items():
         nets[name] = DiT(g["latent"], g["patch"], g["in_channels"], g["hidden"], g["depth"], g["heads"], g["classes"],
                          g["mlp_hidden"] / g["hidden"], g["conditioning"], g["out_channels"] > g["in_channels"]).double().eval()
@@ -63,14 +70,33 @@ def main():
     for case in manifest["cases"]:
         name, p = case["name"], case["params"]
         net, truth = nets[p["model"]], array(name, "out")
-        x, t, y = array(name, "x").double(), array(name, "t").double(), array(name, "y")
-        with torch.no_grad():
-            out = guided(net, x, t, y, p.get("cfg", 1), p.get("channels"))
-        error = ((out - truth[:len(out)]).norm() / truth[:len(out)].norm()).item()
-        print("  %-30s %.1e" % (name, error))
-        passed, failed = (passed + 1, failed) if error < 1e-12 else (passed, failed + 1)
-    print("train_blocks: %d passed, %d failed" % (passed, failed))
-    return failed > 0
+        out = guided(net, array(name, "x").double(), array(name, "t").double(), array(name, "y"), p.get("cfg", 1), p.get("channels"))
+        yield name, relative(out, truth[:len(out)])
+
+
+def trained(folder):
+    """The same for a model that was trained, exported to FOLDER, and converted to FOLDER.gguf: libdit and PyTorch."""
+    _, net, _ = load(folder)
+    rng = np.random.default_rng(3)
+    t, y = np.array([0, 17, 500, 999]), np.array([0, net.classes - 1, net.classes, 1])
+    x = rng.standard_normal((len(t), net.channels, net.size, net.size)).astype(np.float32)
+    ours = Model(folder + ".gguf", "f32", 1).forward(x, t, np.where(y == net.classes, -1, y))
+    return relative(torch.from_numpy(ours).double(), net.double()(*(torch.from_numpy(v) for v in (x.astype(np.float64), t, y))))
+
+
+def relative(out, truth):
+    return ((out - truth).norm() / truth.norm()).item()
+
+
+@torch.no_grad()
+def main():
+    passed = 0
+    cases = [(n, e, 1e-12) for n, e in golden_cases()] + [(f, trained(f), 2e-6) for f in sys.argv[1:]]
+    for name, error, most in cases:
+        print("  %-30s %.1e%s" % (name, error, "" if error <= most else "  FAILED: at most %.0e" % most))
+        passed += error <= most
+    print("train_blocks: %d passed, %d failed" % (passed, len(cases) - passed))
+    return passed < len(cases)
 
 
 sys.exit(main())

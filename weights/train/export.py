@@ -43,6 +43,8 @@ def read_safetensors(path):
 def export(a, vae):
     """OUT/dit.pt, OUT/vae/ and OUT/labels.txt; every weight is rounded to f16, so that converting loses nothing."""
     c = torch.load(os.path.join(a.work, "dit.pt"), map_location="cpu")
+    if c.get("objective", "ddpm") != "ddpm":
+        raise SystemExit("%s/dit.pt: was trained with --objective %s, which cannot be exported yet" % (a.work, c["objective"]))
     folder = os.path.join(a.out, "vae")
     os.makedirs(folder, exist_ok=True)
     write_safetensors(os.path.join(folder, "diffusion_pytorch_model.safetensors"), vae.state_dict())

@@ -303,7 +303,11 @@ class TimestepEmbedding(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(256, d), nn.SiLU(), nn.Linear(d, d))
 
     def forward(self, t):
-        return self.mlp(timestep_features(t, 256, self.mlp[0].weight.dtype))
+        f = timestep_features(t, 256, self.mlp[0].weight.dtype)
+        if not t.is_floating_point():
+            return self.mlp(f)
+        with torch.autocast(t.device.type, enabled=False):  # bfloat16 knows too few times between 0 and 1
+            return self.mlp(f)
 
 
 class LabelEmbedding(nn.Module):
@@ -328,16 +332,20 @@ class Patches(nn.Module):
 
 class DiT(nn.Module):
     """Noisy latents (n, channels, size, size), time steps 0..999 and classes to (n, 2 * channels, size, size):
-    the noise, and the interpolation of the learned variance. Without `sigma` there is no variance."""
+    the noise, and the interpolation of the learned variance. Without `sigma` there is no variance; with `second` there is a
+    second time r, whose distance from t is embedded (names of SoFlow)."""
 
-    def __init__(self, size, patch, channels, hidden, depth, heads, classes, ratio=4.0, block="adaln_zero", sigma=True):
+    def __init__(self, size, patch, channels, hidden, depth, heads, classes, ratio=4.0, block="adaln_zero", sigma=True,
+                 second=False):
         super().__init__()
         self.config = dict(size=size, patch=patch, channels=channels, hidden=hidden, depth=depth, heads=heads,
-                           classes=classes, ratio=ratio, block=block, sigma=sigma)
+                           classes=classes, ratio=ratio, block=block, sigma=sigma, second=second)
         self.size, self.patch, self.channels, self.classes, self.kind = size, patch, channels, classes, KINDS[block]
         self.outputs = channels * (2 if sigma else 1)
         self.x_embedder = Patches(channels, patch, hidden)
         self.t_embedder = TimestepEmbedding(hidden)
+        if second:
+            self.s_embedder = TimestepEmbedding(hidden)
         self.y_embedder = LabelEmbedding(classes, hidden)
         table = torch.from_numpy(sincos_2d(hidden, size // patch)).float()[None]
         self.pos_embed = nn.Parameter(table, requires_grad=False)
@@ -354,17 +362,23 @@ class DiT(nn.Module):
                 nn.init.zeros_(m.bias)
         nn.init.xavier_uniform_(self.x_embedder.proj.weight.data.flatten(1))
         nn.init.zeros_(self.x_embedder.proj.bias)
-        for w in (self.y_embedder.embedding_table.weight, self.t_embedder.mlp[0].weight, self.t_embedder.mlp[2].weight):
-            nn.init.normal_(w, std=0.02)
+        nn.init.normal_(self.y_embedder.embedding_table.weight, std=0.02)
+        for m in self.modules():
+            if isinstance(m, TimestepEmbedding):
+                nn.init.normal_(m.mlp[0].weight, std=0.02)
+                nn.init.normal_(m.mlp[2].weight, std=0.02)
         for m in (*self.blocks, self.final_layer):
             if self.kind.chunks:
                 nn.init.zeros_(m.adaLN_modulation[1].weight)
         nn.init.zeros_(self.final_layer.linear.weight)
 
-    def forward(self, x, t, y):
+    def forward(self, x, t, y, r=None):
         h = wide(self.x_embedder(x)) + self.pos_embed
         tokens = h.shape[1]
-        c = torch.stack([wide(self.t_embedder(t)), self.y_embedder(y)], 1)
+        time = wide(self.t_embedder(t))
+        if r is not None:
+            time = time + self.s_embedder(t - r)
+        c = torch.stack([time, self.y_embedder(y)], 1)
         if self.kind.chunks:
             c = c.sum(1)
         if self.kind.tokens:

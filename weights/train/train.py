@@ -23,11 +23,15 @@ import torch.nn.functional as F
 import data
 import evaluate
 import export
-from diffusion import Loss, sample, times
+from diffusion import Diffusion, sample
+from flow import Flow, MeanFlow
 from models import KINDS, DiT, VAE
 from muon import Muon
 from progress import Run, save
 from sheet import sheet
+
+
+OBJECTIVES = {"ddpm": Diffusion, "flow": Flow, "meanflow": MeanFlow}
 
 
 def products(a):
@@ -150,13 +154,13 @@ def take_vae(a, d):
 
 
 class HeldOut:
-    """The error of the noise over held-out pictures, each at its own of 1000 timesteps, with noise that stays the same."""
+    """The error of the prediction over held-out pictures, each at its own time, with noise that stays the same."""
 
-    def __init__(self, vae, a, d, count=480):
+    def __init__(self, vae, a, d, loss, count=480):
         seed = torch.Generator().manual_seed(6)
         mean, _ = moments(vae, a, d["test_images"][:count])
         self.x0, self.y = mean, torch.from_numpy(d["test_labels"][:count]).to(a.device)
-        self.t = torch.arange(len(mean), device=a.device) * 1000 // len(mean)
+        self.t = loss.grid(len(mean)).to(a.device)
         self.noise = torch.randn(mean.shape, generator=seed).to(a.device)
 
     @torch.no_grad()
@@ -181,9 +185,12 @@ def cmd_dit(a):
     mean, logvar = moments(vae, a, d["images"])
     labels, classes = torch.from_numpy(d["labels"]).to(a.device), len(d["names"])
     torch.manual_seed(0)
-    net = DiT(mean.shape[2], a.patch, mean.shape[1], a.hidden, a.depth, a.heads, classes, block=a.block).to(a.device)
-    frozen, loss, held_out = DiT(**net.config).to(a.device).eval(), Loss(a.device), HeldOut(vae, a, d)
-    run = Run(a, "dit", net, Muon(net.parameters(), matrices(net), 1e-3, 0.02), 0.999, labels=[str(n) for n in d["names"]])
+    net = DiT(mean.shape[2], a.patch, mean.shape[1], a.hidden, a.depth, a.heads, classes, block=a.block,
+              sigma=a.objective == "ddpm", second=a.objective == "meanflow").to(a.device)
+    loss = OBJECTIVES[a.objective](a.device)
+    frozen, held_out = DiT(**net.config).to(a.device).eval(), HeldOut(vae, a, d, loss)
+    run = Run(a, "dit", net, Muon(net.parameters(), matrices(net), 1e-3, 0.02), 0.999, labels=[str(n) for n in d["names"]],
+              objective=a.objective)
     seed = torch.Generator().manual_seed(5)
     shown = torch.arange(min(16, classes)).repeat_interleave(12).to(a.device)
     start = torch.randn(len(shown), *mean.shape[1:], generator=seed).to(a.device)
@@ -194,15 +201,15 @@ def cmd_dit(a):
         x0 = mean[j] + torch.exp(0.5 * logvar[j]) * torch.randn_like(mean[j])
         y = torch.where(torch.rand(len(j), device=a.device) < 0.1, classes, labels[j])
         with products(a):
-            mse, bits = loss(net, x0, times(len(j), rng).to(a.device), y, torch.randn_like(x0))
-        run.descend(mse + bits)
-        look = run.advance(dict(mse=mse.item(), bits=bits.item()))
+            losses = loss(net, x0, loss.times(len(j), rng).to(a.device), y, torch.randn_like(x0))
+        run.descend(sum(losses))
+        look = run.advance({n: v.item() for n, v in zip(loss.names, losses)})
         if look or run.step % 50 == 0:
             frozen.load_state_dict(run.ema)
             run.record(held_out.error(frozen, a, loss))
         if look:
             with products(a), torch.no_grad():
-                r = vae.decode(sample(frozen, start, shown, "ddim", 20, 2.0))
+                r = vae.decode(loss.sample(frozen, start, shown, a.look_steps, 2.0))
             sheet(data.to_u8(r), 12).save(os.path.join(a.work, "dit.png"))
             run.checkpoint()
 
@@ -275,6 +282,9 @@ def main():
     training(p, 6000, 192)
     p.add_argument("--block", choices=list(KINDS), default="adaln_zero", help="how timestep and class enter: Peebles & Xie "
                    "2022, section 3.2")
+    p.add_argument("--objective", choices=list(OBJECTIVES), default="ddpm", help="what is predicted: noise, velocity, or mean "
+                   "velocity")
+    p.add_argument("--look-steps", type=int, default=20, help="passes of the picture to look at (DDIM or Euler)")
     p.add_argument("--patch", type=int, default=2)
     p.add_argument("--hidden", type=int, default=192)
     p.add_argument("--depth", type=int, default=7)
