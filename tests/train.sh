@@ -67,8 +67,8 @@ for objective in flow meanflow; do
   check "training with --objective $objective" python3 weights/train/train.py dit --work $objective --vae emoji.gguf \
     --images emoji --flip --objective $objective --look-steps 4 --steps 50 --warm-up 10 --batch 32 --hidden 96 --depth 3 \
     --threads 1 >$objective.log 2>&1
-  check "something is learned with $objective: less than the velocity's variance of 2" \
-    awk '/held out/ && $3 < 1.6 { ok = 1 } END { exit !ok }' $objective.log
+  check "something is learned with $objective: the error falls from 2.5, the velocity's variance" \
+    awk '/held out/ && $3 < 2.3 { ok = 1 } END { exit !ok }' $objective.log
 done
 
 # What cannot be used is named.
