@@ -49,11 +49,33 @@ check "the C program builds" gcc -O2 -Wall -Wextra -Werror -I. moon.c build/libd
 ./moon >moon.rgba
 check "and makes a picture" [ "$(wc -c <moon.rgba)" = 4096 ]
 
+# The paper's other blocks, on the latents of the model that was just made.
+folders=
+for block in adaln_zero adaln in_context cross_attention; do
+  check "training with $block" python3 weights/train/train.py dit --work "$block" --vae emoji.gguf --images emoji --flip \
+    --block "$block" --steps 50 --warm-up 10 --batch 32 --hidden 96 --depth 3 --threads 1 >$block.log 2>&1
+  check "something is learned with $block" grep -q 'held out: 0\.[0-8]' $block.log
+  check "export of $block" python3 weights/train/train.py export --work "$block" --out "$block.out" >>$block.log 2>&1
+  check "conversion of $block" build/dit-convert "$block.out/dit.pt" "$block.out/vae" --heads 3 --guidance-channels all --type f16 -o "$block.out.gguf" >>$block.log 2>&1
+  folders="$folders $block.out"
+done
+# shellcheck disable=SC2086
+check "the four blocks agree with the golden vectors, and libdit with PyTorch" python3 "$root/tests/train_blocks.py" $folders
+
+# Flow matching and MeanFlow, as far as PyTorch goes.
+for objective in flow meanflow; do
+  check "training with --objective $objective" python3 weights/train/train.py dit --work $objective --vae emoji.gguf \
+    --images emoji --flip --objective $objective --look-steps 4 --steps 50 --warm-up 10 --batch 32 --hidden 96 --depth 3 \
+    --threads 1 >$objective.log 2>&1
+  check "something is learned with $objective: the error falls from 2.5, the velocity's variance" \
+    awk '/held out/ && $3 < 2.3 { ok = 1 } END { exit !ok }' $objective.log
+done
+
 # What cannot be used is named.
 refused() { # refused WORDS ARGUMENT...
   words=$1
   shift
-  ! python3 weights/train/train.py vae --work other --steps 1 "$@" >out 2>&1 && tail -n 1 out | grep -q "$words" && ! grep -q Traceback out
+  ! python3 weights/train/train.py ${command:-vae} --work other --steps 1 "$@" >out 2>&1 && tail -n 1 out | grep -q "$words" && ! grep -q Traceback out
 }
 cp -r emoji bad
 echo no picture >bad/moon/zero.png
@@ -66,5 +88,13 @@ mkdir bad/zero
 check "a class without pictures" refused 'zero: 0 PNG files' --images bad
 check "no classes" refused 'no sub-folders' --images bad/moon
 check "a size that cannot be halved" refused 'cannot be halved' --images emoji --size 30 --blocks 16,16,16
+rm -rf other bad/zero bad/moon/zero.png
+command=dit
+python3 weights/train/train.py vae --images emoji --work other --steps 1 --blocks 16,16 >out 2>&1
+check "an autoencoder of one's own is not overwritten" refused 'was trained here' --vae emoji.gguf
+rm other/vae.pt
+build/dit-convert adaln.out/dit.pt --heads 3 --guidance-channels all -o bare.gguf >out 2>&1
+check "a model file without autoencoder" refused 'there is no autoencoder in it' --vae bare.gguf
+check "latents that cannot be cut into patches" refused 'cannot be cut into patches' --vae emoji.gguf --patch 3
 cd "$root" || exit 1
 finish train

@@ -14,7 +14,7 @@ import make_sprites
 
 
 def options(p):
-    """What `train.py vae` may say about the data."""
+    """What `train.py vae`, and `train.py dit --vae`, may say about the data."""
     p.add_argument("--images", metavar="FOLDER", help="PNG files up to 128 x 128, in a sub-folder for each class; without "
                    "it, sprites are drawn")
     p.add_argument("--size", type=int, default=32, help="side of the pictures that are trained, for --images")
@@ -26,10 +26,10 @@ def options(p):
 
 
 def load(a):
-    """The data set, made by `train.py vae` on first use and kept in the work folder."""
+    """The data set, made by the first training and kept in the work folder."""
     path = os.path.join(a.work, "data.npz")
     if not os.path.exists(path):
-        if a.command != "vae":
+        if a.command != "vae" and not getattr(a, "vae", None):
             sys.exit("%s: there are no data yet; train.py vae makes them" % path)
         made = folder(a.images, a.size, a.fit, a.flip, a.held_out) if a.images else sprites(a.count)
         with open(path + ".part", "wb") as f:

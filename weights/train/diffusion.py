@@ -42,21 +42,28 @@ class Schedule:
 # ----------------------------------------------------------------- training
 
 
-def times(n, rng):
-    """Time steps of a batch: half uniform, half where pictures take shape (1000 x logistic of N(-0.35, 0.9))."""
-    t = rng.integers(0, 1000, n)
-    t[n // 2:] = 1000 / (1 + np.exp(0.35 - 0.9 * rng.standard_normal(n - n // 2)))
-    return torch.from_numpy(t.clip(0, 999))
-
-
-class Loss:
-    """The loss of a batch of latents, to be added: the mean squared error of the noise, and the variational bound for
+class Diffusion:
+    """The losses of a batch of latents, to be added: the mean squared error of the noise, and the variational bound for
     the variance alone (its mean is detached) in bits per value, as in the code of the paper."""
+    names = ("mse", "bits")
 
     def __init__(self, device):
         s = Schedule(list(range(1000)))
         table = np.stack([np.sqrt(s.ab), np.sqrt(1 - s.ab), s.c_x0, s.c_xt, s.log_beta, s.log_var])
         self.table = torch.from_numpy(table).float().to(device)
+
+    def times(self, n, rng):
+        """Time steps of a batch: half uniform, half where pictures take shape (1000 x logistic of N(-0.35, 0.9))."""
+        t = rng.integers(0, 1000, n)
+        t[n // 2:] = 1000 / (1 + np.exp(0.35 - 0.9 * rng.standard_normal(n - n // 2)))
+        return torch.from_numpy(t.clip(0, 999))
+
+    def grid(self, n):
+        """Time steps at which held-out pictures are compared."""
+        return torch.arange(n) * 1000 // n
+
+    def sample(self, net, x, y, steps, guidance):
+        return sample(net, x, y, "ddim", steps, guidance)
 
     def __call__(self, net, x0, t, y, noise):
         a, b, c_x0, c_xt, log_beta, log_var = self.table[:, t, None, None, None]
@@ -75,11 +82,12 @@ class Loss:
 # ----------------------------------------------------------------- sampling
 
 
-def guided(net, x, t, y, guidance):
-    """Classifier-free guidance on all channels of the noise; the variance is that of the class."""
+def guided(net, x, t, y, guidance, channels=None):
+    """Classifier-free guidance on the leading channels, or all, of the noise; the rest, as the variance, is that of the
+    class."""
     if guidance == 1:
         return net(x, t, y)
-    n, c = x.shape[:2]
+    n, c = len(x), channels or x.shape[1]
     out = net(torch.cat([x, x]), torch.cat([t, t]), torch.cat([y, torch.full_like(y, net.classes)]))
     cond, null = out[:n], out[n:]
     return torch.cat([null[:, :c] + guidance * (cond[:, :c] - null[:, :c]), cond[:, c:]], 1)

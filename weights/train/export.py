@@ -43,6 +43,8 @@ def read_safetensors(path):
 def export(a, vae):
     """OUT/dit.pt, OUT/vae/ and OUT/labels.txt; every weight is rounded to f16, so that converting loses nothing."""
     c = torch.load(os.path.join(a.work, "dit.pt"), map_location="cpu")
+    if c.get("objective", "ddpm") != "ddpm":
+        raise SystemExit("%s/dit.pt: was trained with --objective %s, which cannot be exported yet" % (a.work, c["objective"]))
     folder = os.path.join(a.out, "vae")
     os.makedirs(folder, exist_ok=True)
     write_safetensors(os.path.join(folder, "diffusion_pytorch_model.safetensors"), vae.state_dict())
@@ -61,7 +63,7 @@ def export(a, vae):
     torch.save({"ema": weights, "args": {
         "model": "DiT", "input_size": g["size"], "patch_size": g["patch"], "in_channels": g["channels"],
         "hidden_size": g["hidden"], "depth": g["depth"], "num_heads": g["heads"], "mlp_ratio": g["ratio"],
-        "class_dropout_prob": 0.1, "num_classes": g["classes"], "learn_sigma": True, "image_size": side,
+        "class_dropout_prob": 0.1, "num_classes": g["classes"], "learn_sigma": g.get("sigma", True), "image_size": side, "block": g.get("block", "adaln_zero"),
     }}, os.path.join(a.out, "dit.pt"))
     with open(os.path.join(a.out, "labels.txt"), "w") as f:
         f.write("".join(name + "\n" for name in c["labels"]))
@@ -78,18 +80,18 @@ def load(folder):
     k = torch.load(os.path.join(folder, "dit.pt"), map_location="cpu")
     g = k["args"]
     dit = DiT(g["input_size"], g["patch_size"], g["in_channels"], g["hidden_size"], g["depth"], g["num_heads"],
-              g["num_classes"], g["mlp_ratio"])
+              g["num_classes"], g["mlp_ratio"], g.get("block", "adaln_zero"), g["learn_sigma"])
     dit.load_state_dict(k["ema"])
     with open(os.path.join(folder, "labels.txt")) as f:
         labels = f.read().split("\n")[:-1]
     return vae.eval(), dit.eval(), labels
 
 
-# ----------------------------------------------------------------- reference vectors
+# ----------------------------------------------------------------- model files
 
 
 def read_gguf(path):
-    """The tensors of a model file as float64, q8 with its scales applied. The format: docs of GGUF, version 3."""
+    """Keys of a model file, and its tensors as float64, q8 with its scales applied. The format: docs of GGUF, version 3."""
     with open(path, "rb") as f:
         raw = f.read()
     at = 0
@@ -117,27 +119,46 @@ def read_gguf(path):
     if raw[:4] != b"GGUF" or struct.unpack_from("<I", raw, 4)[0] != 3:
         raise SystemExit("%s: not a GGUF file of version 3" % path)
     at = 8
-    tensors, keys, align = number("Q"), number("Q"), 32
-    for _ in range(keys):
+    tensors, count, keys = number("Q"), number("Q"), {}
+    for _ in range(count):
         name = text()
-        v = value(number("I"))
-        align = v if name == "general.alignment" else align
+        keys[name] = value(number("I"))
+    align = keys.get("general.alignment", 32)
     table = [(text(), [number("Q") for _ in range(number("I"))], number("I"), number("Q")) for _ in range(tensors)]
     start, out = (at + align - 1) // align * align, {}
     for name, shape, kind, offset in table:
-        kind = {0: "<f4", 1: "<f2", 24: "<i1"}[kind]
+        kind = {0: "<f4", 1: "<f2", 24: "<i1"}.get(kind)
+        if not kind:
+            raise SystemExit("%s: %s is neither f32, f16 nor q8; write the file anew with dit-convert --type f16" % (path, name))
         flat = np.frombuffer(raw, kind, int(np.prod(shape)), start + offset)
         out[name] = torch.from_numpy(flat.astype(np.float64).reshape(shape[::-1]))
     for name in [n for n in out if n.endswith(".scale") and n[:-6] in out]:
         out[name[:-6]] *= out.pop(name)[:, None]
-    return out
+    return keys, out
+
+
+def read_vae(path):
+    """The autoencoder of a model file, with latents that have the deviation for which its transformer was made."""
+    keys, tensors = read_gguf(path)
+    weights = {k[4:]: v.float() for k, v in tensors.items() if k.startswith("vae.")}
+    if not weights:
+        raise SystemExit("%s: there is no autoencoder in it" % path)
+    vae = VAE(*(keys["vae." + k] for k in ("image_channels", "latent_channels", "block_channels", "layers", "groups")))
+    vae.load_state_dict(weights)
+    if keys["vae.scaling_factor"] != 1:
+        n = vae.config["latent"]
+        vae.normalise(torch.zeros(n), torch.full((n,), 1 / keys["vae.scaling_factor"]))
+    return vae.eval()
+
+
+# ----------------------------------------------------------------- reference vectors
 
 
 def golden(a):
     """Everything in float64 with the weights of the model file; noise is float32, and stored."""
     os.makedirs(a.golden, exist_ok=True)
     vae, dit, _ = load(a.out)
-    vae, dit, weights = vae.double(), dit.double(), read_gguf(a.model)
+    vae, dit, (_, weights) = vae.double(), dit.double(), read_gguf(a.model)
     vae.load_state_dict({k[4:]: v for k, v in weights.items() if k.startswith("vae.")})
     dit.load_state_dict({k: v for k, v in weights.items() if not k.startswith("vae.")})
     c, h = dit.channels, dit.size

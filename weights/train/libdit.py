@@ -42,7 +42,8 @@ class Model:
         info = (ctypes.c_int32 * 18)(72)  # struct dit_info, up to the factor
         if self.lib.dit_model_info(self.handle, info):
             raise SystemExit("dit_model_info failed")
-        self.latent_channels, self.classes, self.channels, self.factor = info[10], info[13], info[16], info[17]
+        self.latent_channels, self.out_channels = info[10], info[11]
+        self.classes, self.channels, self.factor = info[13], info[16], info[17]
 
     def call(self, name, *arguments):
         if getattr(self.lib, name)(*arguments, ctypes.byref(self.error)):
@@ -62,6 +63,13 @@ class Model:
             part, y = out[i:i + 32], np.ascontiguousarray(classes[i:i + 32], np.int32)
             p = Params(struct_size=ctypes.sizeof(Params), count=len(y), classes=y.ctypes.data, seed=seed + i, **wishes)
             self.call("dit_generate", self.handle, ctypes.byref(p), 0, pointer(part), ctypes.c_size_t(part.nbytes))
+        return out
+
+    def forward(self, x, t, y):
+        """Latents float32 [n][channels][height][width] at timesteps t, with classes y (-1: without), through the transformer."""
+        x, t, y = (np.ascontiguousarray(v, k) for v, k in ((x, np.float32), (t, np.float32), (y, np.int32)))
+        out = np.empty((len(x), self.out_channels, *x.shape[2:]), np.float32)
+        self.call("dit_forward", self.handle, len(x), *x.shape[2:], pointer(x), pointer(t), pointer(y), pointer(out))
         return out
 
     def reconstruct(self, x):

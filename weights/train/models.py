@@ -1,10 +1,12 @@
 # models.py - the two networks, with the layouts and tensor names of the released ones.
 # SPDX-License-Identifier: CC0-1.0
 #
-# VAE: AutoencoderKL (Rombach et al. 2022; names of diffusers). DiT: Peebles & Xie 2022, adaLN-Zero (names of its code).
-# Norms and softmax run in float32, products in whatever torch.autocast says.
+# VAE: AutoencoderKL (Rombach et al. 2022; names of diffusers). DiT: Peebles & Xie 2022, with the four kinds of blocks of
+# that paper (names of its code, which has adaLN-Zero alone). Norms and softmax run in float32, products in whatever
+# torch.autocast says.
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -159,6 +161,16 @@ class VAE(nn.Module):
     def decode(self, z):
         return wide(self.decoder(self.post_quant_conv(z)))
 
+    @torch.no_grad()
+    def normalise(self, m, s):
+        """Makes the latents (z - m) / s, for m and s of each channel, and decodes them as before."""
+        n, q, p = len(m), self.quant_conv, self.post_quant_conv
+        p.bias += p.weight[:, :, 0, 0] @ m
+        p.weight *= s[None, :, None, None]
+        q.bias[:n] = (q.bias[:n] - m) / s
+        q.weight[:n] /= s[:, None, None, None]
+        q.bias[n:] -= 2 * s.log()
+
 
 # ----------------------------------------------------------------- transformer
 
@@ -180,9 +192,32 @@ def timestep_features(t, dim, dtype):
     return torch.cat([torch.cos(a), torch.sin(a)], 1)
 
 
+class Kind(NamedTuple):
+    """What distinguishes the kinds of blocks, as lib/model/block_kind.c has it."""
+    chunks: int = 0       # what a block computes from timestep and class: shift and scale of its two norms, and the gates
+    tokens: bool = False  # timestep and class run through the blocks as two more tokens
+    cross: bool = False   # the tokens attend to timestep and class
+
+
+KINDS = {"adaln_zero": Kind(chunks=6), "adaln": Kind(chunks=4), "in_context": Kind(tokens=True),
+         "cross_attention": Kind(cross=True)}
+
+
+def norm(d, weights):
+    return nn.LayerNorm(d, eps=1e-6, elementwise_affine=weights)
+
+
 def modulate(x, shift, scale):
-    """Layer norm without weights, then scale and shift of each sample; x (n, tokens, d)."""
-    return F.layer_norm(x, x.shape[-1:], eps=1e-6) * (1 + scale[:, None]) + shift[:, None]
+    """Shift and scale of each sample; x (n, tokens, d)."""
+    return x * (1 + scale[:, None]) + shift[:, None]
+
+
+def attend(q, k, v, heads):
+    """Queries (n, queries, d) to keys and values (n, keys, d)."""
+    n, _, d = q.shape
+    q, k, v = (x.reshape(n, -1, heads, d // heads).transpose(1, 2) for x in (q, k, v))
+    a = torch.softmax(wide(q @ k.transpose(-2, -1)) * (d // heads) ** -0.5, -1)
+    return (a.to(v.dtype) @ v).transpose(1, 2).reshape(n, -1, d)
 
 
 class Attention(nn.Module):
@@ -193,11 +228,19 @@ class Attention(nn.Module):
         self.proj = nn.Linear(d, d)
 
     def forward(self, x):
-        b, t, d = x.shape
-        width = d // self.heads
-        q, k, v = self.qkv(x).reshape(b, t, 3, self.heads, width).permute(2, 0, 3, 1, 4)
-        a = torch.softmax(wide(q @ k.transpose(-2, -1)) * width ** -0.5, -1)
-        return self.proj((a.to(v.dtype) @ v).transpose(1, 2).reshape(b, t, d))
+        return self.proj(attend(*self.qkv(x).chunk(3, -1), self.heads))
+
+
+class CrossAttention(nn.Module):
+    def __init__(self, d, heads):
+        super().__init__()
+        self.heads = heads
+        self.q_linear = nn.Linear(d, d)
+        self.kv_linear = nn.Linear(d, 2 * d)
+        self.proj = nn.Linear(d, d)
+
+    def forward(self, x, context):
+        return self.proj(attend(self.q_linear(x), *self.kv_linear(context).chunk(2, -1), self.heads))
 
 
 class Mlp(nn.Module):
@@ -210,28 +253,48 @@ class Mlp(nn.Module):
         return self.fc2(F.gelu(self.fc1(x), approximate="none" if self.training else "tanh"))
 
 
+def residual(x, norm, part, shift=None, scale=None, gate=None):
+    """x, and what `part` makes of its norm; with shift, scale and gate of each sample where the kind of block has them."""
+    h = norm(x)
+    h = part(h if shift is None else modulate(h, shift, scale))
+    return x + (h if gate is None else gate[:, None] * h)
+
+
 class Block(nn.Module):
-    def __init__(self, d, heads, ratio):
+    def __init__(self, d, heads, ratio, kind):
         super().__init__()
+        self.kind = kind
+        self.norm1, self.norm2 = norm(d, not kind.chunks), norm(d, not kind.chunks)
         self.attn = Attention(d, heads)
         self.mlp = Mlp(d, int(d * ratio))
-        self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(d, 6 * d))
+        if kind.chunks:
+            self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(d, kind.chunks * d))
+        if kind.cross:
+            self.norm_cross, self.cross_attn = norm(d, True), CrossAttention(d, heads)
 
     def forward(self, x, c):
-        s1, k1, g1, s2, k2, g2 = wide(self.adaLN_modulation(c)).chunk(6, 1)
-        x = x + g1[:, None] * self.attn(modulate(x, s1, k1))
-        return x + g2[:, None] * self.mlp(modulate(x, s2, k2))
+        """c: the sum of timestep and class (n, d), or, for kinds without modulation, both (n, 2, d)."""
+        parts = wide(self.adaLN_modulation(c)).chunk(self.kind.chunks, 1) if self.kind.chunks else ()
+        half = len(parts) // 2
+        x = residual(x, self.norm1, self.attn, *parts[:half])
+        if self.kind.cross:
+            x = x + self.cross_attn(self.norm_cross(x), c)
+        return residual(x, self.norm2, self.mlp, *parts[half:])
 
 
 class Final(nn.Module):
-    def __init__(self, d, out):
+    def __init__(self, d, out, kind):
         super().__init__()
+        self.norm_final = norm(d, not kind.chunks)
         self.linear = nn.Linear(d, out)
-        self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(d, 2 * d))
+        if kind.chunks:
+            self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(d, 2 * d))
 
     def forward(self, x, c):
-        shift, scale = wide(self.adaLN_modulation(c)).chunk(2, 1)
-        return self.linear(modulate(x, shift, scale))
+        h = self.norm_final(x)
+        if hasattr(self, "adaLN_modulation"):
+            h = modulate(h, *wide(self.adaLN_modulation(c)).chunk(2, 1))
+        return self.linear(h)
 
 
 class TimestepEmbedding(nn.Module):
@@ -240,7 +303,11 @@ class TimestepEmbedding(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(256, d), nn.SiLU(), nn.Linear(d, d))
 
     def forward(self, t):
-        return self.mlp(timestep_features(t, 256, self.mlp[0].weight.dtype))
+        f = timestep_features(t, 256, self.mlp[0].weight.dtype)
+        if not t.is_floating_point():
+            return self.mlp(f)
+        with torch.autocast(t.device.type, enabled=False):  # bfloat16 knows too few times between 0 and 1
+            return self.mlp(f)
 
 
 class LabelEmbedding(nn.Module):
@@ -265,42 +332,59 @@ class Patches(nn.Module):
 
 class DiT(nn.Module):
     """Noisy latents (n, channels, size, size), time steps 0..999 and classes to (n, 2 * channels, size, size):
-    the noise, and the interpolation of the learned variance."""
+    the noise, and the interpolation of the learned variance. Without `sigma` there is no variance; with `second` there is a
+    second time r, whose distance from t is embedded (names of SoFlow)."""
 
-    def __init__(self, size, patch, channels, hidden, depth, heads, classes, ratio=4.0):
+    def __init__(self, size, patch, channels, hidden, depth, heads, classes, ratio=4.0, block="adaln_zero", sigma=True,
+                 second=False):
         super().__init__()
         self.config = dict(size=size, patch=patch, channels=channels, hidden=hidden, depth=depth, heads=heads,
-                           classes=classes, ratio=ratio)
-        self.size, self.patch, self.channels, self.classes = size, patch, channels, classes
+                           classes=classes, ratio=ratio, block=block, sigma=sigma, second=second)
+        self.size, self.patch, self.channels, self.classes, self.kind = size, patch, channels, classes, KINDS[block]
+        self.outputs = channels * (2 if sigma else 1)
         self.x_embedder = Patches(channels, patch, hidden)
         self.t_embedder = TimestepEmbedding(hidden)
+        if second:
+            self.s_embedder = TimestepEmbedding(hidden)
         self.y_embedder = LabelEmbedding(classes, hidden)
         table = torch.from_numpy(sincos_2d(hidden, size // patch)).float()[None]
         self.pos_embed = nn.Parameter(table, requires_grad=False)
-        self.blocks = nn.ModuleList([Block(hidden, heads, ratio) for _ in range(depth)])
-        self.final_layer = Final(hidden, patch * patch * channels * 2)
+        self.blocks = nn.ModuleList([Block(hidden, heads, ratio, self.kind) for _ in range(depth)])
+        self.final_layer = Final(hidden, patch * patch * self.outputs, self.kind)
         self.initialize()
 
     def initialize(self):
-        """As in the paper's code; what is zeroed last makes every block the identity at first (adaLN-Zero)."""
+        """As in the paper's code, whose blocks are adaLN-Zero: what is zeroed last makes each of them the identity at
+        first, and plain adaLN a layer norm without weights. Norms with weights begin with 1 and 0."""
         for m in self.modules():
             if isinstance(m, nn.Linear):
                 nn.init.xavier_uniform_(m.weight)
                 nn.init.zeros_(m.bias)
         nn.init.xavier_uniform_(self.x_embedder.proj.weight.data.flatten(1))
         nn.init.zeros_(self.x_embedder.proj.bias)
-        for w in (self.y_embedder.embedding_table.weight, self.t_embedder.mlp[0].weight, self.t_embedder.mlp[2].weight):
-            nn.init.normal_(w, std=0.02)
-        for b in self.blocks:
-            nn.init.zeros_(b.adaLN_modulation[1].weight)
-        nn.init.zeros_(self.final_layer.adaLN_modulation[1].weight)
+        nn.init.normal_(self.y_embedder.embedding_table.weight, std=0.02)
+        for m in self.modules():
+            if isinstance(m, TimestepEmbedding):
+                nn.init.normal_(m.mlp[0].weight, std=0.02)
+                nn.init.normal_(m.mlp[2].weight, std=0.02)
+        for m in (*self.blocks, self.final_layer):
+            if self.kind.chunks:
+                nn.init.zeros_(m.adaLN_modulation[1].weight)
         nn.init.zeros_(self.final_layer.linear.weight)
 
-    def forward(self, x, t, y):
-        c = wide(self.t_embedder(t)) + self.y_embedder(y)
+    def forward(self, x, t, y, r=None):
         h = wide(self.x_embedder(x)) + self.pos_embed
+        tokens = h.shape[1]
+        time = wide(self.t_embedder(t))
+        if r is not None:
+            time = time + self.s_embedder(t - r)
+        c = torch.stack([time, self.y_embedder(y)], 1)
+        if self.kind.chunks:
+            c = c.sum(1)
+        if self.kind.tokens:
+            h = torch.cat([h, c], 1)
         for b in self.blocks:
             h = b(h, c)
-        h = wide(self.final_layer(h, c))
-        n, g, p, o = x.shape[0], self.size // self.patch, self.patch, 2 * self.channels
+        h = wide(self.final_layer(h[:, :tokens], c))
+        n, g, p, o = x.shape[0], self.size // self.patch, self.patch, self.outputs
         return h.reshape(n, g, g, p, p, o).permute(0, 5, 1, 3, 2, 4).reshape(n, o, g * p, g * p)

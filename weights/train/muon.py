@@ -19,11 +19,13 @@ def orthogonal(g, steps=5):
 
 
 class Muon(torch.optim.AdamW):
-    """matrices: the parameters that Muon moves; convolutions (out, in, h, w) count as (out, in * h * w)."""
+    """matrices: pairs of a parameter that Muon moves and the number of matrices in it, one above the other; convolutions
+    (out, in, h, w) count as (out, in * h * w)."""
 
     def __init__(self, parameters, matrices, rate, matrix_rate, decay=0.01):
-        chosen = {id(p) for p in matrices}
-        rest = [p for p in parameters if id(p) not in chosen and p.requires_grad]
+        self.parts = {id(p): n for p, n in matrices}
+        matrices = [p for p, _ in matrices]
+        rest = [p for p in parameters if id(p) not in self.parts and p.requires_grad]
         super().__init__([dict(params=rest, lr=rate), dict(params=matrices, lr=matrix_rate)],
                          betas=(0.9, 0.99), weight_decay=decay)
         for g in self.param_groups:
@@ -37,11 +39,9 @@ class Muon(torch.optim.AdamW):
         self.param_groups = [adam, muon]
         shapes = {}
         for p in muon["params"]:
-            shapes.setdefault(tuple(p.shape), []).append(p)
-        for shape, params in shapes.items():
+            shapes.setdefault((self.parts[id(p)], *p.shape), []).append(p)
+        for (parts, *shape), params in shapes.items():
             rows, columns = shape[0], params[0][0].numel()
-            # qkv and the modulation are several square matrices one above the other.
-            parts = rows // columns if rows in (3 * columns, 6 * columns) else 1
             g = []
             for p in params:
                 state = self.state[p]

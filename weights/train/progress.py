@@ -20,19 +20,20 @@ class Run:
     def __init__(self, a, name, net, optimizer, average, **extra):
         self.a, self.name, self.net, self.optimizer, self.average, self.extra = a, name, net, optimizer, average, extra
         self.path = os.path.join(a.work, name + ".pt")
-        self.step, self.seconds, self.history, self.recent = 0, 0.0, [], []
+        self.step, self.seconds, self.history, self.held_out, self.recent = 0, 0.0, [], [], []
         self.ema = {k: v.detach().clone() for k, v in net.state_dict().items()}
         if a.resume and os.path.exists(self.path):
             c = torch.load(self.path, map_location=a.device)
             net.load_state_dict(c["model"])
             optimizer.load_state_dict(c["optimizer"])
             self.ema, self.step, self.seconds, self.history = c["ema"], c["step"], c["seconds"], c["history"]
+            self.held_out = c.get("held_out", [])
         self.last, self.typical = time.perf_counter(), None
 
     def rate(self):
         """The part of the peak learning rate of this step: warm-up, flat, and a straight line to zero over the last third."""
         left = (self.a.steps - self.step) / self.a.steps
-        return min(1.0, (self.step + 1) / 300, 3 * left)
+        return min(1.0, (self.step + 1) / self.a.warm_up, 3 * left)
 
     def descend(self, loss):
         """One step of the optimizer."""
@@ -66,10 +67,16 @@ class Run:
             self.plot(list(losses))
         return self.step % self.a.every == 0 or self.step == self.a.steps
 
+    def record(self, loss):
+        """Keeps a loss on held-out pictures."""
+        self.held_out.append([self.step, loss])
+        print("  held out: %.4f" % loss, flush=True)
+        self.last = time.perf_counter()
+
     def checkpoint(self):
         save(self.path, dict(model=self.net.state_dict(), ema=self.ema, optimizer=self.optimizer.state_dict(),
                              config=self.net.config, step=self.step, seconds=self.seconds, history=self.history,
-                             **self.extra))
+                             held_out=self.held_out, **self.extra))
         self.last = time.perf_counter()  # looking and saving is not training
 
     def plot(self, names):

@@ -4,6 +4,7 @@
 #
 #   train.py vae [--images FOLDER]     the autoencoder: pictures to latents and back  -> work/vae.pt
 #   train.py dit                       the transformer, on these latents              -> work/dit.pt
+#   train.py dit --vae MODEL.gguf      the same, on the latents of a model file's autoencoder
 #   train.py export --out FOLDER       both as checkpoints that dit-convert reads
 #   train.py sample --out FOLDER       a sheet of pictures from the exported files, by PyTorch
 #   train.py evaluate MODEL.gguf       figures of the converted model, by libdit
@@ -22,11 +23,15 @@ import torch.nn.functional as F
 import data
 import evaluate
 import export
-from diffusion import Loss, sample, times
-from models import DiT, VAE
+from diffusion import Diffusion, sample
+from flow import Flow, MeanFlow
+from models import KINDS, DiT, VAE
 from muon import Muon
-from progress import Run
+from progress import Run, save
 from sheet import sheet
+
+
+OBJECTIVES = {"ddpm": Diffusion, "flow": Flow, "meanflow": MeanFlow}
 
 
 def products(a):
@@ -88,7 +93,7 @@ def cmd_vae(a):
     net = VAE(d["images"].shape[3], a.latent, a.blocks).to(a.device)
     frozen = VAE(**net.config).to(a.device).eval()
     convolutions = [p for n, p in net.named_parameters() if p.ndim == 4 and "block" in n and p.shape[2] == 3]
-    run = Run(a, "vae", net, Muon(net.parameters(), convolutions, 2e-3, 0.02), 0.998)
+    run = Run(a, "vae", net, Muon(net.parameters(), [(p, 1) for p in convolutions], 2e-3, 0.02), 0.998)
     while run.step < a.steps:
         rng = np.random.default_rng([1, run.step])  # so a resumed run draws what an unbroken one does
         torch.manual_seed(run.step)
@@ -121,33 +126,71 @@ def moments(vae, a, images):
 
 def load_vae(a, d):
     """The autoencoder as it is exported: the moving average, and every latent channel brought to mean 0 and deviation 1
-    over 4,000 training pictures, folded into the 1x1 convolutions on both sides of the latent (scaling_factor 1)."""
+    over 4,000 training pictures, folded into the 1x1 convolutions on both sides of the latent (scaling_factor 1). That of
+    a model file has its factor folded in already, and is taken as it is."""
     c = torch.load(os.path.join(a.work, "vae.pt"), map_location=a.device)
     vae = VAE(**c["config"]).to(a.device).eval()
     vae.load_state_dict(c["ema"])
-    mean, logvar = moments(vae, a, d["images"][:4000])
-    n, q, p = mean.shape[1], vae.quant_conv, vae.post_quant_conv
-    m = mean.mean((0, 2, 3))
-    s = (mean.var((0, 2, 3)) + logvar.exp().mean((0, 2, 3))).sqrt()
-    with torch.no_grad():
-        p.bias += p.weight[:, :, 0, 0] @ m
-        p.weight *= s[None, :, None, None]
-        q.bias[:n] = (q.bias[:n] - m) / s
-        q.weight[:n] /= s[:, None, None, None]
-        q.bias[n:] -= 2 * s.log()
+    if "taken" not in c:
+        mean, logvar = moments(vae, a, d["images"][:4000])
+        m = mean.mean((0, 2, 3))
+        vae.normalise(m, (mean.var((0, 2, 3)) + logvar.exp().mean((0, 2, 3))).sqrt())
     return vae
+
+
+def take_vae(a, d):
+    """Puts the autoencoder of the model file --vae into the work folder, where the other commands find it."""
+    path = os.path.join(a.work, "vae.pt")
+    if os.path.exists(path) and "taken" not in torch.load(path, map_location="cpu"):
+        raise SystemExit("%s was trained here: leave out --vae, or choose another --work" % path)
+    vae = export.read_vae(a.vae)
+    side, channels = d["images"].shape[1], d["images"].shape[3]
+    if channels != vae.config["channels"]:
+        raise SystemExit("%s: its pictures have %d channels, and those of the data %d" % (a.vae, vae.config["channels"], channels))
+    if side % (a.patch << (len(vae.config["blocks"]) - 1)):
+        raise SystemExit("pictures of %d pixels give latents that cannot be cut into patches of %d: use another --size or "
+                         "--patch" % (side, a.patch))
+    save(path, dict(config=vae.config, ema=vae.state_dict(), taken=os.path.basename(a.vae)))
+
+
+class HeldOut:
+    """The error of the prediction over held-out pictures, each at its own time, with noise that stays the same."""
+
+    def __init__(self, vae, a, d, loss, count=480):
+        seed = torch.Generator().manual_seed(6)
+        mean, _ = moments(vae, a, d["test_images"][:count])
+        self.x0, self.y = mean, torch.from_numpy(d["test_labels"][:count]).to(a.device)
+        self.t = loss.grid(len(mean)).to(a.device)
+        self.noise = torch.randn(mean.shape, generator=seed).to(a.device)
+
+    @torch.no_grad()
+    def error(self, net, a, loss):
+        parts = zip(*(v.split(240) for v in (self.x0, self.t, self.y, self.noise)))
+        with products(a):
+            return float(np.average([loss(net, *p)[0].item() for p in parts], weights=[len(v) for v in self.t.split(240)]))
+
+
+def matrices(net):
+    """What Muon moves: the matrices of the blocks, of which some are several square ones."""
+    parts = {"attn.qkv": 3, "cross_attn.kv_linear": 2, "adaLN_modulation.1": net.kind.chunks}
+    of = lambda name: next((n for end, n in parts.items() if name.endswith(end + ".weight")), 1)
+    return [(p, of(n)) for n, p in net.named_parameters() if p.ndim == 2 and n.startswith("blocks.")]
 
 
 def cmd_dit(a):
     d = data.load(a)
+    if a.vae:
+        take_vae(a, d)
     vae = load_vae(a, d)
     mean, logvar = moments(vae, a, d["images"])
     labels, classes = torch.from_numpy(d["labels"]).to(a.device), len(d["names"])
     torch.manual_seed(0)
-    net = DiT(mean.shape[2], a.patch, mean.shape[1], a.hidden, a.depth, a.heads, classes).to(a.device)
-    frozen, loss = DiT(**net.config).to(a.device).eval(), Loss(a.device)
-    matrices = [p for n, p in net.named_parameters() if p.ndim == 2 and n.startswith("blocks.")]
-    run = Run(a, "dit", net, Muon(net.parameters(), matrices, 1e-3, 0.02), 0.999, labels=[str(n) for n in d["names"]])
+    net = DiT(mean.shape[2], a.patch, mean.shape[1], a.hidden, a.depth, a.heads, classes, block=a.block,
+              sigma=a.objective == "ddpm", second=a.objective == "meanflow").to(a.device)
+    loss = OBJECTIVES[a.objective](a.device)
+    frozen, held_out = DiT(**net.config).to(a.device).eval(), HeldOut(vae, a, d, loss)
+    run = Run(a, "dit", net, Muon(net.parameters(), matrices(net), 1e-3, 0.02), 0.999, labels=[str(n) for n in d["names"]],
+              objective=a.objective)
     seed = torch.Generator().manual_seed(5)
     shown = torch.arange(min(16, classes)).repeat_interleave(12).to(a.device)
     start = torch.randn(len(shown), *mean.shape[1:], generator=seed).to(a.device)
@@ -158,12 +201,15 @@ def cmd_dit(a):
         x0 = mean[j] + torch.exp(0.5 * logvar[j]) * torch.randn_like(mean[j])
         y = torch.where(torch.rand(len(j), device=a.device) < 0.1, classes, labels[j])
         with products(a):
-            mse, bits = loss(net, x0, times(len(j), rng).to(a.device), y, torch.randn_like(x0))
-        run.descend(mse + bits)
-        if run.advance(dict(mse=mse.item(), bits=bits.item())):
+            losses = loss(net, x0, loss.times(len(j), rng).to(a.device), y, torch.randn_like(x0))
+        run.descend(sum(losses))
+        look = run.advance({n: v.item() for n, v in zip(loss.names, losses)})
+        if look or run.step % 50 == 0:
             frozen.load_state_dict(run.ema)
+            run.record(held_out.error(frozen, a, loss))
+        if look:
             with products(a), torch.no_grad():
-                r = vae.decode(sample(frozen, start, shown, "ddim", 20, 2.0))
+                r = vae.decode(loss.sample(frozen, start, shown, a.look_steps, 2.0))
             sheet(data.to_u8(r), 12).save(os.path.join(a.work, "dit.png"))
             run.checkpoint()
 
@@ -214,6 +260,7 @@ def main():
 
     def training(p, steps, batch):
         p.add_argument("--steps", type=int, default=steps, help="the learning rate falls over the last third of them")
+        p.add_argument("--warm-up", type=int, default=300, help="steps until the learning rate is at its peak")
         p.add_argument("--batch", type=int, default=batch)
         p.add_argument("--every", type=int, default=500, help="steps between checkpoints with a picture")
         p.add_argument("--resume", action="store_true", help="go on from the last checkpoint, if there is one")
@@ -229,7 +276,15 @@ def main():
     p.add_argument("--kl", type=float, default=5e-4, help="weight of the KL term")
 
     p = command("dit", "train the transformer")
+    p.add_argument("--vae", metavar="MODEL.gguf", help="take the autoencoder of a model file; without it, train.py vae has "
+                   "trained one")
+    data.options(p)
     training(p, 6000, 192)
+    p.add_argument("--block", choices=list(KINDS), default="adaln_zero", help="how timestep and class enter: Peebles & Xie "
+                   "2022, section 3.2")
+    p.add_argument("--objective", choices=list(OBJECTIVES), default="ddpm", help="what is predicted: noise, velocity, or mean "
+                   "velocity")
+    p.add_argument("--look-steps", type=int, default=20, help="passes of the picture to look at (DDIM or Euler)")
     p.add_argument("--patch", type=int, default=2)
     p.add_argument("--hidden", type=int, default=192)
     p.add_argument("--depth", type=int, default=7)
