@@ -109,10 +109,10 @@ static dit_model *family_open(const char *checkpoint, const convert_options *opt
   dit_model *model = NULL;
   memset(&in, 0, sizeof in);
   memset(&content, 0, sizeof content);
-  dit_status status = inputs_add(&in, checkpoint, NETWORK_TRANSFORMER, NULL, &error);
+  dit_status status = inputs_add(&in, checkpoint, 0, NULL, &error);
   if (!status)
-    status = content_add_checkpoint(&content, in.list[0].s, NETWORK_TRANSFORMER, &options->hints, note, sizeof note,
-                                    report, sizeof report, &error);
+    status = content_add_checkpoint(&content, in.list[0].s, in.list[0].kind, &options->hints, note, sizeof note, report,
+                                    sizeof report, &error);
   if (!status) status = model_write(&content, options, synthetic_path(path, sizeof path, "family"), NULL, NULL, &error);
   if (!status) status = dit_model_open(path, NULL, &model, &error);
   CHECK(status == DIT_OK, "%s: %s\n%s", checkpoint, error.message, report);

@@ -135,6 +135,7 @@ static void test_geometries(void) {
   test_geometry("vae:blocks=20+36,layers=2,groups=4,in=4,out=4,latent=3", 101, 9, 0); /* no whole vectors */
   test_geometry("vae:blocks=8+16+16,layers=1,groups=4", 69, 5, 0);                    /* some convolutions direct */
   test_geometry("vae:blocks=32,layers=3,groups=8", 203, 5, 0);
+  test_geometry("vae:blocks=16+16+32,layers=1,groups=8,attention=1", 11, 9, 0);
 }
 
 /* ---- Jobs ---- */

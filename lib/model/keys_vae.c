@@ -43,6 +43,7 @@ void dit__keys_autoencoder(dit__metadata *keys, dit__vae *vae) {
   vae->layers = (int32_t)dit__key_integer(keys, "vae.layers", 1, DIT__MAX_VAE_LAYERS - 1);
   vae->image_channels = (int32_t)dit__key_integer(keys, "vae.image_channels", 3, 4);
   vae->channels = (int32_t)dit__key_integer(keys, "vae.latent_channels", 1, DIT__MAX_CHANNELS);
+  vae->level_attention = (int32_t)dit__key_integer_or(keys, "vae.level_attention", 0, 1, 0);
   vae->scaling = dit__key_real_or(keys, "vae.scaling_factor", 0.18215);
   if (!keys->status && !(vae->scaling >= 1e-6 && vae->scaling <= 1e6))
     keys->status =

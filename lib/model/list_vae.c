@@ -13,13 +13,17 @@ static void list_resnet(dit__tensor_list *list, int64_t in, int64_t out, dit__re
   if (in != out) dit__list_conv(list, "conv_shortcut", in, out, 1, 1, DIT__MEMBER(resnet, shortcut));
 }
 
+static void list_attention(dit__tensor_list *list, int64_t width, dit__vae_attention *attention) {
+  dit__list_norm(list, "group_norm", width, 1, DIT__MEMBER(attention, norm));
+  dit__list_linear(list, "to_q", width, width, DIT__PART_OTHER, 0, DIT__MEMBER(attention, q));
+  dit__list_linear(list, "to_k", width, width, DIT__PART_OTHER, 0, DIT__MEMBER(attention, k));
+  dit__list_linear(list, "to_v", width, width, DIT__PART_OTHER, 0, DIT__MEMBER(attention, v));
+  dit__list_linear(list, "to_out.0", width, width, DIT__PART_OTHER, 0, DIT__MEMBER(attention, out));
+}
+
 static void list_mid_block(dit__tensor_list *list, const char *side, int64_t width, dit__vae_mid_block *mid) {
   dit__list_prefix(list, "vae.%s.mid_block.attentions.0.", side);
-  dit__list_norm(list, "group_norm", width, 1, DIT__MEMBER(mid, norm));
-  dit__list_linear(list, "to_q", width, width, DIT__PART_OTHER, 0, DIT__MEMBER(mid, q));
-  dit__list_linear(list, "to_k", width, width, DIT__PART_OTHER, 0, DIT__MEMBER(mid, k));
-  dit__list_linear(list, "to_v", width, width, DIT__PART_OTHER, 0, DIT__MEMBER(mid, v));
-  dit__list_linear(list, "to_out.0", width, width, DIT__PART_OTHER, 0, DIT__MEMBER(mid, out));
+  list_attention(list, width, DIT__MEMBER(mid, attention));
   for (int i = 0; i < 2; i++) {
     dit__list_prefix(list, "vae.%s.mid_block.resnets.%d.", side, i);
     list_resnet(list, width, width, DIT__MEMBER(mid, resnet[i]));
@@ -39,6 +43,9 @@ static void list_coder(dit__tensor_list *list, const dit__vae *vae, int32_t deco
     for (int32_t j = 0; j < vae->layers + decoder; j++) {
       dit__list_prefix(list, "vae.%s.%s_blocks.%d.resnets.%d.", side, way, i, j);
       list_resnet(list, j || !i ? width : dit__vae_width(vae, decoder, i - 1), width, DIT__MEMBER(coder, level[i][j]));
+      if (!dit__vae_attends(vae, decoder, i)) continue;
+      dit__list_prefix(list, "vae.%s.%s_blocks.%d.attentions.%d.", side, way, i, j);
+      list_attention(list, width, DIT__MEMBER(coder, attention[j]));
     }
     if (i == last) break;
     dit__list_prefix(list, "vae.%s.%s_blocks.%d.%ssamplers.0.", side, way, i, way);

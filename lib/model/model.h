@@ -67,15 +67,18 @@ typedef struct dit__transformer {
 
 typedef struct dit__resnet {
   int32_t in, out;
-  dit__matrix gate; /* of SwiGLU: fc2(silu(gate(x)) * fc1(x)) */
-  dit__norm norm1, norm2, q_norm, k_norm;
+  dit__norm norm1, norm2;
   dit__matrix conv1, conv2, shortcut; /* shortcut only if in != out */
 } dit__resnet;
 
-typedef struct dit__vae_mid_block {
-  dit__resnet resnet[2];
+typedef struct dit__vae_attention {
   dit__norm norm;
   dit__matrix q, k, v, out;
+} dit__vae_attention;
+
+typedef struct dit__vae_mid_block {
+  dit__resnet resnet[2];
+  dit__vae_attention attention;
 } dit__vae_mid_block;
 
 /* The encoder or the decoder; levels in the order in which data passes them. */
@@ -85,7 +88,8 @@ typedef struct dit__vae_coder {
   dit__matrix conv_in, conv_out, quant; /* post_quant_conv or quant_conv, 1x1 */
   dit__vae_mid_block mid_block;
   dit__resnet level[DIT__MAX_VAE_LEVELS][DIT__MAX_VAE_LAYERS];
-  dit__matrix resample[DIT__MAX_VAE_LEVELS]; /* the upsampler or downsampler after each level except the last */
+  dit__vae_attention attention[DIT__MAX_VAE_LAYERS]; /* after each resnet of the lowest level, with level_attention */
+  dit__matrix resample[DIT__MAX_VAE_LEVELS];         /* the upsampler or downsampler after each level except the last */
   dit__norm norm_out;
 } dit__vae_coder;
 
@@ -93,6 +97,7 @@ typedef struct dit__vae {
   int32_t levels, layers, groups, channels, image_channels;
   int32_t scale_factor;               /* pixels per latent pixel, along one side */
   int32_t width[DIT__MAX_VAE_LEVELS]; /* channels of the encoder's levels; the decoder has them in reverse */
+  int32_t level_attention;            /* 1: attention after each resnet of the lowest level, as in VA-VAE */
   int32_t has_decoder, has_encoder;   /* in the file */
   double scaling;
   dit__vae_coder *decoder, *encoder; /* NULL: not in the file, or not loaded yet */
@@ -111,6 +116,11 @@ static inline int32_t dit__norms_have_weights(const dit__transformer *dit) {
 /* Channels of a level of the decoder or the encoder. */
 static inline int32_t dit__vae_width(const dit__vae *vae, int32_t decoder, int32_t level) {
   return vae->width[decoder ? vae->levels - 1 - level : level];
+}
+
+/* Whether attention follows each resnet of a level of the decoder or the encoder. */
+static inline int32_t dit__vae_attends(const dit__vae *vae, int32_t decoder, int32_t level) {
+  return vae->level_attention && level == (decoder ? 0 : vae->levels - 1);
 }
 
 typedef struct dit__allocation {

@@ -19,7 +19,7 @@ void dit__plan_decode(dit__plan *plan, const dit__vae *vae, int32_t height, int3
   dit__vae_conv_in(&run, coder);
   dit__vae_mid_block_layers(&run, &coder->mid_block, coder->width[0]);
   for (int32_t i = 0; i < vae->levels; i++)
-    if (budget == SIZE_MAX)
+    if (budget == SIZE_MAX || dit__vae_attends(vae, 1, i))
       dit__vae_decoder_level(&run, i);
     else
       dit__vae_banded_level(&run, i, budget);
@@ -35,7 +35,7 @@ void dit__plan_encode(dit__plan *plan, const dit__vae *vae, int32_t height, int3
   dit__vae_from_planes(&run, image, vae->image_channels, 1, run.x);
   dit__vae_conv_in(&run, coder);
   for (int32_t i = 0; i <= last; i++) {
-    for (int32_t j = 0; j < coder->resnets; j++) dit__vae_resnet(&run, &coder->level[i][j]);
+    dit__vae_level(&run, coder, i, dit__vae_attends(vae, 0, i));
     if (i < last) dit__vae_downsample(&run, &coder->resample[i]);
   }
   dit__vae_mid_block_layers(&run, &coder->mid_block, coder->width[last]);

@@ -174,12 +174,12 @@ void dit__vae_resnet(dit__vae_run *run, const dit__resnet *resnet) {
 }
 
 /* x += out(attention(norm(x))), with one head whose tokens are pixels. */
-static void vae_attention(const dit__vae_run *run, const dit__vae_mid_block *mid_block, int32_t channels) {
-  const dit__matrix *const projections[3] = {&mid_block->q, &mid_block->k, &mid_block->v};
+static void vae_attention(const dit__vae_run *run, const dit__vae_attention *layer, int32_t channels) {
+  const dit__matrix *const projections[3] = {&layer->q, &layer->k, &layer->v};
   const int32_t pixels = run->height * run->width;
   float *h = dit__vae_alloc(run, run->height, run->width, channels);
   float *qkv = dit__vae_alloc(run, run->height, run->width, 3 * channels);
-  const dit__group_norm_op norm = dit__vae_norm(run, run->x, channels, &mid_block->norm);
+  const dit__group_norm_op norm = dit__vae_norm(run, run->x, channels, &layer->norm);
   const dit__affine_op affine = {
       .rows = pixels, .width = channels, .x = run->x, .scale = run->scale, .shift = run->shift, .out = h};
   const dit__attention_op attention = {.samples = 1,
@@ -200,14 +200,14 @@ static void vae_attention(const dit__vae_run *run, const dit__vae_mid_block *mid
   for (int i = 0; i < 3; i++)
     dit__vae_linear(run, projections[i], pixels, h, qkv + i * channels, 3 * (ptrdiff_t)channels, NULL);
   dit__plan_add(run->plan, &(dit__op){.kind = DIT__OP_ATTENTION, .attention = attention});
-  dit__vae_linear(run, &mid_block->out, pixels, h, run->x, channels, run->x);
+  dit__vae_linear(run, &layer->out, pixels, h, run->x, channels, run->x);
   dit__plan_free(run->plan, qkv);
   dit__plan_free(run->plan, h);
 }
 
 void dit__vae_mid_block_layers(dit__vae_run *run, const dit__vae_mid_block *mid_block, int32_t channels) {
   dit__vae_resnet(run, &mid_block->resnet[0]);
-  vae_attention(run, mid_block, channels);
+  vae_attention(run, &mid_block->attention, channels);
   dit__vae_resnet(run, &mid_block->resnet[1]);
 }
 
@@ -241,10 +241,17 @@ void dit__vae_conv_out(dit__vae_run *run, const dit__vae_coder *coder) {
   dit__vae_replace(run, y);
 }
 
+void dit__vae_level(dit__vae_run *run, const dit__vae_coder *coder, int32_t level, int32_t attends) {
+  for (int32_t i = 0; i < coder->resnets; i++) {
+    dit__vae_resnet(run, &coder->level[level][i]);
+    if (attends) vae_attention(run, &coder->attention[i], coder->width[level]);
+  }
+}
+
 void dit__vae_decoder_level(dit__vae_run *run, int32_t level) {
   const dit__vae_coder *coder = run->vae->decoder;
   if (level) dit__vae_upsample(run, &coder->resample[level - 1]);
-  for (int32_t i = 0; i < coder->resnets; i++) dit__vae_resnet(run, &coder->level[level][i]);
+  dit__vae_level(run, coder, level, dit__vae_attends(run->vae, 1, level));
   if (level + 1 < run->vae->levels) return;
   dit__vae_conv_out(run, coder);
   dit__vae_image_rows(run, run->x, 0, run->height);

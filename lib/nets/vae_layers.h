@@ -63,6 +63,9 @@ void dit__vae_conv_in(dit__vae_run *run, const dit__vae_coder *coder);
 void dit__vae_conv_out(dit__vae_run *run, const dit__vae_coder *coder);
 void dit__vae_conv_1x1(dit__vae_run *run, const dit__matrix *matrix);
 
+/* The resnets of a level, each with its attention if the level attends. */
+void dit__vae_level(dit__vae_run *run, const dit__vae_coder *coder, int32_t level, int32_t attends);
+
 /* A level of the decoder: x at twice the size (not in the first level), its resnets, and behind the last the image. */
 void dit__vae_decoder_level(dit__vae_run *run, int32_t level);
 

@@ -75,9 +75,20 @@ static int open_inputs(const command_line *o, int first, int end, inputs *in) {
   return 0;
 }
 
+/* Takes the statistics of latents, with which the autoencoder is going to be read. */
+static int take_statistics(command_line *o, const inputs *in) {
+  const input *found;
+  dit_error error;
+  if (inputs_statistics(in, &found, &error)) return fail("", &error);
+  if (!found) return 0;
+  if (!o->quiet) printf("%s: mean and deviation of each channel of the latents\n", found->path);
+  o->options.hints.statistics = found->s;
+  return 0;
+}
+
 /* Gathers the tensors of all inputs, the transformer's first. */
-static int gather(const command_line *o, const inputs *in, model_content *m) {
-  int failed = 0;
+static int gather(command_line *o, const inputs *in, model_content *m) {
+  int failed = take_statistics(o, in);
   static const int kinds[] = {NETWORK_TRANSFORMER, NETWORK_AUTOENCODER, INPUT_MODEL_FILE};
   for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
     const int kind = kinds[k];

@@ -8,6 +8,7 @@
 #include "lib/model/check.h"
 #include "weights/convert/shape/match.h"
 #include "weights/convert/shape/rearrange.h"
+#include "weights/convert/shape/statistics.h"
 
 /* Appends the tensors of a layout; all of them are made by rule until another origin is set. */
 static dit_status append(model_content *m, const layout *l, dit_error *error) {
@@ -70,6 +71,27 @@ static dit_status add_network(model_content *m, int network, const checkpoint *s
   return status ? status : check_pair(m, error);
 }
 
+/* Finds a tensor and reads its values, which take the place of those of its origin. */
+static float *own_values(model_content *m, const char *name) {
+  for (size_t i = 0; i < m->count; i++) {
+    content_tensor *t = &m->tensors[i];
+    const uint64_t count = dit__tensor_elements(&t->tensor);
+    if (strcmp(t->tensor.name, name) != 0) continue;
+    float *values = (float *)malloc((size_t)count * sizeof *values);
+    if (values) content_read(m, t, 0, count, values);
+    return t->values = values;
+  }
+  return NULL;
+}
+
+static dit_status fold_statistics(model_content *m, const checkpoint *statistics, dit_error *error) {
+  const latent_convs convs = {own_values(m, "vae.quant_conv.weight"), own_values(m, "vae.quant_conv.bias"),
+                              own_values(m, "vae.post_quant_conv.weight"), own_values(m, "vae.post_quant_conv.bias")};
+  if (!convs.quant || !convs.quant_bias || !convs.post_quant || !convs.post_quant_bias)
+    return dit__fail(error, DIT_ERROR_MEMORY, "no memory for the autoencoder's quant_conv");
+  return statistics_fold(statistics, m->vae.latent_channels, &convs, error);
+}
+
 static int compare_tensors(const void *a, const void *b) {
   return strcmp(((const dit__tensor *)a)->name, ((const dit__tensor *)b)->name);
 }
@@ -121,7 +143,10 @@ dit_status content_add_checkpoint(model_content *m, checkpoint *s, int network, 
   status = network == NETWORK_TRANSFORMER ? infer_transformer(s, hints, &m->dit, note, note_room, error)
                                           : infer_autoencoder(s, hints, &m->vae, note, note_room, error);
   if (!status && network == NETWORK_TRANSFORMER) status = rearrange_blocks(s, &m->dit, error);
-  return status ? status : add_network(m, network, s, report, report_room, error);
+  if (!status) status = add_network(m, network, s, report, report_room, error);
+  if (!status && network == NETWORK_AUTOENCODER && hints->statistics)
+    status = fold_statistics(m, hints->statistics, error);
+  return status;
 }
 
 dit_status content_add_synthetic(model_content *m, const char *text, dit_error *error) {
@@ -140,6 +165,7 @@ dit_status content_add_synthetic(model_content *m, const char *text, dit_error *
 }
 
 void content_free(model_content *m) {
+  for (size_t i = 0; i < m->count; i++) free(m->tensors[i].values);
   free(m->tensors);
   memset(m, 0, sizeof *m);
 }
@@ -154,7 +180,9 @@ uint64_t content_parameters(const model_content *m, int network) {
 }
 
 void content_read(const model_content *m, const content_tensor *t, uint64_t first, uint64_t count, float *out) {
-  if (t->from)
+  if (t->values)
+    memcpy(out, t->values + first, (size_t)count * sizeof *out);
+  else if (t->from)
     checkpoint_read(t->from, first, count, out);
   else if (t->tensor.role == DIT__ROLE_POSITIONS && strcmp(t->tensor.name, "pos_embed") == 0)
     position_table(m->dit.hidden, m->dit.latent / m->dit.patch, first, count, out);

@@ -12,6 +12,7 @@ typedef struct content_tensor {
   dit__tensor tensor;            /* with its name in the model file */
   const checkpoint_tensor *from; /* NULL: made by rule */
   synthetic_rule rule;
+  float *values; /* not NULL: take the place of the origin's, and are freed with the content */
 } content_tensor;
 
 typedef struct model_content {

@@ -24,7 +24,8 @@ typedef struct family {
   dit__mlp_kind mlp_kind;
   dit__qk_norm qk_norm;
   int32_t pixels;
-  int32_t no_null_class; /* 1: every row of the label table is a class */
+  int32_t vae_factor, vae_channels; /* of the autoencoder of synthetic models; 0: 8 and 4, as Stable Diffusion's */
+  int32_t no_null_class;            /* 1: every row of the label table is a class */
   /* Recommended, as its authors sample; guidance 1: none. */
   int32_t sampler, steps, guidance_channels;
   double guidance, guidance_start, guidance_end;

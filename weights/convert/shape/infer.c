@@ -311,6 +311,8 @@ static dit_status infer_blocks(const checkpoint *s, autoencoder_geometry *g, dit
   g->layers = count_of(s, "encoder.down_blocks.0.resnets.", 64);
   if (!g->levels || !g->layers)
     return dit__fail(error, DIT_ERROR_FORMAT, "tensor encoder.down_blocks.0.resnets.0.conv1.weight is missing");
+  snprintf(name, sizeof name, "encoder.down_blocks.%d.attentions.0.to_q.weight", (int)g->levels - 1);
+  g->level_attention = checkpoint_find(s, name) != NULL;
   for (int64_t i = 0; i < g->levels; i++) {
     snprintf(name, sizeof name, "encoder.down_blocks.%d.resnets.0.conv1.weight", (int)i);
     const checkpoint_tensor *t = anchor(s, name, 4, error);
@@ -345,6 +347,7 @@ dit_status infer_autoencoder(const checkpoint *s, const infer_hints *hints, auto
             (int)g->blocks[i]);
   }
   if (hints->scaling_factor != 0) g->scaling_factor = hints->scaling_factor;
+  if (hints->statistics && g->scaling_factor == 0) g->scaling_factor = 1;
   if (g->scaling_factor == 0) {
     g->scaling_factor = 0.18215;
     size_t used = strlen(note);

@@ -11,6 +11,7 @@ typedef struct infer_hints {
   const char *family;                  /* a name of --family */
   int64_t second_block, context_block; /* of DMF, of JiT: 1 more than given; 0: not given */
   double scaling_factor;
+  const checkpoint *statistics; /* of latents (statistics.h), or NULL */
 } infer_hints;
 
 /* Returns which network a checkpoint holds, by its tensors: NETWORK_TRANSFORMER, NETWORK_AUTOENCODER, or 0 with a

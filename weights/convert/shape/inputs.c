@@ -9,6 +9,7 @@
 #include "weights/convert/read/text.h"
 #include "weights/convert/shape/infer.h"
 #include "weights/convert/shape/names.h"
+#include "weights/convert/shape/statistics.h"
 
 enum { INDEX_LIMIT = 8 << 20, LABELS_LIMIT = 1 << 20 };
 
@@ -26,7 +27,9 @@ static dit_status add_one(inputs *in, const char *path, int kind, const char *va
   dit_status status = checkpoint_open(path, variant, &to->s, error);
   if (!status) status = names_canonicalize(to->s, to->note, sizeof to->note, error);
   if (status) return status;
-  to->kind = to->s->model_file ? INPUT_MODEL_FILE : infer_network(to->s, error);
+  to->kind = to->s->model_file       ? INPUT_MODEL_FILE
+             : statistics_are(to->s) ? INPUT_STATISTICS
+                                     : infer_network(to->s, error);
   if (!to->kind) return error ? error->status : DIT_ERROR_FORMAT;
   if (kind && to->kind != kind)
     return dit__fail(error, DIT_ERROR_FORMAT, "%s: is not %s", path,
@@ -116,6 +119,21 @@ dit_status inputs_add(inputs *in, const char *path, int kind, const char *varian
   if (file_is_folder(path) && file_exists(path, "model_index.json"))
     return add_pipeline(in, path, kind, variant, error);
   return add_one(in, path, kind, variant, error);
+}
+
+dit_status inputs_statistics(const inputs *in, const input **out, dit_error *error) {
+  int autoencoders = 0;
+  *out = NULL;
+  for (int i = 0; i < in->count; i++) {
+    autoencoders += in->list[i].kind == NETWORK_AUTOENCODER;
+    if (in->list[i].kind != INPUT_STATISTICS) continue;
+    if (*out)
+      return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: a second file of statistics of latents", in->list[i].path);
+    *out = &in->list[i];
+  }
+  if (!*out || autoencoders) return DIT_OK;
+  return dit__fail(error, DIT_ERROR_ARGUMENT, "%s: statistics of latents belong to an autoencoder; give its file, too",
+                   (*out)->path);
 }
 
 void inputs_free(inputs *in) {

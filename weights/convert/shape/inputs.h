@@ -8,12 +8,12 @@
 #include "weights/convert/shape/scheduler.h"
 
 enum { MAX_INPUTS = 16 };
-enum { INPUT_MODEL_FILE = 3 }; /* beside the kinds of networks */
+enum { INPUT_MODEL_FILE = 3, INPUT_STATISTICS = 4 }; /* beside the kinds of networks */
 
 typedef struct input {
   char *path;
   checkpoint *s;
-  int kind;       /* NETWORK_TRANSFORMER, NETWORK_AUTOENCODER or INPUT_MODEL_FILE */
+  int kind;       /* NETWORK_TRANSFORMER, NETWORK_AUTOENCODER, INPUT_MODEL_FILE or INPUT_STATISTICS */
   char note[256]; /* how its names had to be read, or "" */
 } input;
 
@@ -30,6 +30,8 @@ typedef struct inputs {
 /* Opens what is at `path` and appends it. A pipeline folder is its transformer and its autoencoder. `kind`, if not 0,
  * chooses one of the two, and is what any other input must be. */
 dit_status inputs_add(inputs *in, const char *path, int kind, const char *variant, dit_error *error);
+/* Finds the statistics of latents among the inputs; NULL: there are none. They need an autoencoder's files beside them. */
+dit_status inputs_statistics(const inputs *in, const input **out, dit_error *error);
 void inputs_free(inputs *in);
 
 #endif

@@ -94,6 +94,7 @@ static dit__vae autoencoder_of(const autoencoder_geometry *g) {
       .groups = (int32_t)g->groups,
       .channels = (int32_t)g->latent_channels,
       .image_channels = (int32_t)g->image_channels,
+      .level_attention = (int32_t)g->level_attention,
       .has_decoder = 1,
       .has_encoder = 1,
   };

@@ -29,6 +29,7 @@ typedef struct transformer_geometry {
 typedef struct autoencoder_geometry {
   int64_t levels, blocks[DIT__MAX_VAE_LEVELS]; /* blocks: channels of each level */
   int64_t layers, groups, image_channels, latent_channels;
+  int64_t level_attention; /* 1: attention after each resnet of the lowest level */
   double scaling_factor;
 } autoencoder_geometry;
 

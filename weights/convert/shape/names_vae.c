@@ -8,7 +8,7 @@
 
 enum { MAX_NAME = 1100 };
 
-/* Layers of the mid block's attention, in both former layouts. */
+/* Layers of an attention, in both former layouts. */
 static const name_pair vae_attention[] = {
     {"query", "to_q"}, {"key", "to_k"}, {"value", "to_v"}, {"proj_attn", "to_out.0"}, {"norm", "group_norm"},
     {"q", "to_q"},     {"k", "to_k"},   {"v", "to_v"},     {"proj_out", "to_out.0"},
@@ -41,6 +41,11 @@ static int compvis_name(const char *side, const char *rest, int levels, char *ou
                shortcut ? "conv_shortcut." : "", shortcut ? shortcut : inner);
       return 1;
     }
+    inner = names_after(at, "attn.");
+    if (inner && (inner = names_take_index(inner, 64, &index)) != NULL && attention_name(inner, part, sizeof part)) {
+      snprintf(out, room, "%s.%s_blocks.%d.attentions.%d.%s", side, decoder ? "up" : "down", level, index, part);
+      return 1;
+    }
     inner = names_after(at, decoder ? "upsample.conv." : "downsample.conv.");
     if (inner)
       snprintf(out, room, "%s.%s_blocks.%d.%ssamplers.0.conv.%s", side, decoder ? "up" : "down", level,
@@ -64,6 +69,11 @@ static void flatten(checkpoint_tensor *t) {
   if (t->rank == 4 && t->shape[2] == 1 && t->shape[3] == 1) t->rank = 2;
 }
 
+/* Whether only the training of CompVis's autoencoder or of VA-VAE needs a tensor. */
+static int trains_with(const char *name) {
+  return names_after(name, "loss.") || names_after(name, "foundation_model.") || names_after(name, "linear_proj.");
+}
+
 static dit_status canonicalize_vae_tensor(names_reader *r, checkpoint_tensor *t, int levels) {
   char name[MAX_NAME], part[64];
   const char *side = names_after(t->name, "encoder.") ? "encoder" : names_after(t->name, "decoder.") ? "decoder" : NULL;
@@ -76,10 +86,11 @@ static dit_status canonicalize_vae_tensor(names_reader *r, checkpoint_tensor *t,
   } else if (rest && compvis_name(side, rest, levels, name, sizeof name)) {
     r->compvis = 1;
     status = names_rename_to(r, t, name);
-  } else if (names_after(t->name, "loss.")) { /* from the training of CompVis's autoencoder */
+  } else if (trains_with(t->name)) {
     names_drop(t);
   }
-  if (!status && t->name && strstr(t->name, ".mid_block.attentions.0.to_")) flatten(t);
+  const char *at = !status && t->name ? strstr(t->name, ".attentions.") : NULL;
+  if (at && strstr(at, ".to_")) flatten(t);
   return status;
 }
 

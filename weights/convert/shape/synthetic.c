@@ -95,7 +95,7 @@ static dit_status bad_spec(const char *text, const char *why, dit_error *error) 
                    "synthetic model \"%s\": %s; write XL/2:256, sit-XL/2:256, vae, "
                    "dit:hidden=H,depth=D,heads=A[,patch=2,latent=32,in=4,"
                    "classes=1000,sigma=1] (of other blocks with :adaln, :in_context or :cross_attention behind it) or "
-                   "vae:blocks=32+64[,layers=2,groups=32,in=3,out=3,latent=4]",
+                   "vae:blocks=32+64[,layers=2,groups=32,in=3,out=3,latent=4,attention=0]",
                    text, why);
 }
 
@@ -115,16 +115,21 @@ static const char *take_number(const char *text, int64_t *out) {
 static dit_status parse_name(const char *text, transformer_geometry *g, dit_error *error) {
   for (int i = 0; i < DIT__VARIANTS; i++) {
     const dit__variant *v = &dit__variants[i];
+    const int64_t factor = g->family->pixels ? 1 : g->family->vae_factor ? g->family->vae_factor : 8;
     size_t length = strlen(v->name);
     int64_t pixels;
     if (strncmp(text, v->name, length) || text[length] != '/') continue;
     const char *rest = take_number(text + length + 1, &g->patch);
-    if (!rest || *rest != ':' || !(rest = take_number(rest + 1, &pixels)) || *rest || pixels % 8)
-      return bad_spec(text, "after the size come the patch, a colon and a multiple of 8 pixels", error);
+    if (!rest || *rest != ':' || !(rest = take_number(rest + 1, &pixels)) || *rest || pixels % factor)
+      return bad_spec(text,
+                      factor == 16 ? "after the size come the patch, a colon and a multiple of 16 pixels"
+                                   : "after the size come the patch, a colon and a multiple of 8 pixels",
+                      error);
     g->hidden = v->hidden;
     g->depth = v->depth;
     g->heads = v->heads;
-    g->latent = pixels / 8;
+    g->latent = pixels / factor;
+    if (g->family->vae_channels) g->in_channels = g->family->vae_channels;
     return DIT_OK;
   }
   return bad_spec(text, "no such name", error);
@@ -212,7 +217,6 @@ static dit_status parse_dit(const char *spec, transformer_geometry *g, dit_error
     g->bottleneck = g->hidden < 128 ? g->hidden / 4 : g->hidden >= 1280 ? 256 : 128;
     g->context = 32;
     g->context_block = g->depth / 3;
-    g->latent *= strncmp(text, "dit:", 4) ? 8 : 1; /* there is no autoencoder that makes it smaller */
     g->in_channels = g->out_channels = 3;
   }
   g->norm = g->family->norm;
@@ -224,12 +228,13 @@ static dit_status parse_dit(const char *spec, transformer_geometry *g, dit_error
 
 static dit_status parse_vae(const char *text, autoencoder_geometry *g, dit_error *error) {
   int64_t out = 0;
-  field fields[] = {{"blocks", &g->blocks[0], 0},  {"layers", &g->layers, 0}, {"groups", &g->groups, 0},
-                    {"in", &g->image_channels, 0}, {"out", &out, 0},          {"latent", &g->latent_channels, 0}};
-  static const autoencoder_geometry usual = {4, {128, 256, 512, 512}, 2, 32, 3, 4, 0.18215};
+  field fields[] = {{"blocks", &g->blocks[0], 0},         {"layers", &g->layers, 0}, {"groups", &g->groups, 0},
+                    {"in", &g->image_channels, 0},        {"out", &out, 0},          {"latent", &g->latent_channels, 0},
+                    {"attention", &g->level_attention, 0}};
+  static const autoencoder_geometry usual = {4, {128, 256, 512, 512}, 2, 32, 3, 4, 0, 0.18215};
   *g = usual;
   if (text[3] == ':') {
-    dit_status status = parse_fields(text, text + 4, fields, 6, g, error);
+    dit_status status = parse_fields(text, text + 4, fields, 7, g, error);
     if (status) return status;
     if (!fields[0].given) return bad_spec(text, "blocks must be given", error);
     if (fields[4].given && out != g->image_channels)

@@ -192,6 +192,7 @@ static void write_vae_keys(gguf_writer *w, const autoencoder_geometry *g) {
   gguf_writer_u32(w, "vae.groups", (uint32_t)g->groups);
   gguf_writer_u32(w, "vae.image_channels", (uint32_t)g->image_channels);
   gguf_writer_u32(w, "vae.latent_channels", (uint32_t)g->latent_channels);
+  if (g->level_attention) gguf_writer_u32(w, "vae.level_attention", 1);
   gguf_writer_f64(w, "vae.scaling_factor", g->scaling_factor);
 }
 
