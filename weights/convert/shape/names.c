@@ -10,6 +10,7 @@
 #include "weights/convert/shape/names_dit.h"
 #include "weights/convert/shape/names_parts.h"
 #include "weights/convert/shape/names_vae.h"
+#include "weights/convert/shape/unsupported.h"
 
 /* Removes the tensors that were dropped. */
 static void sweep(checkpoint *s) {
@@ -147,6 +148,7 @@ dit_status names_canonicalize(checkpoint *s, char *note, size_t room, dit_error 
   *note = 0;
   if (s->model_file) return DIT_OK;
   dit_status status = strip_prefix(&reader, note, room);
+  if (!status) status = unsupported_check(s, error);
   if (!status) unify_second_embedder(s);
   if (!status) status = number_decoder_blocks(&reader);
   if (!status) status = rename_head_norms(&reader);
