@@ -538,6 +538,27 @@ static void test_overrides(void) {
   CHECK(integer_key(a, "dit.steps") == 250 && integer_key(a, "dit.guidance_channels") == 3, "keys");
   CHECK(RUN(b, "--steps", "250", "--guidance-channels", "3", "--forward", "official", "-o", b) == 0, "%s", output);
   CHECK(RUN("--check", a, b) == 0 && strstr(output, "all equal"), "%s", output);
+  refused("shift", RUN(a, "--timestep-shift", "3", "-o", b), "--timestep-shift 3: only models of flow matching");
+  refused("shift", RUN("--synthetic", DIT_SPEC, "--timestep-shift", "3", "-o", b), "--timestep-shift 3");
+  clear("");
+}
+
+static float shift_of(const char *path) {
+  dit_model *model = NULL;
+  dit_info info = {.struct_size = sizeof info};
+  CHECK(!dit_model_open(path, NULL, &model, NULL) && !dit_model_info(model, &info), "%s", path);
+  dit_model_close(model);
+  return info.timestep_shift;
+}
+
+static void test_shift(void) {
+  char a[128], b[128];
+  snprintf(a, sizeof a, "%s", in_folder("a.gguf"));
+  snprintf(b, sizeof b, "%s", in_folder("b.gguf"));
+  CHECK(RUN("--synthetic", "dmf-" DIT_SPEC, "-o", a) == 0 && shift_of(a) == 1, "%s", output);
+  CHECK(RUN("--synthetic", "dmf-" DIT_SPEC, "--timestep-shift", "1.5", "-o", a) == 0 && shift_of(a) == 1.5, "%s",
+        output);
+  CHECK(RUN(a, "--timestep-shift=0.25", "-o", b) == 0 && shift_of(b) == 0.25, "%s", output);
   clear("");
 }
 
@@ -670,6 +691,7 @@ int main(int count, char **arguments) {
   test_rewriting();
   test_damaged();
   test_overrides();
+  test_shift();
   test_comparing();
   test_questions();
   test_labels();

@@ -40,6 +40,7 @@ const char options_help[] =
     "  --steps N               (default: 250; 50 with a scheduler)\n"
     "  --sampler ddpm|ddim|dpm++  (default: ddpm); with flow matching euler|heun|euler_maruyama|consistency\n"
     "  --timestep-spacing even|ddim|leading|trailing|linspace  (default: even; ddim for the sampler ddim)\n"
+    "  --timestep-shift X      with flow matching: sigma becomes X sigma / (1 + (X - 1) sigma) (default: 1)\n"
     "  --guidance-scale X      (default: 4)\n"
     "\n"
     "What checkpoints do not say:\n"

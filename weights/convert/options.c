@@ -103,6 +103,7 @@ enum {
   STEPS,
   SAMPLER,
   SPACING,
+  SHIFT,
   GUIDANCE,
   GUIDANCE_CHANNELS,
   HEADS,
@@ -137,6 +138,7 @@ static const char *const option_names[OPTIONS] = {
     [STEPS] = "--steps",
     [SAMPLER] = "--sampler",
     [SPACING] = "--timestep-spacing",
+    [SHIFT] = "--timestep-shift",
     [GUIDANCE] = "--guidance-scale",
     [GUIDANCE_CHANNELS] = "--guidance-channels",
     [HEADS] = "--heads",
@@ -215,6 +217,7 @@ static dit_status take_value(command_line *o, int option, const char *value, dit
     case STEPS: return take_steps(name, value, &to->steps, error);
     case SAMPLER: return take_name(name, value, DIT__ENUM_SAMPLER, &to->sampler, error);
     case SPACING: return take_name(name, value, DIT__ENUM_SPACING, &to->spacing, error);
+    case SHIFT: return take_real(name, value, 0.01, 100, &to->shift, error);
     case GUIDANCE: return take_real(name, value, 0, 1000, &to->guidance, error);
     default: return take_channels(name, value, &to->guidance_channels, error);
   }

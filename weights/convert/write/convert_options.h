@@ -18,9 +18,10 @@ enum { FORWARD_OFFICIAL = 1, FORWARD_DIFFUSERS = 2 };
 typedef struct convert_options {
   int type; /* DIT_TYPE_*; default: F16, or of a model file what it has */
   const char *name, *license;
-  int steps;   /* default 250, or 50 with a schedule */
-  int sampler; /* DIT_SAMPLER_*; default: the schedule's, or DDPM */
-  int spacing; /* DIT_SPACING_*; default: the schedule's; else for DDIM its stride, if one makes `steps`; else EVEN */
+  int steps;    /* default 250, or 50 with a schedule */
+  int sampler;  /* DIT_SAMPLER_*; default: the schedule's, or DDPM */
+  int spacing;  /* DIT_SPACING_*; default: the schedule's; else for DDIM its stride, if one makes `steps`; else EVEN */
+  double shift; /* of timesteps, with flow matching; default: the family's, or 1 */
   double guidance;       /* below 0: the default, which is 4, or 1 without a null class */
   int guidance_channels; /* -1: all; default: 3 of 4, all of fewer, all of a pipeline's */
   int forward;           /* FORWARD_*; default: official */

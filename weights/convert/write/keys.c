@@ -44,6 +44,13 @@ static dit_status usual_channels(const model_content *m, const convert_options *
                    (int)m->dit.in_channels);
 }
 
+static dit_status check_shift(const convert_options *options, int flow, dit_error *error) {
+  if (!(options->shift > 0) || flow) return DIT_OK;
+  return dit__fail(error, DIT_ERROR_ARGUMENT,
+                   "--timestep-shift %g: only models of flow matching have shifted timesteps, and this is none",
+                   options->shift);
+}
+
 static dit_status write_recommendations(gguf_writer *w, const model_content *m, const convert_options *options,
                                         int32_t null_class, dit_error *error) {
   const schedule *from = options->schedule;
@@ -62,6 +69,7 @@ static dit_status write_recommendations(gguf_writer *w, const model_content *m, 
                      from->timesteps);
   dit_status status = check_guidance(guidance, channels, m->dit.in_channels, null_class, error);
   if (!status) status = dit__schedule_check_sampler(&(dit__process){.path = f->path}, sampler, error);
+  if (!status) status = check_shift(options, f->path != DIT__PATH_DIFFUSION, error);
   if (!status && !channels) status = usual_channels(m, options, &channels, error);
   if (status) return status;
   gguf_writer_u32(w, "dit.steps", (uint32_t)steps);
@@ -79,13 +87,14 @@ static dit_status write_recommendations(gguf_writer *w, const model_content *m, 
 /* ---- What the model is ---- */
 
 /* Writes what a model with another path than diffusion was trained to do. */
-static void write_flow(gguf_writer *w, const transformer_geometry *g) {
+static void write_flow(gguf_writer *w, const transformer_geometry *g, const convert_options *options) {
   const family *f = g->family;
+  const double shift = options->shift > 0 ? options->shift : f->shift;
   gguf_writer_string(w, "dit.path", dit__path_words[f->path]);
   gguf_writer_string(w, "dit.prediction_type", dit__prediction_words[f->prediction]);
   gguf_writer_u32(w, "dit.data_time", (uint32_t)f->data_time);
   if (f->guides_passes) gguf_writer_bool(w, "dit.guides_passes", 1);
-  if (f->shift > 0) gguf_writer_f64(w, "dit.timestep_shift", f->shift);
+  if (shift > 0) gguf_writer_f64(w, "dit.timestep_shift", shift);
   if (f->second_time) gguf_writer_string(w, "dit.second_time", dit__second_time_words[f->second_time]);
   if (f->second_time == DIT__SECOND_TIME_END) gguf_writer_u32(w, "dit.second_time_block", (uint32_t)g->second_block);
 }
@@ -179,7 +188,7 @@ static dit_status write_dit_keys(gguf_writer *w, const model_content *m, const c
   if (g->family->path == DIT__PATH_DIFFUSION)
     write_schedule(w, options->schedule);
   else
-    write_flow(w, g);
+    write_flow(w, g, options);
   status = write_labels(w, options, classes, g->class_rows, error);
   return status ? status : write_recommendations(w, m, options, null_class, error);
 }
@@ -213,12 +222,21 @@ static int is_overridden(const convert_options *options, const char *name, size_
       {"dit.steps", options->steps != 0},
       {"dit.sampler", options->sampler != 0},
       {"dit.spacing", options->spacing != 0},
+      {"dit.timestep_shift", options->shift > 0},
       {"dit.guidance", options->guidance >= 0},
       {"dit.guidance_channels", options->guidance_channels != 0},
   };
   for (size_t i = 0; i < sizeof table / sizeof *table; i++)
     if (strlen(table[i].key) == length && memcmp(table[i].key, name, length) == 0) return table[i].overridden;
   return 0;
+}
+
+static int is_flow(const dit__gguf *file) {
+  const char *path;
+  size_t length;
+  const char *diffusion = dit__path_words[DIT__PATH_DIFFUSION];
+  return dit__gguf_string(file, "dit.path", &path, &length, NULL) > 0 &&
+         (length != strlen(diffusion) || memcmp(path, diffusion, length) != 0);
 }
 
 static dit_status write_overrides(gguf_writer *w, const dit__gguf *file, const convert_options *options,
@@ -235,6 +253,7 @@ static dit_status write_overrides(gguf_writer *w, const dit__gguf *file, const c
                      "what a model file says of its training is not changed; convert the checkpoint again");
   dit_status status = check_guidance(options->guidance >= 0 ? options->guidance : 1, options->guidance_channels,
                                      channels, null_class, error);
+  if (!status) status = check_shift(options, is_flow(file), error);
   if (!status && options->label_count) status = write_labels(w, options, classes, classes + 1, error);
   if (status) return status;
   if (options->name) gguf_writer_string(w, "general.name", options->name);
@@ -243,6 +262,7 @@ static dit_status write_overrides(gguf_writer *w, const dit__gguf *file, const c
   if (options->steps) gguf_writer_u32(w, "dit.steps", (uint32_t)options->steps);
   if (options->sampler) gguf_writer_string(w, "dit.sampler", dit_sampler_name(options->sampler));
   if (options->spacing) gguf_writer_string(w, "dit.spacing", dit_spacing_name(options->spacing));
+  if (options->shift > 0) gguf_writer_f64(w, "dit.timestep_shift", options->shift);
   if (options->guidance >= 0) gguf_writer_f32(w, "dit.guidance", (float)options->guidance);
   if (options->guidance_channels) gguf_writer_i32(w, "dit.guidance_channels", options->guidance_channels);
   return DIT_OK;
