@@ -59,8 +59,15 @@ void dit__job_plan_decode(dit__plan *plan, const dit__engine *engine, const dit_
 
 void dit__job_plan_encode(dit__plan *plan, const dit__engine *engine, const dit_model *model, const dit_params *p,
                           const dit__job_buffers *b) {
+  const dit__elementwise_op copy = {.function = DIT__COPY,
+                                    .count = (int64_t)model->vae.image_channels * p->height * p->width,
+                                    .x = b->image,
+                                    .out = b->init_latent};
   dit__plan_open(plan, engine, b->ops, b->workspace);
-  dit__plan_encode(plan, &model->vae, p->height, p->width, b->image, b->init_latent, NULL);
+  if (model->dit.pixels)
+    dit__plan_add(plan, &(dit__op){.kind = DIT__OP_ELEMENTWISE, .elementwise = copy});
+  else
+    dit__plan_encode(plan, &model->vae, p->height, p->width, b->image, b->init_latent, NULL);
 }
 
 /* ---- Memory ---- */

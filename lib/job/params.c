@@ -64,7 +64,7 @@ static dit_status params_size(const dit_model *model, dit_params *p, dit_error *
 
 /* Starting from pictures. */
 static dit_status params_init_image(const dit_model *model, dit_params *p, dit_error *error) {
-  if (p->init_image && !(model->vae.encoder && model->vae.decoder))
+  if (p->init_image && !model->dit.pixels && !(model->vae.encoder && model->vae.decoder))
     return dit__fail(error, DIT_ERROR_UNSUPPORTED,
                      "dit_params: init_image needs a model with an encoder and a decoder");
   if (!p->init_image && p->mask)
