@@ -56,7 +56,7 @@ for block in adaln_zero adaln in_context cross_attention; do
     --block "$block" --steps 50 --warm-up 10 --batch 32 --hidden 96 --depth 3 --threads 1 >$block.log 2>&1
   check "something is learned with $block" grep -q 'held out: 0\.[0-8]' $block.log
   check "export of $block" python3 weights/train/train.py export --work "$block" --out "$block.out" >>$block.log 2>&1
-  check "conversion of $block" build/dit-convert "$block.out/dit.pt" "$block.out/vae" --heads 3 --guidance-channels all --type f16 -o "$block.out.gguf" >>$block.log 2>&1
+  check "conversion of $block" build/dit-convert "$block.out/dit.pt" "$block.out/vae" --family dit --heads 3 --guidance-channels all --type f16 -o "$block.out.gguf" >>$block.log 2>&1
   folders="$folders $block.out"
 done
 # shellcheck disable=SC2086
@@ -93,7 +93,7 @@ command=dit
 python3 weights/train/train.py vae --images emoji --work other --steps 1 --blocks 16,16 >out 2>&1
 check "an autoencoder of one's own is not overwritten" refused 'was trained here' --vae emoji.gguf
 rm other/vae.pt
-build/dit-convert adaln.out/dit.pt --heads 3 --guidance-channels all -o bare.gguf >out 2>&1
+build/dit-convert adaln.out/dit.pt --family dit --heads 3 --guidance-channels all -o bare.gguf >out 2>&1
 check "a model file without autoencoder" refused 'there is no autoencoder in it' --vae bare.gguf
 check "latents that cannot be cut into patches" refused 'cannot be cut into patches' --vae emoji.gguf --patch 3
 cd "$root" || exit 1
