@@ -57,7 +57,7 @@ def state_of(spec):
 def check(what, inputs, specs, options=(), kind="f32"):
     """`inputs` convert to what the specifications give."""
     ours, wanted = path("ours.gguf"), path("wanted.gguf")
-    converted = run(*inputs, *options, "--type", kind, "-o", ours)
+    converted = run(*inputs, "--family", "dit", *options, "--type", kind, "-o", ours)
     made = run(*[word for spec in specs for word in ("--synthetic", spec)],
                *[o for o in options if o in ("--no-labels",)], "--type", kind, "-o", wanted)
     assert made.returncode == 0, made.stderr
