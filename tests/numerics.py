@@ -16,7 +16,7 @@ from fractions import Fraction
 import numpy as np
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "weights", "train"))
-from libdit import Error, Params, pointer  # noqa: E402
+from libdit import Error, ForwardParams, Params, pointer  # noqa: E402
 
 F = np.float32
 D = np.float64
@@ -835,7 +835,7 @@ class Model:
         count, _, height, width = latent.shape
         out = np.empty((count, out_channels, height, width), F)
         times, classes = np.array(timesteps, F), np.array(classes, np.int32)
-        call("dit_forward", self.model, count, height, width, pointer(latent), pointer(times), pointer(classes), pointer(out))
+        call("dit_forward", self.model, ctypes.byref(ForwardParams.of(latent, times, classes)), pointer(out))
         return out
 
     def decode(self, latent, channels, factor):

@@ -31,7 +31,7 @@ import dit  # noqa: E402
 import image  # noqa: E402
 import numerics  # noqa: E402
 import vae  # noqa: E402
-from numerics import BUILD, F32, I32, LIBRARY, PTR, U64, Gguf, Params, call, pointer  # noqa: E402
+from numerics import BUILD, F32, I32, LIBRARY, PTR, ForwardParams, U64, Gguf, Params, call, pointer  # noqa: E402
 
 TINY = "dit:hidden=64,depth=3,heads=4,patch=2,latent=8,in=4,classes=20"
 SMALL = "S/2:256"
@@ -282,7 +282,7 @@ def check_sizes(path, model, network, file):
         times = np.linspace(0, 999, count).astype(np.float32)
         labels = np.arange(count, dtype=np.int32) % (network.config.classes + 1)
         out = np.empty((count, network.config.out_channels, height, width), np.float32)
-        call("dit_forward", model, count, height, width, pointer(x), pointer(times), pointer(labels), pointer(out))
+        call("dit_forward", model, ctypes.byref(ForwardParams.of(x, times, labels)), pointer(out))
         ask = lambda: [dit.forward(network.config, network.weights, x, times, labels, torch.float64, network.flavour).numpy()]
         compare(["%d latents of %d x %d" % (count, height, width)], [out], ask, 1e-5)
 

@@ -24,6 +24,18 @@ class Params(ctypes.Structure):
                 [("cache_interval", ctypes.c_int32), ("reserved3", ctypes.c_int32)])
 
 
+class ForwardParams(ctypes.Structure):
+    """struct dit_forward_params of dit.h."""
+    _fields_ = ([("struct_size", ctypes.c_uint32)] + [(n, ctypes.c_int32) for n in ("count", "height", "width")] +
+                [(n, ctypes.c_void_p) for n in ("latent", "timesteps", "second_timesteps", "classes")])
+
+    @classmethod
+    def of(cls, latent, timesteps, classes):
+        """Of arrays, which must outlive it: float32 [n][channels][height][width], float32 [n], int32 [n]."""
+        count, _, height, width = latent.shape
+        return cls(ctypes.sizeof(cls), count, height, width, latent.ctypes.data, timesteps.ctypes.data, None, classes.ctypes.data)
+
+
 class Error(ctypes.Structure):
     _fields_ = [("status", ctypes.c_int32), ("message", ctypes.c_char * 508)]
 
@@ -69,7 +81,7 @@ class Model:
         """Latents float32 [n][channels][height][width] at timesteps t, with classes y (-1: without), through the transformer."""
         x, t, y = (np.ascontiguousarray(v, k) for v, k in ((x, np.float32), (t, np.float32), (y, np.int32)))
         out = np.empty((len(x), self.out_channels, *x.shape[2:]), np.float32)
-        self.call("dit_forward", self.handle, len(x), *x.shape[2:], pointer(x), pointer(t), pointer(y), pointer(out))
+        self.call("dit_forward", self.handle, ctypes.byref(ForwardParams.of(x, t, y)), pointer(out))
         return out
 
     def reconstruct(self, x):
