@@ -35,7 +35,7 @@ build() {
   # shellcheck disable=SC2010
   command_line=$(ls examples/cli/*.c | grep -v -e '/main\.c$' -e '/message\.c$')
   make -s -j"$(nproc 2>/dev/null || echo 2)" BUILD="$own" CC=clang OPENMP=0 CFLAGS="$flags -fsanitize=fuzzer-no-link -fsanitize-coverage-ignorelist=tests/fuzz/no-coverage.txt" \
-    "$own/libdit.a" "$own/libdit_sprites.a" "$own/libconvert.a" "$own/libfuzz.a" \
+    "$own/libdit.a" "$own/libdit_sprites.a" "$own/libconvert.a" "$own/libprograms.a" "$own/libfuzz.a" \
     $(objects $command_line examples/cli/lodepng/lodepng.c) || return
   rm -f "$own/libcli.a"
   ar rcs "$own/libcli.a" $(objects $command_line examples/cli/lodepng/lodepng.c) || return
