@@ -379,6 +379,15 @@ def work_autoencoder():
     return synthetic(*dit(latent=1024, patch=16), "--synthetic", wide)
 
 
+FIT = [CONVERT, "--quiet", "--fit-preview", "FILE"]
+
+
+@bomb(FIT, says="--long")
+def work_preview():
+    """Sixteen pictures of 2048 pixels, whose latents have 16."""
+    return synthetic(*dit(latent=16), "--synthetic", "vae:blocks=" + "64+" * 7 + "64,layers=7,groups=4,in=4,out=4,latent=4")
+
+
 @bomb(MAKE, says="--long", slack=1 << 30)
 def work_classes():
     """As many classes as fit: with -c all they would all be made."""

@@ -25,7 +25,7 @@ sprites.h     weights/sprites/dit_sprites.h : interface
 sprites       weights/sprites/            : interface sprites.h root
 read          weights/convert/read/       : interface core kernels sampling model programs
 shape         weights/convert/shape/      : interface core kernels sampling model read programs
-write         weights/convert/write/      : interface core kernels sampling model read shape root programs
+write         weights/convert/write/      : interface core kernels sampling model job read shape root programs
 convert       weights/convert/            : interface core kernels sampling model read shape write root pool programs
 minimal       examples/minimal.c          : interface root
 png_memory    examples/cli/png_memory.c examples/cli/png_memory.h :

@@ -115,6 +115,17 @@ static void vae_measure(const dit__engine *engine, const dit__vae_call *call, va
   needs->layout.overflow |= plan.workspace.overflow;
 }
 
+double dit__vae_call_flops(const dit__vae_call *arguments) {
+  dit__vae_call call = *arguments;
+  dit__engine engine;
+  dit__plan plan;
+  call.budget = SIZE_MAX;
+  dit__engine_open(&engine, call.model, 0);
+  dit__plan_open(&plan, &engine, NULL, dit__nowhere);
+  vae_plan(&plan, &call);
+  return plan.flops * call.count;
+}
+
 /* Chooses the fastest way to decode within memory_limit. There is only one way to encode. */
 static dit_status vae_choose(const dit__engine *engine, dit__vae_call *call, vae_needs *needs, dit_error *error) {
   const uint64_t limit = call->decode ? call->model->options.memory_limit : 0;

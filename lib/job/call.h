@@ -23,4 +23,7 @@ typedef struct dit__vae_call {
 /* The arguments must have been checked. Errors: MEMORY. */
 dit_status dit__vae_call_run(const dit__vae_call *call, dit_error *error);
 
+/* Returns about how many flops a call is, without limits of memory. Only its sizes matter, not its pointers. */
+double dit__vae_call_flops(const dit__vae_call *call);
+
 #endif

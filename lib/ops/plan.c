@@ -48,6 +48,7 @@ void dit__plan_add(dit__plan *plan, const dit__op *op) {
   if (plan->ops) plan->ops[plan->count] = added;
   plan->count++;
   plan->units += added.units;
+  plan->flops += added.useful_flops > 0 ? added.useful_flops : added.unit_flops * (double)added.units;
 }
 
 void *dit__plan_alloc(dit__plan *plan, uint64_t count, size_t size) {

@@ -13,7 +13,8 @@ typedef struct dit__plan {
   int32_t count;
   int32_t at;           /* the operation under way, */
   int64_t unit;         /* and its next unit */
-  int64_t units;        /* of all operations */
+  int64_t units;        /* of all operations, */
+  double flops;         /* and about how much work they are */
   dit__arena workspace; /* while the plan is made */
 } dit__plan;
 

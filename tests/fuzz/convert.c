@@ -89,7 +89,7 @@ void fuzz_convert(const char *path, uint32_t choice) {
   options.label_count = in.label_count;
   if (!status) status = model_write(&m, &options, out, &watch, NULL, &error);
   if (!status) check_written_file(out, &in);
-  if (!status && m.has_vae && (choice >> 16) % 64 == 0) preview_fit(out, out, NULL, &watch, &rms, &error);
+  if (!status && m.has_vae && (choice >> 16) % 64 == 0) preview_fit(out, out, NULL, 0, &watch, &rms, &error);
   if (getenv("FUZZ_SAY")) fprintf(stderr, "%s: %s\n", path, status ? error.message : "written");
   if (status && (!memchr(error.message, 0, sizeof error.message) || !error.message[0])) abort();
   remove(out);

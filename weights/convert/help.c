@@ -26,6 +26,7 @@ const char options_help[] =
     "  --type f32|f16|bf16|q8|q4  type of the weights (default: f16; for a model file, the type that it has)\n"
     "  --check A B             compares two inputs tensor by tensor, and writes nothing\n"
     "  --fit-preview           adds the linear map from latents to pixels that previews need\n"
+    "  --long                  fits it although that takes more than an hour or 2 GB of memory\n"
     "\n"
     "What the file says about the model:\n"
     "  --name TEXT             name (default: such as DiT-XL/2)\n"

@@ -143,19 +143,19 @@ static int write_file(const command_line *o, const model_content *m, const char 
   return 0;
 }
 
-static int fit_preview(const char *path, const char *out, int quiet) {
+static int fit_preview(const command_line *o, const char *path, const char *out) {
   display shown;
-  progress watch = display_start(&shown, "decoding random latents", "pictures", 1, quiet);
+  progress watch = display_start(&shown, "decoding random latents", "pictures", 1, o->quiet);
   double rms = 0;
   dit_error error;
   dit_pool *pool = dit_pool_open(0);
   const dit_options options = {
       .struct_size = sizeof options, .threads = dit_pool_threads(pool), .user = pool, .parallel_for = dit_pool_run};
-  dit_status status = preview_fit(path, out, &options, &watch, &rms, &error);
+  dit_status status = preview_fit(path, out, &options, o->allow_long, &watch, &rms, &error);
   dit_pool_close(pool);
   display_end(&shown);
   if (status) return fail_on(out, &error);
-  if (!quiet) printf("fitted the preview of %s: root mean square error %.3f, with pixels of -1 to 1\n", out, rms);
+  if (!o->quiet) printf("fitted the preview of %s: root mean square error %.3f, with pixels of -1 to 1\n", out, rms);
   return 0;
 }
 
@@ -170,7 +170,7 @@ static int write_with_preview(const command_line *o, const model_content *m) {
     fclose(first.file);
     first.file = NULL;
     failed = write_file(o, m, first.temporary);
-    if (!failed) failed = fit_preview(first.temporary, o->out, o->quiet);
+    if (!failed) failed = fit_preview(o, first.temporary, o->out);
   }
   new_file_end(&first);
   return failed;
@@ -270,7 +270,7 @@ int main(int count, char **arguments) {
   if (o.check) {
     failed = check(&o);
   } else if (o.fit_preview && !o.out && is_model_file(&o)) {
-    failed = fit_preview(o.inputs[0], o.inputs[0], o.quiet);
+    failed = fit_preview(&o, o.inputs[0], o.inputs[0]);
   } else if (!o.out) {
     fprintf(stderr, "dit-convert: %s: not a model file; give -o FILE to convert it\n", o.inputs[0]);
     failed = 2;

@@ -81,6 +81,7 @@ enum {
   VERSION,
   QUIET,
   FIT_PREVIEW,
+  LONG,
   CHECK_FILES,
   NULL_CLASS,
   NO_NULL_CLASS,
@@ -117,6 +118,7 @@ static const char *const option_names[OPTIONS] = {
     [VERSION] = "--version",
     [QUIET] = "--quiet",
     [FIT_PREVIEW] = "--fit-preview",
+    [LONG] = "--long",
     [CHECK_FILES] = "--check",
     [NULL_CLASS] = "--null-class",
     [NO_NULL_CLASS] = "--no-null-class",
@@ -155,6 +157,7 @@ static dit_status take_switch(command_line *o, int option, dit_error *error) {
     case VERSION: o->version = 1; break;
     case QUIET: o->quiet = 1; break;
     case FIT_PREVIEW: o->fit_preview = 1; break;
+    case LONG: o->allow_long = 1; break;
     case CHECK_FILES: o->check = 1; break;
     case NULL_CLASS: o->options.null_class = NULL_CLASS_LAST_ROW; break;
     case NO_NULL_CLASS: o->options.null_class = NULL_CLASS_ABSENT; break;

@@ -14,7 +14,7 @@ typedef struct command_line {
   int synthetic_count;
   const char *out;
   const char *labels_path, *scheduler_path, *variant;
-  int fit_preview, check, quiet, help, version;
+  int fit_preview, allow_long, check, quiet, help, version;
   convert_options options;
   char *labels_text; /* the file of labels, cut into lines */
   const char **labels;

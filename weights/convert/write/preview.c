@@ -10,10 +10,15 @@
 
 #include "lib/core/error.h"
 #include "lib/core/platform.h"
+#include "lib/job/call.h"
 #include "programs/mapped_file.h"
 #include "weights/convert/write/gguf_write.h"
 
 enum { SAMPLES = 4096, MAX_CHANNELS = 64 };
+
+/* What is not begun without --long: an hour of one thread at 25 GFLOP/s, and the memory of no decoder that people have. */
+static const double MAX_FLOPS = 9e13;
+static const uint64_t MAX_MEMORY = (uint64_t)2 << 30;
 
 /* The sums of a weighted linear regression from `inputs` numbers, the last of which is 1, to `outputs` numbers. */
 typedef struct regression {
@@ -113,6 +118,19 @@ static void add_picture(regression *colours, regression *alpha, int side, int fa
   }
 }
 
+static int count_pictures(int side) { return (SAMPLES + side * side - 1) / (side * side); }
+
+/* Refuses what would take too long. */
+static dit_status check_work(const dit_model *network, int side, dit_error *error) {
+  const dit__vae_call call = {
+      .model = network, .decode = 1, .count = count_pictures(side), .height = side, .width = side};
+  const double flops = dit__vae_call_flops(&call);
+  if (flops <= MAX_FLOPS) return DIT_OK;
+  return dit__fail(error, DIT_ERROR_UNSUPPORTED,
+                   "fitting the preview decodes %d pictures of %.0f GFLOP, which takes hours; add --long to go ahead",
+                   call.count, 1e-9 * flops / call.count);
+}
+
 static dit_status run_decoder(const dit_model *network, const dit_info *info, int side, regression *colours,
                               regression *alpha, const progress *watch, dit_error *error) {
   size_t numbers = (size_t)info->latent_channels * side * side, width = (size_t)side * info->vae_scale_factor;
@@ -121,7 +139,7 @@ static dit_status run_decoder(const dit_model *network, const dit_info *info, in
   dit_rng *rng = NULL;
   dit_status status = dit_rng_open(DIT_GENERATOR_DIT, 1, &rng, error);
   if (!latent || !image) status = dit__fail(error, DIT_ERROR_MEMORY, "no memory for the preview's pictures");
-  int pictures = (SAMPLES + side * side - 1) / (side * side);
+  int pictures = count_pictures(side);
   for (int k = 0; !status && k < pictures; k++) {
     static const int cells[] = {0, 2, 3, 4};
     for (int c = 0; !status && c < info->latent_channels; c++)
@@ -155,16 +173,18 @@ static int finish(regression *r, float *map, double *rest, double *count) {
 }
 
 /* Fills map[image_channels][latent_channels + 1]. */
-static dit_status fit(const dit_model *network, const dit_info *info, const progress *watch, float *map,
+static dit_status fit(const dit_model *network, const dit_info *info, int allow_long, const progress *watch, float *map,
                       double *error_rms, dit_error *error) {
   int inputs = info->latent_channels + 1, with_alpha = info->image_channels == 4;
   size_t square = (size_t)inputs * (size_t)inputs, mixed = (size_t)inputs * (size_t)info->image_channels;
   int side = info->latent_size < 4 || info->latent_size > 16 ? 16 : info->latent_size;
+  dit_status status = allow_long ? DIT_OK : check_work(network, side, error);
+  if (status) return status;
   double *sums = (double *)calloc(2 * square + mixed, sizeof *sums), rest = 0, count = 0;
   if (!sums) return dit__fail(error, DIT_ERROR_MEMORY, "no memory for the preview's sums");
   regression colours = {inputs, info->image_channels - with_alpha, sums, sums + 2 * square, 0, 0};
   regression alpha = {inputs, with_alpha, sums + square, colours.mixed + inputs * colours.outputs, 0, 0};
-  dit_status status = run_decoder(network, info, side, &colours, &alpha, watch, error);
+  status = run_decoder(network, info, side, &colours, &alpha, watch, error);
   if (!status &&
       !(finish(&colours, map, &rest, &count) && finish(&alpha, map + colours.outputs * inputs, &rest, &count)))
     status = dit__fail(error, DIT_ERROR_FORMAT, "the decoder's pictures allow no linear fit");
@@ -203,12 +223,15 @@ static dit_status rewrite(const dit__gguf *file, const char *out, const float *m
   return status;
 }
 
-static dit_status fit_file(const char *path, const char *out, const dit_options *options, const progress *watch,
-                           double *error_rms, dit_error *error) {
+static dit_status fit_file(const char *path, const char *out, const dit_options *options, int allow_long,
+                           const progress *watch, double *error_rms, dit_error *error) {
   float map[MAX_CHANNELS * (MAX_CHANNELS + 1)];
   dit_model *network;
   dit_info info;
-  dit_status status = dit_model_open(path, options, &network, error);
+  dit_options bounded = {.struct_size = sizeof bounded};
+  if (options) bounded = *options;
+  if (!allow_long && !bounded.memory_limit) bounded.memory_limit = MAX_MEMORY;
+  dit_status status = dit_model_open(path, &bounded, &network, error);
   if (status) return status;
   memset(&info, 0, sizeof info);
   info.struct_size = sizeof info;
@@ -216,8 +239,12 @@ static dit_status fit_file(const char *path, const char *out, const dit_options 
   if (!info.has_decoder || info.latent_channels > MAX_CHANNELS || info.image_channels > MAX_CHANNELS)
     status = dit__fail(error, DIT_ERROR_UNSUPPORTED, "%s: a preview needs an autoencoder of at most %d channels", path,
                        MAX_CHANNELS);
-  if (!status) status = fit(network, &info, watch, map, error_rms, error);
+  if (!status) status = fit(network, &info, allow_long, watch, map, error_rms, error);
   dit_model_close(network);
+  if (status == DIT_ERROR_MEMORY && bounded.memory_limit == MAX_MEMORY)
+    return dit__fail(error, status,
+                     "%s: fitting the preview takes more memory than 2 GB, or than there is; add --long to go ahead",
+                     path);
   if (status) return status;
 
   dit__file bytes;
@@ -232,11 +259,11 @@ static dit_status fit_file(const char *path, const char *out, const dit_options 
   return status;
 }
 
-dit_status preview_fit(const char *path, const char *out, const dit_options *options, const progress *watch,
-                       double *error_rms, dit_error *error) {
+dit_status preview_fit(const char *path, const char *out, const dit_options *options, int allow_long,
+                       const progress *watch, double *error_rms, dit_error *error) {
   mapped_file *file = mapped_file_watch(path);
   if (!file) return dit__fail(error, DIT_ERROR_MEMORY, "%s: out of memory", path);
-  dit_status status = fit_file(path, out, options, watch, error_rms, error);
+  dit_status status = fit_file(path, out, options, allow_long, watch, error_rms, error);
   mapped_file_forget(file);
   return status;
 }

@@ -9,8 +9,10 @@
  * latents' size; image_channels rows of latent_channels weights (for latents in the transformer's scale) and a bias,
  * pixels in -1..1, become the key dit.preview. The file is then written again, to `out` (which may be `path`).
  * `options`, which may be NULL, are those of the decoder.
- * `error_rms` receives the root mean square error of the fit, in pixels' units. */
-dit_status preview_fit(const char *path, const char *out, const dit_options *options, const progress *watch,
-                       double *error_rms, dit_error *error);
+ * `error_rms` receives the root mean square error of the fit, in pixels' units.
+ * What would take more than about an hour on one thread, or 2 GB of memory, is refused with DIT_ERROR_UNSUPPORTED unless
+ * `allow_long`: any autoencoder may be in the file. */
+dit_status preview_fit(const char *path, const char *out, const dit_options *options, int allow_long,
+                       const progress *watch, double *error_rms, dit_error *error);
 
 #endif
