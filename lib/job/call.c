@@ -120,6 +120,7 @@ double dit__vae_call_flops(const dit__vae_call *arguments) {
   dit__engine engine;
   dit__plan plan;
   call.budget = SIZE_MAX;
+  call.from = call.image = (float *)(void *)dit__nowhere;
   dit__engine_open(&engine, call.model, 0);
   dit__plan_open(&plan, &engine, NULL, dit__nowhere);
   vae_plan(&plan, &call);
