@@ -500,7 +500,7 @@ static void test_preview(void) {
   CHECK(RUN("--synthetic", SMALL_DIT, "--synthetic", SMALL_VAE, "--fit-preview", "-o", b) == 0, "%s", output);
   CHECK(RUN("--fit-preview", a) == 0, "%s", output);
   equal_files("fitted later", a, b);
-  CHECK(RUN("--fit-preview", a, "--quiet") == 0 && !*output, "%s", output);
+  CHECK(RUN("--fit-preview", a, "--quiet", "--long") == 0 && !*output, "%s", output);
   equal_files("fitted again", a, b);
   CHECK(count_files(0) == 2, "files are left");
   memset(&m, 0, sizeof m);

@@ -23,7 +23,8 @@ typedef struct dit__vae_call {
 /* The arguments must have been checked. Errors: MEMORY. */
 dit_status dit__vae_call_run(const dit__vae_call *call, dit_error *error);
 
-/* Returns about how many flops a call is, without limits of memory. Only its sizes matter, not its pointers. */
+/* Returns about how many flops a call takes if memory is not limited. It reads the model, the sizes and the count; the
+ * other pointers may be NULL. Any thread. */
 double dit__vae_call_flops(const dit__vae_call *call);
 
 #endif

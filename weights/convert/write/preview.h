@@ -10,8 +10,8 @@
  * pixels in -1..1, become the key dit.preview. The file is then written again, to `out` (which may be `path`).
  * `options`, which may be NULL, are those of the decoder.
  * `error_rms` receives the root mean square error of the fit, in pixels' units.
- * What would take more than about an hour on one thread, or 2 GB of memory, is refused with DIT_ERROR_UNSUPPORTED unless
- * `allow_long`: any autoencoder may be in the file. */
+ * Any autoencoder may be in the file: unless `allow_long`, one that would decode for more than about an hour on one thread
+ * is refused with DIT_ERROR_UNSUPPORTED, and one that needs more than 2 GB of workspace with DIT_ERROR_MEMORY. */
 dit_status preview_fit(const char *path, const char *out, const dit_options *options, int allow_long,
                        const progress *watch, double *error_rms, dit_error *error);
 
